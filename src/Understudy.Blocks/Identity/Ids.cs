@@ -1,0 +1,80 @@
+using System.Globalization;
+
+namespace Understudy.Blocks.Identity;
+
+/// <summary>A virtual machine, by its libvirt UUID: the same on both sides, for life.</summary>
+public readonly record struct VmId(Guid Value)
+{
+    public override string ToString() => Value.ToString("D");
+
+    public static bool TryParse(string? text, out VmId id)
+    {
+        bool ok = Guid.TryParse(text, out Guid value);
+        id = new VmId(value);
+        return ok;
+    }
+}
+
+/// <summary>A replica: one VM's base and journal on one host. In every header, so that a file in the wrong folder is seen.</summary>
+public readonly record struct ReplicaId(Guid Value)
+{
+    public override string ToString() => Value.ToString("D");
+}
+
+/// <summary>A disk of a VM by its number in the replica's geometry; never reused within a replica.</summary>
+public readonly record struct DiskId(ushort Value) : IComparable<DiskId>
+{
+    public int CompareTo(DiskId other) => Value.CompareTo(other.Value);
+
+    public override string ToString() => Value.ToString(CultureInfo.InvariantCulture);
+}
+
+/// <summary>
+/// One uninterrupted history of a VM under one owner. The counter orders lines, the random part tells two lines apart
+/// that were minted with the same counter on both sides of a cut. Text form: <c>3-9f86d081884c7d659a2feaa0c55ad015</c>.
+/// </summary>
+public readonly record struct LineId(uint Counter, UInt128 Random)
+{
+    public static LineId None => default;
+
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Counter}-{Random:x32}");
+
+    public static bool TryParse(string? text, out LineId line)
+    {
+        line = default;
+        if (text is null || text.IndexOf('-', StringComparison.Ordinal) is var dash && (dash < 1 || text.Length != dash + 33))
+        {
+            return false;
+        }
+
+        if (!uint.TryParse(text.AsSpan(0, dash), NumberStyles.None, CultureInfo.InvariantCulture, out uint counter)
+            || !UInt128.TryParse(text.AsSpan(dash + 1), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out UInt128 random))
+        {
+            return false;
+        }
+
+        line = new LineId(counter, random);
+        return true;
+    }
+}
+
+/// <summary>A recovery point: line and sequence number of its checkpoint record. Time is a label, never an identity.
+/// Text form: <c>3-9f86d081884c7d659a2feaa0c55ad015:1234</c>.</summary>
+public readonly record struct RecoveryPointId(LineId Line, ulong Sequence)
+{
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Line}:{Sequence}");
+
+    public static bool TryParse(string? text, out RecoveryPointId id)
+    {
+        id = default;
+        if (text is null || text.LastIndexOf(':') is var colon && colon < 0
+            || !LineId.TryParse(text[..colon], out LineId line)
+            || !ulong.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ulong sequence))
+        {
+            return false;
+        }
+
+        id = new RecoveryPointId(line, sequence);
+        return true;
+    }
+}

@@ -1,0 +1,226 @@
+using Understudy.Blocks;
+using Understudy.Blocks.Identity;
+
+namespace Understudy.Protection.Ports;
+
+/// <summary>
+/// What Understudy asks of a hypervisor, in roles. Two implementations: libvirt, and the model in the simulation. Every
+/// call can throw <see cref="HypervisorException"/>; a call that hangs is ended by its token, and the caller then reads
+/// the state back before it does anything else.
+/// </summary>
+public interface IHypervisor : IVmInventory, IVmCapture, IVmLifecycle, IVmBlockJobs, IVirtualNetworks
+{
+}
+
+/// <summary>What is there.</summary>
+public interface IVmInventory
+{
+    ValueTask<HostFacts> GetHostAsync(CancellationToken cancellationToken);
+
+    ValueTask<IReadOnlyList<VmFacts>> ListVmsAsync(CancellationToken cancellationToken);
+
+    ValueTask<VmFacts?> FindVmAsync(VmId vm, CancellationToken cancellationToken);
+
+    /// <summary>The domain XML; the inactive one describes the next start, the live one what runs now.</summary>
+    ValueTask<string> GetDefinitionAsync(VmId vm, DefinitionKind kind, CancellationToken cancellationToken);
+}
+
+/// <summary>Change tracking and cuts (docs/protocols/capture.md).</summary>
+public interface IVmCapture
+{
+    /// <summary>Names of all checkpoints of the VM, oldest first, ours and others'.</summary>
+    ValueTask<IReadOnlyList<string>> ListCheckpointsAsync(VmId vm, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Cuts all named disks at one instant: the new checkpoint begins there, and the capture shows the content at the
+    /// cut. Throws with <see cref="HypervisorFault.TrackingLost"/> when <see cref="CaptureRequest.Since"/> is missing or
+    /// its bitmap is not consistent.
+    /// </summary>
+    ValueTask<ICapture> BeginCaptureAsync(CaptureRequest request, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Drops a checkpoint; its changes are merged into the one before it (libvirt's rule), so dropping the newest after
+    /// a failed cycle loses nothing. No error when it does not exist.
+    /// </summary>
+    ValueTask DeleteCheckpointAsync(VmId vm, string name, CancellationToken cancellationToken);
+
+    /// <summary>Ends whatever capture an earlier process of ours left running, and removes its scratch files.</summary>
+    ValueTask ClearStaleCaptureAsync(VmId vm, CancellationToken cancellationToken);
+}
+
+/// <summary>One cut, open for reading. Disposing ends the job and removes scratch, whatever happened before.</summary>
+public interface ICapture : IAsyncDisposable
+{
+    /// <summary>In the order of the request.</summary>
+    IReadOnlyList<CapturedDisk> Disks { get; }
+
+    /// <summary>When the cut was made, by this host's clock.</summary>
+    DateTimeOffset CutAt { get; }
+
+    /// <summary>Ranges written since <see cref="CaptureRequest.Since"/>, sorted and coalesced; throws when there was no since.</summary>
+    ValueTask<IReadOnlyList<ByteRange>> GetChangedAsync(CapturedDisk disk, CancellationToken cancellationToken);
+
+    /// <summary>Which parts of the range hold data (holes and zeros need not be read).</summary>
+    ValueTask<IReadOnlyList<BlockExtent>> GetAllocationAsync(CapturedDisk disk, ByteRange range, CancellationToken cancellationToken);
+
+    /// <summary>Ends the job normally and waits until the hypervisor has cleaned up.</summary>
+    ValueTask EndAsync(CancellationToken cancellationToken);
+}
+
+/// <param name="Since">The checkpoint whose changes are wanted; null for none (the whole disk is read by slices).</param>
+/// <param name="NewCheckpoint">Name of the checkpoint that begins at this cut.</param>
+/// <param name="TargetDevices">Disks by their target device (vda, vdb, …); all in one transaction.</param>
+/// <param name="ScratchBytesLimit">Half of it used ends the job; a full scratch would pause the guest.</param>
+public sealed record CaptureRequest(VmId Vm, string? Since, string NewCheckpoint, IReadOnlyList<string> TargetDevices, long ScratchBytesLimit);
+
+/// <param name="Content">The disk as it was at the cut; read-only; owned by the capture.</param>
+public sealed record CapturedDisk(string TargetDevice, long SizeBytes, IBlockDevice Content);
+
+/// <summary>Definitions and runs.</summary>
+public interface IVmLifecycle
+{
+    ValueTask<VmRunState> GetRunStateAsync(VmId vm, CancellationToken cancellationToken);
+
+    ValueTask<VmId> DefineAsync(string domainXml, CancellationToken cancellationToken);
+
+    /// <summary>Removes the definition with checkpoint and snapshot metadata; no error when it does not exist.</summary>
+    ValueTask UndefineAsync(VmId vm, CancellationToken cancellationToken);
+
+    ValueTask StartAsync(VmId vm, CancellationToken cancellationToken);
+
+    ValueTask ResumeAsync(VmId vm, CancellationToken cancellationToken);
+
+    ValueTask SuspendAsync(VmId vm, CancellationToken cancellationToken);
+
+    /// <summary>Asks the guest to power off; returns when asked, not when off.</summary>
+    ValueTask RequestShutdownAsync(VmId vm, CancellationToken cancellationToken);
+
+    /// <summary>Ends the run at once; no error when it is not running.</summary>
+    ValueTask DestroyAsync(VmId vm, CancellationToken cancellationToken);
+
+    /// <summary>A QMP command to the running VM's QEMU; the JSON answer's "return" member.</summary>
+    ValueTask<string> MonitorCommandAsync(VmId vm, string qmpJson, CancellationToken cancellationToken);
+}
+
+/// <summary>Moving a running VM's disks underneath it.</summary>
+public interface IVmBlockJobs
+{
+    /// <summary>Shallow live copy of the disk's top layer onto an image that exists already.</summary>
+    ValueTask StartShallowCopyAsync(VmId vm, string targetDevice, string destinationPath, string format, CancellationToken cancellationToken);
+
+    /// <summary>Commits the active layer into its backing image.</summary>
+    ValueTask StartActiveCommitAsync(VmId vm, string targetDevice, CancellationToken cancellationToken);
+
+    /// <summary>Null when the disk has no job.</summary>
+    ValueTask<BlockJobFacts?> GetBlockJobAsync(VmId vm, string targetDevice, CancellationToken cancellationToken);
+
+    ValueTask PivotAsync(VmId vm, string targetDevice, CancellationToken cancellationToken);
+
+    ValueTask AbortBlockJobAsync(VmId vm, string targetDevice, CancellationToken cancellationToken);
+
+    /// <summary>Makes libvirt know a bitmap that is in the image already as a checkpoint of that name.</summary>
+    ValueTask RedefineCheckpointAsync(VmId vm, string name, IReadOnlyList<string> targetDevices, CancellationToken cancellationToken);
+}
+
+public interface IVirtualNetworks
+{
+    ValueTask<IReadOnlyList<NetworkFacts>> ListNetworksAsync(CancellationToken cancellationToken);
+
+    /// <summary>Defines nothing persistent: the network lives until it is destroyed or the host restarts.</summary>
+    ValueTask CreateNetworkAsync(string networkXml, CancellationToken cancellationToken);
+
+    /// <summary>No error when it does not exist.</summary>
+    ValueTask DestroyNetworkAsync(string name, CancellationToken cancellationToken);
+}
+
+public enum DefinitionKind
+{
+    Live,
+    Inactive,
+}
+
+public enum VmRunState
+{
+    /// <summary>No such VM is defined or running here.</summary>
+    Absent,
+    Off,
+    Running,
+    Paused,
+
+    /// <summary>Paused by the hypervisor after an I/O error; goes on only after a resume.</summary>
+    PausedIoError,
+    ShuttingDown,
+    Crashed,
+}
+
+public enum BlockJobKind
+{
+    Copy,
+    ActiveCommit,
+    Commit,
+    Pull,
+    Backup,
+    Unknown,
+}
+
+/// <param name="Ready">The job has caught up and can be pivoted.</param>
+public sealed record BlockJobFacts(BlockJobKind Kind, long DoneBytes, long TotalBytes, bool Ready);
+
+public sealed record NetworkFacts(string Name, bool Active, bool Isolated, string? Bridge);
+
+public sealed record HostFacts(
+    string HostName,
+    string HypervisorVersion,
+    string EmulatorVersion,
+    bool HardwareAcceleration,
+    long MemoryBytes,
+    long FreeMemoryBytes,
+    int Cpus,
+    IReadOnlyList<string> MachineTypes,
+    IReadOnlyList<NetworkFacts> Networks);
+
+public sealed record VmFacts(
+    VmId Id,
+    string Name,
+    VmRunState State,
+    int Cpus,
+    long MemoryBytes,
+    string Firmware,
+    string MachineType,
+    bool Persistent,
+    bool HasGuestAgentChannel,
+    bool HasSnapshots,
+    IReadOnlyList<VmDiskFacts> Disks,
+    IReadOnlyList<VmNicFacts> Nics);
+
+/// <param name="Source">Path of the image, or the source as libvirt names it when it is not a file or block device.</param>
+public sealed record VmDiskFacts(string TargetDevice, string Bus, string Device, string Format, string SourceType, string? Source, long SizeBytes, bool ReadOnly, bool Shareable);
+
+public sealed record VmNicFacts(string Mac, string? Network, string Model);
+
+public enum HypervisorFault
+{
+    /// <summary>The hypervisor's daemon cannot be reached.</summary>
+    Unreachable,
+    NoSuchVm,
+    NotRunning,
+    TrackingLost,
+    Busy,
+    Refused,
+    ScratchFull,
+    TimedOut,
+    Other,
+}
+
+/// <summary>A call to the hypervisor that did not do what was asked, with the hypervisor's own words.</summary>
+public sealed class HypervisorException(HypervisorFault fault, string message, string? remedy = null, Exception? inner = null)
+    : UnderstudyException(
+        fault is HypervisorFault.Unreachable or HypervisorFault.Busy or HypervisorFault.TimedOut or HypervisorFault.ScratchFull or HypervisorFault.TrackingLost
+            ? FaultClass.Transient
+            : FaultClass.NeedsOperator,
+        message,
+        remedy,
+        inner)
+{
+    public HypervisorFault Fault { get; } = fault;
+}
