@@ -1,0 +1,111 @@
+using System.Globalization;
+using System.Xml.Linq;
+
+namespace Understudy.Protection.Target.Definition;
+
+/// <summary>All other devices: what needs something of the source host is left out or given this host's equivalent.</summary>
+internal static class DeviceRules
+{
+    private static readonly string[] Consoles = ["serial", "parallel", "console", "channel"];
+
+    public static void Apply(XElement devices, DomainTransform transform, List<string> notes)
+    {
+        devices.Elements("emulator").Remove(); // libvirt names this host's own.
+        foreach (XElement device in devices.Elements().ToArray())
+        {
+            if (LeftOut(device) is { } what)
+            {
+                device.Remove();
+                notes.Add($"{what} was left out: it belongs to the source host.");
+                continue;
+            }
+
+            // Aliases of the user's own ("ua-…") are part of the definition; the others are libvirt's for one run.
+            device.Elements("alias").Where(alias => ((string?)alias.Attribute("name"))?.StartsWith("ua-", StringComparison.Ordinal) != true).Remove();
+        }
+
+        foreach (string kind in Consoles)
+        {
+            AdaptConsoles(devices, kind, transform);
+        }
+
+        foreach (XElement graphics in devices.Elements("graphics"))
+        {
+            AdaptGraphics(graphics);
+        }
+
+        foreach (XElement cid in devices.Elements("vsock").Elements("cid"))
+        {
+            cid.RemoveAttributes();
+            cid.SetAttributeValue("auto", "yes");
+        }
+    }
+
+    private static string? LeftOut(XElement device) => device.Name.LocalName switch
+    {
+        "hostdev" => "A host device passed through",
+        "filesystem" => $"The shared folder {(string?)device.Element("target")?.Attribute("dir")}",
+        "lease" => "A disk lease",
+        "redirdev" when (string?)device.Attribute("type") != "spicevmc" => "A redirected USB device",
+        "smartcard" when (string?)device.Attribute("mode") != "passthrough" => "A smartcard",
+        "input" when (string?)device.Attribute("type") is "passthrough" or "evdev" => "A host input device",
+        "tpm" when (string?)device.Element("backend")?.Attribute("type") != "emulator" => "The host's TPM",
+        "shmem" => "Shared memory",
+        _ => null,
+    };
+
+    private static void AdaptConsoles(XElement devices, string kind, DomainTransform transform)
+    {
+        int number = 0;
+        foreach (XElement console in devices.Elements(kind))
+        {
+            string type = (string?)console.Attribute("type") ?? "pty";
+            string log = string.Create(CultureInfo.InvariantCulture, $"{transform.LogFolder}/{transform.Name}-{kind}{number}.log");
+            number++;
+            console.Attribute("tty")?.Remove();
+            console.Elements("log").Attributes("file").ToList().ForEach(file => file.Value = log + ".copy");
+            switch (type)
+            {
+                case "file":
+                    console.Elements("source").Remove();
+                    console.AddFirst(new XElement("source", new XAttribute("path", log)));
+                    break;
+                case "unix" when kind == "channel": // libvirt makes the guest agent's socket itself.
+                case "pty":
+                    console.Elements("source").Remove();
+                    break;
+                case "spicevmc" or "spiceport" or "null" or "vc" or "qemu-vdagent" or "dbus":
+                    break;
+                default: // tcp, udp, unix, dev, pipe, …: the other end is at the source.
+                    console.Elements().Where(element => element.Name.LocalName is "source" or "protocol").Remove();
+                    console.SetAttributeValue("type", "pty");
+                    break;
+            }
+        }
+    }
+
+    private static void AdaptGraphics(XElement graphics)
+    {
+        if ((string?)graphics.Attribute("type") is not ("vnc" or "spice"))
+        {
+            return;
+        }
+
+        foreach (string dropped in (string[])["tlsPort", "websocket", "socket", "passwdValidTo", "connected", "keymap-file"])
+        {
+            graphics.SetAttributeValue(dropped, null);
+        }
+
+        graphics.SetAttributeValue("port", "-1");
+        graphics.SetAttributeValue("autoport", "yes");
+
+        // The source's own address does not exist here; the ones every host has do.
+        string address = (string?)graphics.Attribute("listen") ?? (string?)graphics.Element("listen")?.Attribute("address") ?? "127.0.0.1";
+        graphics.Attribute("listen")?.Remove();
+        graphics.Elements("listen").Remove();
+        graphics.Add(new XElement(
+            "listen",
+            new XAttribute("type", "address"),
+            new XAttribute("address", address is "0.0.0.0" or "::" or "::1" ? address : "127.0.0.1")));
+    }
+}
