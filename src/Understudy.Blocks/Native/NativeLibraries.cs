@@ -5,7 +5,7 @@ namespace Understudy.Blocks.Native;
 
 /// <summary>
 /// The two shared libraries that Blocks calls, and the sentence for whoever lacks one. Debian's packages are used instead
-/// of managed ports: docs/decisions/native-libraries.md.
+/// of managed ports: docs/decisions/packages.md.
 /// </summary>
 internal static class NativeLibraries
 {
