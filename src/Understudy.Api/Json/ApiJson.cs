@@ -1,0 +1,79 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Understudy.Api.Control;
+using Understudy.Api.Registration;
+using Understudy.Api.Rest;
+
+namespace Understudy.Api.Json;
+
+/// <summary>The one JSON context of the API: REST bodies, control messages, registration files.</summary>
+[JsonSourceGenerationOptions(
+    JsonSerializerDefaults.Web,
+    AllowOutOfOrderMetadataProperties = true,
+    UseStringEnumConverter = true,
+    Converters =
+    [
+        typeof(VmIdConverter), typeof(ReplicaIdConverter), typeof(HostIdConverter), typeof(SiteIdConverter), typeof(TestIdConverter),
+        typeof(OperationIdConverter), typeof(LineIdConverter), typeof(RecoveryPointIdConverter), typeof(JobIdConverter),
+    ])]
+[JsonSerializable(typeof(ProblemDto))]
+[JsonSerializable(typeof(StatusDto))]
+[JsonSerializable(typeof(SiteDto))]
+[JsonSerializable(typeof(IReadOnlyList<SiteDto>))]
+[JsonSerializable(typeof(SiteAddDto))]
+[JsonSerializable(typeof(KeyAddDto))]
+[JsonSerializable(typeof(IReadOnlyList<HostDto>))]
+[JsonSerializable(typeof(HostCheckDto))]
+[JsonSerializable(typeof(IReadOnlyList<NetworkDto>))]
+[JsonSerializable(typeof(IReadOnlyList<MappingDto>))]
+[JsonSerializable(typeof(MapNetworkDto))]
+[JsonSerializable(typeof(IReadOnlyList<PolicyDto>))]
+[JsonSerializable(typeof(PolicySetDto))]
+[JsonSerializable(typeof(IReadOnlyList<VmDto>))]
+[JsonSerializable(typeof(VmVerifyDto))]
+[JsonSerializable(typeof(ProtectDto))]
+[JsonSerializable(typeof(TestVmDto))]
+[JsonSerializable(typeof(FailoverDto))]
+[JsonSerializable(typeof(FailoverPreviewDto))]
+[JsonSerializable(typeof(ExportDto))]
+[JsonSerializable(typeof(IReadOnlyList<PointDto>))]
+[JsonSerializable(typeof(IReadOnlyList<JobDto>))]
+[JsonSerializable(typeof(JobCompleteDto))]
+[JsonSerializable(typeof(IReadOnlyList<EventDto>))]
+[JsonSerializable(typeof(RegistrationKeyFile))]
+[JsonSerializable(typeof(JoinDto))]
+[JsonSerializable(typeof(JoinedDto))]
+[JsonSerializable(typeof(RenewCertificateDto))]
+[JsonSerializable(typeof(RenewedCertificateDto))]
+[JsonSerializable(typeof(ControlMessage))]
+[JsonSerializable(typeof(AgentHello))]
+[JsonSerializable(typeof(Inventory))]
+[JsonSerializable(typeof(AgentEvent))]
+[JsonSerializable(typeof(Nothing))]
+[JsonSerializable(typeof(HostFactsAnswer))]
+[JsonSerializable(typeof(PeerCheckRequest))]
+[JsonSerializable(typeof(PeerCheckAnswer))]
+[JsonSerializable(typeof(ReplicaCreateRequest))]
+[JsonSerializable(typeof(ReplicaCreated))]
+[JsonSerializable(typeof(ReplicaConfigureRequest))]
+[JsonSerializable(typeof(SourceProtectRequest))]
+[JsonSerializable(typeof(SourceConfigureRequest))]
+[JsonSerializable(typeof(PointsRequest))]
+[JsonSerializable(typeof(PointsAnswer))]
+[JsonSerializable(typeof(TestStartRequest))]
+[JsonSerializable(typeof(TestStarted))]
+[JsonSerializable(typeof(TestCompleteRequest))]
+[JsonSerializable(typeof(Removed))]
+[JsonSerializable(typeof(FailoverStartRequest))]
+[JsonSerializable(typeof(FailoverStarted))]
+[JsonSerializable(typeof(CommitRequest))]
+[JsonSerializable(typeof(Committed))]
+[JsonSerializable(typeof(SourceUnprotectRequest))]
+[JsonSerializable(typeof(TargetUnprotectRequest))]
+[JsonSerializable(typeof(PointExportRequest))]
+[JsonSerializable(typeof(PointExported))]
+public sealed partial class ApiJson : JsonSerializerContext
+{
+    /// <summary>For files and output that people read.</summary>
+    public static ApiJson Indented => field ??= new ApiJson(new JsonSerializerOptions(s_defaultOptions) { WriteIndented = true });
+}

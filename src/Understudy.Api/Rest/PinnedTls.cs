@@ -1,0 +1,50 @@
+using System.Net.Security;
+using System.Security.Authentication;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+
+namespace Understudy.Api.Rest;
+
+/// <summary>TLS 1.3 that believes one authority only: the vault's own, pinned in the key file.</summary>
+public static class PinnedTls
+{
+    /// <param name="caCertificatePem">Null for the system's authorities.</param>
+    public static SocketsHttpHandler Handler(string? caCertificatePem, X509Certificate2? client = null)
+    {
+        SocketsHttpHandler handler = new()
+        {
+            ConnectTimeout = TimeSpan.FromSeconds(10),
+            PooledConnectionLifetime = TimeSpan.FromMinutes(10),
+            SslOptions = { EnabledSslProtocols = SslProtocols.Tls13 },
+        };
+        if (caCertificatePem is not null)
+        {
+            handler.SslOptions.CertificateChainPolicy = Trust(caCertificatePem, ServerAuthentication);
+        }
+
+        if (client is not null)
+        {
+            handler.SslOptions.ClientCertificateContext = SslStreamCertificateContext.Create(client, [], offline: true);
+        }
+
+        return handler;
+    }
+
+    public static Oid ServerAuthentication => new("1.3.6.1.5.5.7.3.1");
+
+    public static Oid ClientAuthentication => new("1.3.6.1.5.5.7.3.2");
+
+    /// <summary>Chain policy for certificates of this authority with this use. There is no revocation list: agents' certificates are checked against the vault's own records.</summary>
+    public static X509ChainPolicy Trust(string caCertificatePem, Oid use)
+    {
+        X509ChainPolicy policy = new()
+        {
+            TrustMode = X509ChainTrustMode.CustomRootTrust,
+            RevocationMode = X509RevocationMode.NoCheck,
+            DisableCertificateDownloads = true,
+        };
+        policy.CustomTrustStore.ImportFromPem(caCertificatePem);
+        policy.ApplicationPolicy.Add(use);
+        return policy;
+    }
+}

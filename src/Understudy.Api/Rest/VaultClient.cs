@@ -1,0 +1,218 @@
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Understudy.Api.Json;
+using Understudy.Api.Registration;
+using Understudy.Model;
+
+namespace Understudy.Api.Rest;
+
+/// <summary>
+/// The vault's REST API, typed. Every method throws <see cref="ErrorException"/> with the vault's own words when it says
+/// no, and with <c>vault-unreachable</c> when it does not answer.
+/// </summary>
+public sealed class VaultClient(HttpClient http) : IDisposable
+{
+    private readonly HttpClient _http = http;
+
+    /// <param name="caCertificatePem">The vault's authority, the only one believed; null for the system's.</param>
+    public static VaultClient Create(Uri vault, string token, string? caCertificatePem)
+    {
+        HttpClient http = new(PinnedTls.Handler(caCertificatePem), disposeHandler: true) { BaseAddress = vault, Timeout = TimeSpan.FromMinutes(2) };
+        http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
+        return new VaultClient(http);
+    }
+
+    private static ApiJson Json => ApiJson.Default;
+
+    public Task<StatusDto> GetStatusAsync(CancellationToken ct) => GetAsync("api/v1/status", Json.StatusDto, ct);
+
+    public Task<IReadOnlyList<SiteDto>> ListSitesAsync(CancellationToken ct) => GetAsync("api/v1/sites", Json.IReadOnlyListSiteDto, ct);
+
+    public Task<SiteDto> AddSiteAsync(string name, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, "api/v1/sites", new SiteAddDto(name), Json.SiteAddDto, Json.SiteDto, ct);
+
+    public Task RemoveSiteAsync(string name, CancellationToken ct) => DeleteAsync($"api/v1/sites/{Escape(name)}", ct);
+
+    public Task<RegistrationKeyFile> MakeKeyAsync(string site, string? validFor, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, $"api/v1/sites/{Escape(site)}/keys", new KeyAddDto(validFor), Json.KeyAddDto, Json.RegistrationKeyFile, ct);
+
+    public Task<IReadOnlyList<HostDto>> ListHostsAsync(CancellationToken ct) => GetAsync("api/v1/hosts", Json.IReadOnlyListHostDto, ct);
+
+    public Task<HostDto> GetHostAsync(string host, CancellationToken ct) => GetAsync($"api/v1/hosts/{Escape(host)}", Json.HostDto, ct);
+
+    public Task<HostCheckDto> CheckHostAsync(string host, CancellationToken ct) =>
+        PostAsync($"api/v1/hosts/{Escape(host)}/check", Json.HostCheckDto, ct);
+
+    public Task RemoveHostAsync(string host, CancellationToken ct) => DeleteAsync($"api/v1/hosts/{Escape(host)}", ct);
+
+    public Task<IReadOnlyList<NetworkDto>> ListNetworksAsync(CancellationToken ct) => GetAsync("api/v1/networks", Json.IReadOnlyListNetworkDto, ct);
+
+    public Task<IReadOnlyList<MappingDto>> ListMappingsAsync(CancellationToken ct) => GetAsync("api/v1/mappings", Json.IReadOnlyListMappingDto, ct);
+
+    public Task<MappingDto> MapNetworkAsync(MapNetworkDto mapping, CancellationToken ct) =>
+        SendAsync(HttpMethod.Put, "api/v1/mappings", mapping, Json.MapNetworkDto, Json.MappingDto, ct);
+
+    public Task UnmapNetworkAsync(string sourceSite, string sourceNetwork, string targetSite, CancellationToken ct) =>
+        DeleteAsync($"api/v1/mappings/{Escape(sourceSite)}/{Escape(sourceNetwork)}/{Escape(targetSite)}", ct);
+
+    public Task<IReadOnlyList<PolicyDto>> ListPoliciesAsync(CancellationToken ct) => GetAsync("api/v1/policies", Json.IReadOnlyListPolicyDto, ct);
+
+    public Task<PolicyDto> GetPolicyAsync(string name, CancellationToken ct) => GetAsync($"api/v1/policies/{Escape(name)}", Json.PolicyDto, ct);
+
+    public Task<PolicyDto> SetPolicyAsync(string name, PolicySetDto policy, CancellationToken ct) =>
+        SendAsync(HttpMethod.Put, $"api/v1/policies/{Escape(name)}", policy, Json.PolicySetDto, Json.PolicyDto, ct);
+
+    public Task RemovePolicyAsync(string name, CancellationToken ct) => DeleteAsync($"api/v1/policies/{Escape(name)}", ct);
+
+    public Task<IReadOnlyList<VmDto>> ListVmsAsync(CancellationToken ct) => GetAsync("api/v1/vms", Json.IReadOnlyListVmDto, ct);
+
+    /// <param name="vm">Name or id, here and below.</param>
+    public Task<VmDto> GetVmAsync(string vm, CancellationToken ct) => GetAsync($"api/v1/vms/{Escape(vm)}", Json.VmDto, ct);
+
+    public Task<VmVerifyDto> VerifyVmAsync(string vm, ProtectDto request, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/verify", request, Json.ProtectDto, Json.VmVerifyDto, ct);
+
+    public Task<JobDto> ProtectAsync(string vm, ProtectDto request, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/protect", request, Json.ProtectDto, Json.JobDto, ct);
+
+    public Task<JobDto> TestAsync(string vm, TestVmDto request, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/test", request, Json.TestVmDto, Json.JobDto, ct);
+
+    public Task<FailoverPreviewDto> PreviewFailoverAsync(string vm, CancellationToken ct) =>
+        GetAsync($"api/v1/vms/{Escape(vm)}/failover", Json.FailoverPreviewDto, ct);
+
+    public Task<JobDto> FailoverAsync(string vm, FailoverDto request, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/failover", request, Json.FailoverDto, Json.JobDto, ct);
+
+    public Task<JobDto> CommitAsync(string vm, CancellationToken ct) => PostAsync($"api/v1/vms/{Escape(vm)}/commit", Json.JobDto, ct);
+
+    public Task<JobDto> UnprotectAsync(string vm, CancellationToken ct) => PostAsync($"api/v1/vms/{Escape(vm)}/unprotect", Json.JobDto, ct);
+
+    public Task<IReadOnlyList<PointDto>> ListPointsAsync(string vm, CancellationToken ct) =>
+        GetAsync($"api/v1/vms/{Escape(vm)}/points", Json.IReadOnlyListPointDto, ct);
+
+    public Task<JobDto> ExportPointAsync(string vm, string point, ExportDto request, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/points/{Escape(point)}/export", request, Json.ExportDto, Json.JobDto, ct);
+
+    public Task<IReadOnlyList<JobDto>> ListJobsAsync(int limit, CancellationToken ct) => GetAsync($"api/v1/jobs?limit={limit}", Json.IReadOnlyListJobDto, ct);
+
+    public Task<JobDto> GetJobAsync(long job, CancellationToken ct) => GetAsync($"api/v1/jobs/{job}", Json.JobDto, ct);
+
+    /// <summary>Each new state of the job, beginning with the present one; ends when the job has ended.</summary>
+    public IAsyncEnumerable<JobDto> WatchJobAsync(long job, CancellationToken ct) => WatchAsync($"api/v1/jobs/{job}/watch", Json.JobDto, ct);
+
+    public Task<JobDto> CompleteJobAsync(long job, string? note, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, $"api/v1/jobs/{job}/complete", new JobCompleteDto(note), Json.JobCompleteDto, Json.JobDto, ct);
+
+    public Task<JobDto> CancelJobAsync(long job, CancellationToken ct) => PostAsync($"api/v1/jobs/{job}/cancel", Json.JobDto, ct);
+
+    public Task<JobDto> RetryJobAsync(long job, CancellationToken ct) => PostAsync($"api/v1/jobs/{job}/retry", Json.JobDto, ct);
+
+    /// <summary>Newest last; only events after the given one.</summary>
+    public Task<IReadOnlyList<EventDto>> ListEventsAsync(long after, int limit, CancellationToken ct) =>
+        GetAsync($"api/v1/events?after={after}&limit={limit}", Json.IReadOnlyListEventDto, ct);
+
+    /// <summary>Events after the given one, then each new one as it happens; never ends by itself.</summary>
+    public IAsyncEnumerable<EventDto> WatchEventsAsync(long after, CancellationToken ct) => WatchAsync($"api/v1/events/watch?after={after}", Json.EventDto, ct);
+
+    public Task<JoinedDto> JoinAsync(JoinDto request, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, "api/v1/join", request, Json.JoinDto, Json.JoinedDto, ct);
+
+    /// <summary>For agents: the connection must show the present certificate.</summary>
+    public Task<RenewedCertificateDto> RenewCertificateAsync(RenewCertificateDto request, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, "api/v1/agent/certificate", request, Json.RenewCertificateDto, Json.RenewedCertificateDto, ct);
+
+    public void Dispose() => _http.Dispose();
+
+    private static string Escape(string part) => Uri.EscapeDataString(part);
+
+    private Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken ct) =>
+        ReadAsync(new HttpRequestMessage(HttpMethod.Get, path), type, ct);
+
+    private Task<T> PostAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken ct) =>
+        ReadAsync(new HttpRequestMessage(HttpMethod.Post, path), type, ct);
+
+    private Task<TAnswer> SendAsync<TBody, TAnswer>(
+        HttpMethod method, string path, TBody body, JsonTypeInfo<TBody> bodyType, JsonTypeInfo<TAnswer> answerType, CancellationToken ct) =>
+        ReadAsync(new HttpRequestMessage(method, path) { Content = JsonContent.Create(body, bodyType) }, answerType, ct);
+
+    private async Task DeleteAsync(string path, CancellationToken ct)
+    {
+        using HttpRequestMessage request = new(HttpMethod.Delete, path);
+        using HttpResponseMessage response = await SendAsync(request, HttpCompletionOption.ResponseContentRead, ct);
+    }
+
+    private async Task<T> ReadAsync<T>(HttpRequestMessage request, JsonTypeInfo<T> type, CancellationToken ct)
+    {
+        using (request)
+        using (HttpResponseMessage response = await SendAsync(request, HttpCompletionOption.ResponseContentRead, ct))
+        {
+            return await response.Content.ReadFromJsonAsync(type, ct)
+                ?? throw new ErrorException(Errors.Internal($"the vault answered {request.RequestUri} with nothing"));
+        }
+    }
+
+    private async IAsyncEnumerable<T> WatchAsync<T>(string path, JsonTypeInfo<T> type, [EnumeratorCancellation] CancellationToken ct)
+    {
+        using HttpRequestMessage request = new(HttpMethod.Get, path);
+        using HttpResponseMessage response = await SendAsync(request, HttpCompletionOption.ResponseHeadersRead, ct);
+        await using Stream body = await response.Content.ReadAsStreamAsync(ct);
+        using StreamReader reader = new(body);
+        while (await reader.ReadLineAsync(ct) is { } line)
+        {
+            if (line.StartsWith("data: ", StringComparison.Ordinal)
+                && JsonSerializer.Deserialize(line.AsSpan("data: ".Length), type) is { } item)
+            {
+                yield return item;
+            }
+        }
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, HttpCompletionOption completion, CancellationToken ct)
+    {
+        HttpResponseMessage response;
+        try
+        {
+            response = await _http.SendAsync(request, completion, ct);
+        }
+        catch (HttpRequestException inner)
+        {
+            throw new ErrorException(Errors.VaultUnreachable(_http.BaseAddress?.ToString() ?? "?", inner.InnerException?.Message ?? inner.Message), inner);
+        }
+        catch (TaskCanceledException inner) when (!ct.IsCancellationRequested)
+        {
+            throw new ErrorException(Errors.VaultUnreachable(_http.BaseAddress?.ToString() ?? "?", $"no answer within {_http.Timeout.TotalSeconds:0} s"), inner);
+        }
+
+        if (response.IsSuccessStatusCode)
+        {
+            return response;
+        }
+
+        using (response)
+        {
+            throw new ErrorException(await ReadProblemAsync(response, ct));
+        }
+    }
+
+    private static async Task<ErrorInfo> ReadProblemAsync(HttpResponseMessage response, CancellationToken ct)
+    {
+        try
+        {
+            if (response.Content.Headers.ContentType?.MediaType == ProblemDto.ContentType
+                && await response.Content.ReadFromJsonAsync(Json.ProblemDto, ct) is { } problem)
+            {
+                return problem.ToError();
+            }
+        }
+        catch (JsonException)
+        {
+            // Falls through: not our kind of answer, so perhaps not our vault.
+        }
+
+        return Errors.Internal($"the answer was {(int)response.StatusCode} {response.ReasonPhrase}, without a reason");
+    }
+}

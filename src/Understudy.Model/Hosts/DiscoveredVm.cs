@@ -1,0 +1,33 @@
+using Understudy.Blocks.Identity;
+
+namespace Understudy.Model;
+
+/// <summary>A VM as its host's agent sees it.</summary>
+public sealed record DiscoveredVm(
+    VmId Id,
+    string Name,
+    VmPower Power,
+    int Cpus,
+    long MemoryBytes,
+    string Firmware,
+    string MachineType,
+    bool Persistent,
+    bool HasGuestAgentChannel,
+    bool HasSnapshots,
+    IReadOnlyList<DiscoveredDisk> Disks,
+    IReadOnlyList<DiscoveredNic> Nics);
+
+/// <param name="Device">disk, cdrom, floppy, …: only "disk" is replicated.</param>
+/// <param name="Source">Path of the image, or the source as the hypervisor names it.</param>
+public sealed record DiscoveredDisk(
+    string TargetDevice,
+    string Bus,
+    string Device,
+    string Format,
+    string SourceType,
+    string? Source,
+    long SizeBytes,
+    bool ReadOnly,
+    bool Shareable);
+
+public sealed record DiscoveredNic(string Mac, string? Network, string Model);

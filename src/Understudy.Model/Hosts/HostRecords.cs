@@ -1,0 +1,40 @@
+namespace Understudy.Model;
+
+public sealed record Site(SiteId Id, string Name);
+
+/// <param name="ReplicationEndpoint">Where this host's agent takes replication in, as "name:port".</param>
+/// <param name="Facts">As last reported; null before the agent's first connection.</param>
+public sealed record Host(
+    HostId Id,
+    SiteId Site,
+    string Name,
+    string ReplicationEndpoint,
+    bool Online,
+    DateTimeOffset JoinedAt,
+    DateTimeOffset? LastSeenAt,
+    HostFacts? Facts);
+
+/// <summary>What an agent says of its host.</summary>
+/// <param name="HypervisorError">Why the hypervisor could not be asked; null when it answered.</param>
+public sealed record HostFacts(
+    string HostName,
+    string AgentVersion,
+    string? HypervisorError,
+    string HypervisorVersion,
+    string EmulatorVersion,
+    bool HardwareAcceleration,
+    int Cpus,
+    long MemoryBytes,
+    long FreeMemoryBytes,
+    IReadOnlyList<string> MachineTypes,
+    IReadOnlyList<HostNetwork> Networks,
+    StorageSpace Replicas,
+    StorageSpace Spool);
+
+public sealed record HostNetwork(string Name, bool Active, bool Isolated, string? Bridge);
+
+/// <param name="Error">Why the folder cannot be used; null when it can.</param>
+public sealed record StorageSpace(string Path, long FreeBytes, long TotalBytes, string? Error);
+
+/// <summary>One finding of a host or VM check, with what to do when it is not a pass.</summary>
+public sealed record CheckResult(string Name, CheckLevel Level, string Finding, string? Remedy);

@@ -1,0 +1,40 @@
+using System.Globalization;
+
+namespace Understudy.Model;
+
+/// <summary>A place with hosts.</summary>
+public readonly record struct SiteId(Guid Value)
+{
+    public override string ToString() => Value.ToString("D");
+}
+
+/// <summary>A host with an agent; the same id is in the agent's certificate (<c>urn:understudy:agent:ID</c>).</summary>
+public readonly record struct HostId(Guid Value)
+{
+    public override string ToString() => Value.ToString("D");
+
+    public static bool TryParse(string? text, out HostId id)
+    {
+        bool ok = Guid.TryParse(text, out Guid value);
+        id = new HostId(value);
+        return ok;
+    }
+}
+
+/// <summary>A job, by the number people use for it.</summary>
+public readonly record struct JobId(long Value)
+{
+    public override string ToString() => Value.ToString(CultureInfo.InvariantCulture);
+}
+
+/// <summary>One test of a VM.</summary>
+public readonly record struct TestId(Guid Value)
+{
+    public override string ToString() => Value.ToString("D");
+}
+
+/// <summary>One command to an agent. Sent twice, it is done once and answered twice with the first outcome.</summary>
+public readonly record struct OperationId(Guid Value)
+{
+    public override string ToString() => Value.ToString("D");
+}

@@ -1,0 +1,128 @@
+using System.Text.Json.Serialization;
+
+namespace Understudy.Model;
+
+/// <summary>Where a VM's protection stands, in the words of docs/operations/states.md and in no others.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<ProtectionState>))]
+public enum ProtectionState
+{
+    [JsonStringEnumMemberName("unprotected")] Unprotected,
+
+    /// <summary>The replica is being made, the source is not sending yet.</summary>
+    [JsonStringEnumMemberName("preparing")] Preparing,
+
+    /// <summary>The disks travel for the first time; there is no recovery point yet.</summary>
+    [JsonStringEnumMemberName("first copy")] FirstCopy,
+    [JsonStringEnumMemberName("protected")] Protected,
+
+    /// <summary>Change tracking was lost and the disks are read again; all listed points stay good.</summary>
+    [JsonStringEnumMemberName("resynchronising")] Resynchronising,
+
+    /// <summary>Protected, and at least one test of it runs.</summary>
+    [JsonStringEnumMemberName("test running")] TestRunning,
+
+    /// <summary>The target refuses more data for want of space; the source spools.</summary>
+    [JsonStringEnumMemberName("target full")] TargetFull,
+    [JsonStringEnumMemberName("failing over")] FailingOver,
+
+    /// <summary>The VM runs at the target; the user commits when it is good.</summary>
+    [JsonStringEnumMemberName("commit pending")] CommitPending,
+
+    /// <summary>Committed: the VM stands at the target on its own disks.</summary>
+    [JsonStringEnumMemberName("failed over")] FailedOver,
+}
+
+[JsonConverter(typeof(JsonStringEnumConverter<JobState>))]
+public enum JobState
+{
+    [JsonStringEnumMemberName("Running")] Running,
+
+    /// <summary>Stopped at a step that needs somebody; <see cref="JobWait"/> says for what.</summary>
+    [JsonStringEnumMemberName("Waiting")] Waiting,
+    [JsonStringEnumMemberName("Succeeded")] Succeeded,
+    [JsonStringEnumMemberName("Failed")] Failed,
+    [JsonStringEnumMemberName("Cancelled")] Cancelled,
+}
+
+[JsonConverter(typeof(JsonStringEnumConverter<StepState>))]
+public enum StepState
+{
+    [JsonStringEnumMemberName("Pending")] Pending,
+    [JsonStringEnumMemberName("Running")] Running,
+    [JsonStringEnumMemberName("Waiting")] Waiting,
+    [JsonStringEnumMemberName("Succeeded")] Succeeded,
+    [JsonStringEnumMemberName("Failed")] Failed,
+    [JsonStringEnumMemberName("Cancelled")] Cancelled,
+}
+
+/// <summary>What a waiting job waits for.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<JobWait>))]
+public enum JobWait
+{
+    [JsonStringEnumMemberName("none")] None,
+    [JsonStringEnumMemberName("waiting for test completion")] TestCompletion,
+
+    /// <summary>A host that the next step needs is not connected.</summary>
+    [JsonStringEnumMemberName("waiting for host")] Host,
+}
+
+/// <summary>What a job does; the word stands in its name: <c>web1 (test)</c>.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<JobAction>))]
+public enum JobAction
+{
+    [JsonStringEnumMemberName("protect")] Protect,
+    [JsonStringEnumMemberName("test")] Test,
+    [JsonStringEnumMemberName("unplanned failover")] UnplannedFailover,
+    [JsonStringEnumMemberName("commit")] Commit,
+    [JsonStringEnumMemberName("unprotect")] Unprotect,
+    [JsonStringEnumMemberName("export")] Export,
+}
+
+[JsonConverter(typeof(JsonStringEnumConverter<HealthLevel>))]
+public enum HealthLevel
+{
+    [JsonStringEnumMemberName("Normal")] Normal,
+    [JsonStringEnumMemberName("Warning")] Warning,
+    [JsonStringEnumMemberName("Critical")] Critical,
+}
+
+[JsonConverter(typeof(JsonStringEnumConverter<CheckLevel>))]
+public enum CheckLevel
+{
+    [JsonStringEnumMemberName("pass")] Pass,
+    [JsonStringEnumMemberName("warning")] Warning,
+    [JsonStringEnumMemberName("error")] Error,
+}
+
+[JsonConverter(typeof(JsonStringEnumConverter<VmPower>))]
+public enum VmPower
+{
+    [JsonStringEnumMemberName("off")] Off,
+    [JsonStringEnumMemberName("running")] Running,
+    [JsonStringEnumMemberName("paused")] Paused,
+
+    /// <summary>Paused by the hypervisor after an I/O error.</summary>
+    [JsonStringEnumMemberName("paused by an I/O error")] PausedIoError,
+    [JsonStringEnumMemberName("shutting down")] ShuttingDown,
+    [JsonStringEnumMemberName("crashed")] Crashed,
+}
+
+/// <summary>What is known of the source before an unplanned failover (PRE-5).</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<SourceKnowledge>))]
+public enum SourceKnowledge
+{
+    /// <summary>Its agent is connected and reports the VM off.</summary>
+    [JsonStringEnumMemberName("known stopped")] KnownStopped,
+
+    /// <summary>Its agent is connected and reports the VM running.</summary>
+    [JsonStringEnumMemberName("known running")] KnownRunning,
+
+    /// <summary>Nobody can say: the VM may still run.</summary>
+    [JsonStringEnumMemberName("unknown")] Unknown,
+}
+
+[JsonConverter(typeof(JsonStringEnumConverter<PointKind>))]
+public enum PointKind
+{
+    [JsonStringEnumMemberName("crash-consistent")] CrashConsistent,
+}
