@@ -1,0 +1,71 @@
+namespace Understudy.Replication;
+
+/// <summary>
+/// Wakes whoever waits for "something changed". Read <see cref="Beats"/> before looking at the state, then wait for a
+/// beat past it: a change between the look and the wait is not missed. Each waiter is awaited directly, never through
+/// Task.WaitAsync or WhenAny, which would leave the simulation for the thread pool.
+/// </summary>
+public sealed class Pulse
+{
+    private readonly Lock _lock = new();
+    private readonly LinkedList<TaskCompletionSource> _waiters = new();
+    private long _beats;
+
+    public long Beats
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _beats;
+            }
+        }
+    }
+
+    public void Beat()
+    {
+        TaskCompletionSource[] woken;
+        lock (_lock)
+        {
+            _beats++;
+            woken = [.. _waiters];
+            _waiters.Clear();
+        }
+
+        foreach (TaskCompletionSource waiter in woken)
+        {
+            waiter.TrySetResult();
+        }
+    }
+
+    /// <summary>Returns at once when there was a beat after <paramref name="beats"/>, otherwise at the next one.</summary>
+    public async ValueTask WaitPastAsync(long beats, CancellationToken cancellationToken)
+    {
+        LinkedListNode<TaskCompletionSource> mine;
+        lock (_lock)
+        {
+            if (_beats > beats)
+            {
+                return;
+            }
+
+            mine = _waiters.AddLast(new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        }
+
+        await using CancellationTokenRegistration registration = cancellationToken.Register(() => Cancel(mine, cancellationToken));
+        await mine.Value.Task;
+    }
+
+    private void Cancel(LinkedListNode<TaskCompletionSource> waiter, CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            if (waiter.List is not null)
+            {
+                _waiters.Remove(waiter);
+            }
+        }
+
+        waiter.Value.TrySetCanceled(cancellationToken);
+    }
+}

@@ -1,0 +1,59 @@
+using Understudy.Blocks.Identity;
+
+namespace Understudy.Replication.Wire;
+
+/// <summary>What the two sides say to each other beside the records. The numbers are on the wire.</summary>
+public enum ControlType : byte
+{
+    Hello = 1,
+    Welcome = 2,
+    Refuse = 3,
+    Ping = 4,
+    Pong = 5,
+    EndOfBatch = 6,
+    Ack = 7,
+}
+
+/// <summary>Optional abilities. A side uses only what both have named; this version has none.</summary>
+[Flags]
+public enum ProtocolFeatures : uint
+{
+    None = 0,
+}
+
+/// <summary>A closed set: a type that is not here ends the connection.</summary>
+public abstract record ControlFrame
+{
+    private ControlFrame()
+    {
+    }
+
+    /// <summary>Source to target, first frame: which replica, of which VM, written by which line.</summary>
+    public sealed record Hello(ReplicaId Replica, VmId Vm, LineId Line, ProtocolFeatures Features) : ControlFrame;
+
+    /// <summary>Target to source: go on with record <c>FlushedSequence + 1</c>.</summary>
+    /// <param name="LastPoint">The newest listed recovery point; null while there is none.</param>
+    /// <param name="WindowBytes">How many unacknowledged bytes the source may have out.</param>
+    public sealed record Welcome(
+        LineId Line,
+        ulong FlushedSequence,
+        RecoveryPointId? LastPoint,
+        uint WindowBytes,
+        TimeSpan SilenceLimit,
+        ProtocolFeatures Features) : ControlFrame;
+
+    /// <summary>Either way, at any time; the side that sent it closes the connection.</summary>
+    public sealed record Refuse(Refusal Refusal) : ControlFrame;
+
+    /// <summary>Source to target: are you there?</summary>
+    public sealed record Ping(ulong Nonce) : ControlFrame;
+
+    /// <summary>Target to source: the answer, or unasked (nonce 0) while a long write goes on.</summary>
+    public sealed record Pong(ulong Nonce) : ControlFrame;
+
+    /// <summary>Source to target: nothing follows for now; flush and acknowledge up to here.</summary>
+    public sealed record EndOfBatch(ulong LastSequence) : ControlFrame;
+
+    /// <summary>Target to source: everything up to here is durable.</summary>
+    public sealed record Ack(ulong FlushedSequence) : ControlFrame;
+}
