@@ -30,7 +30,7 @@ public sealed record ProgressMessage(long Id, double? Fraction, string Text) : C
 public sealed record ResponseMessage(long Id, JsonElement? Body, AgentError? Error) : ControlMessage;
 
 /// <summary>The asker no longer wants it: the agent ends the operation where that leaves things whole, and answers.</summary>
-public sealed record CancelMessage(long Id) : ControlMessage;
+public sealed record CancelMessage(OperationId Operation) : ControlMessage;
 
 /// <summary>News that nobody asked for. Unknown kinds are skipped.</summary>
 public sealed record PushMessage(string Kind, JsonElement Body) : ControlMessage;
