@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
-using Understudy.Blocks;
 using Understudy.Model;
 
 namespace Understudy.Api.Control;
@@ -133,7 +132,7 @@ public sealed class AgentOperations : IControlHandler, IAsyncDisposable
         }
     }
 
-    /// <summary>Never throws, except when the agent stops or the connection of a question is gone.</summary>
+    /// <summary>Throws only when the agent stops. A fault of a handler becomes its answer: the component that broke has stopped itself.</summary>
     private async Task<Outcome> RunAsync(RequestMessage request, OperationContext context, CancellationToken cancellationToken)
     {
         if (!_handlers.TryGetValue(request.Method, out Handler? handler))
@@ -154,7 +153,7 @@ public sealed class AgentOperations : IControlHandler, IAsyncDisposable
         {
             return new Outcome(null, AgentErrors.Unreadable(request.Method, fault.Message));
         }
-        catch (Exception fault) when (fault is not InvariantException)
+        catch (Exception fault)
         {
             ControlLog.OperationFailed(_logger, context.Operation, request.Method, fault.Message, fault);
             return new Outcome(null, AgentErrors.From(fault));

@@ -19,6 +19,9 @@ public sealed record Inventory(IReadOnlyList<DiscoveredVm> Vms);
 /// <param name="Kind">A stable word for programs, e.g. "source-retrying".</param>
 public sealed record AgentEvent(DateTimeOffset At, HealthLevel Severity, string Kind, VmId? Vm, string Text);
 
+/// <param name="Side">"source" or "target".</param>
+public sealed record ReplicaGone(VmId Vm, ReplicaId Replica, string Side);
+
 public sealed record Nothing
 {
     public static Nothing Value { get; } = new();

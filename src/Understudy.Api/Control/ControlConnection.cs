@@ -14,7 +14,7 @@ namespace Understudy.Api.Control;
 /// by side; its pushes are handled one after another in their order. The end of the connection ends no operation: an
 /// asker whose answer is <see cref="AgentReply{T}.Lost"/> asks again with the same operation id on the next connection.
 /// </summary>
-public sealed class ControlConnection
+public sealed class ControlConnection : IDisposable
 {
     private readonly WebSocket _socket;
     private readonly IControlHandler _handler;
@@ -105,6 +105,9 @@ public sealed class ControlConnection
         await Task.WhenAll(_incoming.Values.Select(request => request.Answering));
         return cancellationToken.IsCancellationRequested ? "closed here" : why;
     }
+
+    /// <summary>After <see cref="RunAsync"/> has returned.</summary>
+    public void Dispose() => _ended.Dispose();
 
     private static AgentReply<TAnswer> ReadAnswer<TRequest, TAnswer>(AgentMethod<TRequest, TAnswer> method, JsonElement answer) =>
         answer.Deserialize(method.Answer) is { } value
@@ -204,9 +207,10 @@ public sealed class ControlConnection
                 : await _handler.AnswerAsync(request, progress => _ = TrySendAsync(progress), _ended.Token);
             await TrySendAsync(response);
         }
-        catch (OperationCanceledException) when (_ended.IsCancellationRequested)
+        catch (OperationCanceledException)
         {
-            // Nobody is left to answer; the operation itself goes on and its outcome is kept.
+            // The connection ended: the operation goes on and its outcome is kept. Or this side stops: no outcome, and
+            // the other side asks again.
         }
         finally
         {

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
@@ -162,7 +161,7 @@ public sealed class OutcomeLog : IAsyncDisposable
     {
         byte[] json = JsonSerializer.SerializeToUtf8Bytes(new KeptOutcome(operation, outcome.Body, outcome.Error), ApiJson.Default.KeptOutcome);
         byte[] line = new byte[9 + json.Length + 1];
-        Encoding.ASCII.GetBytes(Crc(json).ToString("x8", CultureInfo.InvariantCulture) + " ", line);
+        Encoding.ASCII.GetBytes(Crc32C.Compute(json).ToString("x8", CultureInfo.InvariantCulture) + " ", line);
         json.CopyTo(line, 9);
         line[^1] = (byte)'\n';
         return line;
@@ -174,7 +173,7 @@ public sealed class OutcomeLog : IAsyncDisposable
         outcome = null;
         if (line.Length < 9
             || !uint.TryParse(line[..8], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint crc)
-            || crc != Crc(line[9..]))
+            || crc != Crc32C.Compute(line[9..]))
         {
             return false;
         }
@@ -183,23 +182,6 @@ public sealed class OutcomeLog : IAsyncDisposable
         operation = kept?.Operation ?? default;
         outcome = kept is null ? null : new Outcome(kept.Body, kept.Error);
         return outcome is not null;
-    }
-
-    private static uint Crc(ReadOnlySpan<byte> bytes)
-    {
-        uint crc = uint.MaxValue;
-        while (bytes.Length >= sizeof(ulong))
-        {
-            crc = System.Numerics.BitOperations.Crc32C(crc, BinaryPrimitives.ReadUInt64LittleEndian(bytes));
-            bytes = bytes[sizeof(ulong)..];
-        }
-
-        foreach (byte value in bytes)
-        {
-            crc = System.Numerics.BitOperations.Crc32C(crc, value);
-        }
-
-        return ~crc;
     }
 }
 

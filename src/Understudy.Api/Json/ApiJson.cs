@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using Understudy.Api.Control;
 using Understudy.Api.Registration;
 using Understudy.Api.Rest;
+using Understudy.Model;
 
 namespace Understudy.Api.Json;
 
@@ -42,6 +43,7 @@ namespace Understudy.Api.Json;
 [JsonSerializable(typeof(IReadOnlyList<EventDto>))]
 [JsonSerializable(typeof(RegistrationKeyFile))]
 [JsonSerializable(typeof(JoinDto))]
+[JsonSerializable(typeof(AgentIdentity))]
 [JsonSerializable(typeof(JoinedDto))]
 [JsonSerializable(typeof(RenewCertificateDto))]
 [JsonSerializable(typeof(RenewedCertificateDto))]
@@ -72,6 +74,11 @@ namespace Understudy.Api.Json;
 [JsonSerializable(typeof(TargetUnprotectRequest))]
 [JsonSerializable(typeof(PointExportRequest))]
 [JsonSerializable(typeof(PointExported))]
+[JsonSerializable(typeof(HostFacts))]
+[JsonSerializable(typeof(SourceReport))]
+[JsonSerializable(typeof(TargetReport))]
+[JsonSerializable(typeof(KeptOutcome))]
+[JsonSerializable(typeof(ReplicaGone))]
 public sealed partial class ApiJson : JsonSerializerContext
 {
     /// <summary>For files and output that people read.</summary>

@@ -1,0 +1,120 @@
+namespace Understudy.Api.Control;
+
+/// <summary>
+/// News on its way to the vault. State (one report for each VM, one inventory) replaces what is still queued of the same
+/// key, so a slow link sees fewer and newer reports, never older ones; events keep their order, and beyond the limit the
+/// oldest is dropped. Any thread may post; one loop takes.
+/// </summary>
+public sealed class PushQueue
+{
+    /// <summary>Events that outlast an outage of the vault; there is one every few minutes at most.</summary>
+    public const int MaxEvents = 1000;
+
+    private readonly Lock _lock = new();
+    private readonly LinkedList<Entry> _entries = new();
+    private readonly Dictionary<string, LinkedListNode<Entry>> _states = new(StringComparer.Ordinal);
+    private TaskCompletionSource _arrival = NewArrival();
+    private int _events;
+
+    /// <param name="key">What the state is about, e.g. "source/VM".</param>
+    public void PostState(string key, PushMessage push)
+    {
+        lock (_lock)
+        {
+            if (_states.TryGetValue(key, out LinkedListNode<Entry>? queued))
+            {
+                queued.Value = new Entry(key, push);
+                return;
+            }
+
+            _states[key] = _entries.AddLast(new Entry(key, push));
+            _arrival.TrySetResult();
+        }
+    }
+
+    public void PostEvent(PushMessage push)
+    {
+        lock (_lock)
+        {
+            _entries.AddLast(new Entry(null, push));
+            if (++_events > MaxEvents)
+            {
+                RemoveOldestEvent();
+            }
+
+            _arrival.TrySetResult();
+        }
+    }
+
+    /// <summary>Drops queued state: a new connection begins with all of it, taken after this call.</summary>
+    public void ForgetStates()
+    {
+        lock (_lock)
+        {
+            foreach (LinkedListNode<Entry> state in _states.Values)
+            {
+                _entries.Remove(state);
+            }
+
+            _states.Clear();
+        }
+    }
+
+    /// <summary>The next in line, waiting for one. It stays queued until <see cref="Sent"/>.</summary>
+    public async ValueTask<PushMessage> PeekAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Task arrival;
+            lock (_lock)
+            {
+                if (_entries.First is { } first)
+                {
+                    return first.Value.Push;
+                }
+
+                _arrival = NewArrival();
+                arrival = _arrival.Task;
+            }
+
+            await arrival.WaitAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>Removes what was peeked, unless something newer has taken its place.</summary>
+    public void Sent(PushMessage push)
+    {
+        lock (_lock)
+        {
+            if (_entries.First is { } first && ReferenceEquals(first.Value.Push, push))
+            {
+                _entries.RemoveFirst();
+                if (first.Value.Key is { } key)
+                {
+                    _states.Remove(key);
+                }
+                else
+                {
+                    _events--;
+                }
+            }
+        }
+    }
+
+    private void RemoveOldestEvent()
+    {
+        for (LinkedListNode<Entry>? node = _entries.First; node is not null; node = node.Next)
+        {
+            if (node.Value.Key is null)
+            {
+                _entries.Remove(node);
+                _events--;
+                return;
+            }
+        }
+    }
+
+    private static TaskCompletionSource NewArrival() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private readonly record struct Entry(string? Key, PushMessage Push);
+}

@@ -1,0 +1,160 @@
+using System.Net;
+using System.Net.WebSockets;
+using System.Security.Cryptography.X509Certificates;
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+using Understudy.Api.Rest;
+using Understudy.Model;
+
+namespace Understudy.Api.Control;
+
+/// <param name="Urls">The vault's addresses as in the key file; tried in order.</param>
+/// <param name="Proxy">HTTP CONNECT proxy; null for none.</param>
+public sealed record VaultLinkSettings(IReadOnlyList<Uri> Urls, string CaCertificatePem, Uri? Proxy);
+
+/// <summary>
+/// The agent's standing connection to the vault: dials out, says hello with all its state, sends news, answers requests,
+/// and dials again after 1, 2, 4, 8, then each 10 s. Replication needs none of this.
+/// </summary>
+public sealed class VaultLink
+{
+    private static readonly TimeSpan[] _pauses =
+        [TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(4), TimeSpan.FromSeconds(8), TimeSpan.FromSeconds(10)];
+
+    private static readonly TimeSpan _connectLimit = TimeSpan.FromSeconds(15);
+
+    private readonly VaultLinkSettings _settings;
+    private readonly Func<X509Certificate2> _certificate;
+    private readonly Func<CancellationToken, ValueTask<AgentHello>> _hello;
+    private readonly AgentOperations _operations;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly PushQueue _news = new();
+    private volatile bool _connected;
+
+    /// <param name="certificate">Asked for each connection, so that a renewed one is used.</param>
+    /// <param name="hello">The agent's whole state, asked for each connection.</param>
+    public VaultLink(
+        VaultLinkSettings settings,
+        Func<X509Certificate2> certificate,
+        Func<CancellationToken, ValueTask<AgentHello>> hello,
+        AgentOperations operations,
+        TimeProvider time,
+        ILogger logger)
+    {
+        _settings = settings;
+        _certificate = certificate;
+        _hello = hello;
+        _operations = operations;
+        _time = time;
+        _logger = logger;
+    }
+
+    public bool Connected => _connected;
+
+    public void Post(HostFacts facts) => PostState("host", AgentPushes.Host, facts);
+
+    public void Post(Inventory inventory) => PostState("inventory", AgentPushes.Inventory, inventory);
+
+    public void Post(SourceReport report) => PostState($"source/{report.Vm}", AgentPushes.Source, report);
+
+    public void Post(TargetReport report) => PostState($"target/{report.Replica}", AgentPushes.Target, report);
+
+    /// <summary>The replica of the VM is gone from this side.</summary>
+    public void Post(ReplicaGone gone) => PostState($"gone/{gone.Side}/{gone.Replica}", AgentPushes.Gone, gone);
+
+    /// <summary>Kept in memory until the vault has it, up to <see cref="PushQueue.MaxEvents"/>.</summary>
+    public void Post(AgentEvent news) => _news.PostEvent(Push(AgentPushes.Event, news));
+
+    /// <summary>Runs until the token ends it.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        int failures = 0;
+        while (true)
+        {
+            foreach (Uri url in _settings.Urls)
+            {
+                (bool connected, string why) = await RunOnceAsync(url, cancellationToken);
+                if (cancellationToken.IsCancellationRequested)
+                {
+                    return;
+                }
+
+                TimeSpan pause = _pauses[connected ? failures = 0 : Math.Min(failures++, _pauses.Length - 1)];
+                ControlLog.Disconnected(_logger, url, why, pause);
+                await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    private async Task<(bool Connected, string Why)> RunOnceAsync(Uri url, CancellationToken cancellationToken)
+    {
+        using ClientWebSocket socket = new();
+        socket.Options.AddSubProtocol(ControlLimits.Subprotocol);
+        socket.Options.KeepAliveInterval = TimeSpan.Zero; // the channel has its own heartbeat
+        using SocketsHttpHandler handler = PinnedTls.Handler(_settings.CaCertificatePem, _certificate());
+        handler.Proxy = _settings.Proxy is { } proxy ? new WebProxy(proxy) : null;
+        handler.UseProxy = _settings.Proxy is not null;
+        using HttpMessageInvoker invoker = new(handler, disposeHandler: false);
+        try
+        {
+            using CancellationTokenSource limit = new(_connectLimit, _time);
+            using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+            _news.ForgetStates();
+            AgentHello hello = await _hello(either.Token);
+            await socket.ConnectAsync(ControlUri(url), invoker, either.Token);
+            return (true, await RunConnectionAsync(socket, url, hello, cancellationToken));
+        }
+        catch (OperationCanceledException)
+        {
+            return (false, "no connection in time");
+        }
+        catch (WebSocketException fault)
+        {
+            return (false, fault.InnerException?.Message ?? fault.Message);
+        }
+    }
+
+    private async Task<string> RunConnectionAsync(ClientWebSocket socket, Uri url, AgentHello hello, CancellationToken cancellationToken)
+    {
+        using ControlConnection connection = new(socket, _operations, _time, _logger);
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task<string> running = connection.RunAsync(stop.Token);
+        ControlLog.Connected(_logger, url);
+        await connection.PushAsync(AgentPushes.Hello, hello);
+        _connected = true;
+        Task sending = SendNewsAsync(connection, stop.Token);
+        string why = await running;
+        _connected = false;
+        await stop.CancelAsync();
+        await sending;
+        return why;
+    }
+
+    private async Task SendNewsAsync(ControlConnection connection, CancellationToken stop)
+    {
+        try
+        {
+            while (true)
+            {
+                PushMessage push = await _news.PeekAsync(stop);
+                if (!await connection.PushAsync(push))
+                {
+                    return;
+                }
+
+                _news.Sent(push);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The connection is over; what is queued goes on the next one.
+        }
+    }
+
+    private void PostState<TBody>(string key, PushKind<TBody> kind, TBody body) => _news.PostState(key, Push(kind, body));
+
+    private static PushMessage Push<TBody>(PushKind<TBody> kind, TBody body) => new(kind.Name, JsonSerializer.SerializeToElement(body, kind.Body));
+
+    private static Uri ControlUri(Uri url) => new UriBuilder(url) { Scheme = "wss", Path = ControlLimits.Path }.Uri;
+}
