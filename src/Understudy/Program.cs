@@ -1,2 +1,3 @@
-Console.Error.WriteLine("understudy: no command is built yet");
-return 2;
+using Understudy.CommandLine;
+
+return await Commands.InvokeAsync(args, CommandIo.Console);

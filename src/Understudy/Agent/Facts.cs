@@ -1,0 +1,48 @@
+using Understudy.Model;
+using Understudy.Protection.Ports;
+using HostFacts = Understudy.Model.HostFacts;
+
+namespace Understudy.Agent;
+
+/// <summary>What the hypervisor port says, in the control plane's words.</summary>
+internal static class Facts
+{
+    public static HostFacts Of(Protection.Ports.HostFacts host, StorageSpace replicas, StorageSpace spool) => new(
+        host.HostName, AgentVersion.Text, null, host.HypervisorVersion, host.EmulatorVersion, host.HardwareAcceleration, host.Cpus,
+        host.MemoryBytes, host.FreeMemoryBytes, host.MachineTypes,
+        [.. host.Networks.Select(n => new HostNetwork(n.Name, n.Active, n.Isolated, n.Bridge))], replicas, spool);
+
+    /// <summary>A host whose hypervisor does not answer is still a host: the reason is one of its facts.</summary>
+    public static HostFacts Unreachable(string why, StorageSpace replicas, StorageSpace spool) => new(
+        Environment.MachineName, AgentVersion.Text, why, "", "", false, Environment.ProcessorCount, 0, 0, [], [], replicas, spool);
+
+    public static DiscoveredVm Of(VmFacts vm) => new(
+        vm.Id, vm.Name, Of(vm.State), vm.Cpus, vm.MemoryBytes, vm.Firmware, vm.MachineType, vm.Persistent, vm.HasGuestAgentChannel, vm.HasSnapshots,
+        [.. vm.Disks.Select(d => new DiscoveredDisk(d.TargetDevice, d.Bus, d.Device, d.Format, d.SourceType, d.Source, d.SizeBytes, d.ReadOnly, d.Shareable))],
+        [.. vm.Nics.Select(n => new DiscoveredNic(n.Mac, n.Network, n.Model))]);
+
+    public static VmPower Of(VmRunState state) => state switch
+    {
+        VmRunState.Absent or VmRunState.Off => VmPower.Off,
+        VmRunState.Running => VmPower.Running,
+        VmRunState.Paused => VmPower.Paused,
+        VmRunState.PausedIoError => VmPower.PausedIoError,
+        VmRunState.ShuttingDown => VmPower.ShuttingDown,
+        VmRunState.Crashed => VmPower.Crashed,
+        _ => throw new System.Diagnostics.UnreachableException($"run state {state}"),
+    };
+
+    public static StorageSpace Space(string folder)
+    {
+        try
+        {
+            Directory.CreateDirectory(folder);
+            DriveInfo drive = new(folder);
+            return new StorageSpace(folder, drive.AvailableFreeSpace, drive.TotalSize, null);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return new StorageSpace(folder, 0, 0, e.Message);
+        }
+    }
+}
