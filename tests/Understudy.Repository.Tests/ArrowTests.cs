@@ -14,6 +14,7 @@ public sealed class ArrowTests
         ["Understudy.Replication"] = ["Understudy.Blocks", "Understudy.Journal"],
         ["Understudy.Protection"] = ["Understudy.Blocks", "Understudy.Nbd", "Understudy.Journal", "Understudy.Replication"],
         ["Understudy.Libvirt"] = ["Understudy.Blocks", "Understudy.Nbd", "Understudy.Protection"],
+        ["Understudy.Qemu"] = ["Understudy.Blocks", "Understudy.Protection"],
         ["Understudy.Model"] = ["Understudy.Blocks"],
         ["Understudy.Plans"] = ["Understudy.Model"],
         ["Understudy.Api"] = ["Understudy.Blocks", "Understudy.Model"],

@@ -1,0 +1,175 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Understudy.Blocks;
+using Understudy.Protection.Ports;
+using Understudy.Qemu.Processes;
+
+namespace Understudy.Qemu;
+
+/// <summary>Images through qemu-img.</summary>
+public sealed class ImageTool : IImageTool
+{
+    /// <summary>Copying a whole disk is bounded by the caller's token, not by a clock.</summary>
+    private static readonly TimeSpan NoLimit = TimeSpan.FromDays(20);
+
+    private readonly QemuSettings _settings;
+
+    public ImageTool(QemuSettings settings) => _settings = settings;
+
+    public async ValueTask CreateAsync(string path, string format, long sizeBytes, CancellationToken cancellationToken)
+    {
+        PrepareNew(path);
+        await RunAsync(
+            ["create", "-q", "-f", format, path, sizeBytes.ToString(CultureInfo.InvariantCulture)],
+            $"{path} could not be made", _settings.CommandLimit, cancellationToken);
+    }
+
+    public async ValueTask CreateOverlayAsync(string path, ImageBacking backing, CancellationToken cancellationToken)
+    {
+        PrepareNew(path);
+        (string file, string format) = backing switch
+        {
+            ImageBacking.Nbd server => ($"nbd+unix:///{Uri.EscapeDataString(server.ExportName)}?socket={server.SocketPath}", "raw"),
+            ImageBacking.File image => (image.Path, image.Format),
+            _ => throw new System.Diagnostics.UnreachableException(),
+        };
+        await RunAsync(["create", "-q", "-f", "qcow2", "-F", format, "-b", file, path], $"The overlay {path} could not be made", _settings.CommandLimit, cancellationToken);
+    }
+
+    public async ValueTask AddBitmapAsync(string path, string bitmap, CancellationToken cancellationToken)
+    {
+        if ((await FindAsync(path, cancellationToken))?.Bitmaps.Any(existing => existing.Name == bitmap) != true)
+        {
+            await RunAsync(
+                ["bitmap", "--add", "-g", BlockSize.Bytes.ToString(CultureInfo.InvariantCulture), path, bitmap],
+                $"Change tracking could not be added to {path}", _settings.CommandLimit, cancellationToken);
+        }
+    }
+
+    public async ValueTask RemoveBitmapAsync(string path, string bitmap, CancellationToken cancellationToken)
+    {
+        if ((await FindAsync(path, cancellationToken))?.Bitmaps.Any(existing => existing.Name == bitmap) == true)
+        {
+            await RunAsync(["bitmap", "--remove", path, bitmap], $"Change tracking could not be removed from {path}", _settings.CommandLimit, cancellationToken);
+        }
+    }
+
+    public async ValueTask<ImageFacts?> FindAsync(string path, CancellationToken cancellationToken)
+    {
+        if (!File.Exists(path))
+        {
+            return null;
+        }
+
+        string json = await RunAsync(["info", "--force-share", "--output=json", path], $"{path} cannot be read", _settings.CommandLimit, cancellationToken);
+        using JsonDocument document = JsonDocument.Parse(json);
+        JsonElement root = document.RootElement;
+        return new ImageFacts(
+            root.GetProperty("format").GetString() ?? "raw",
+            root.GetProperty("virtual-size").GetInt64(),
+            root.TryGetProperty("backing-filename", out JsonElement backing) ? backing.GetString() : null,
+            ReadBitmaps(root));
+    }
+
+    public async ValueTask ConvertFromNbdAsync(string socketPath, string exportName, string path, string format, CancellationToken cancellationToken)
+    {
+        PrepareNew(path);
+        string partial = path + ".partial";
+        File.Delete(partial);
+        string source = "json:" + new JsonObject
+        {
+            ["driver"] = "raw",
+            ["file"] = new JsonObject
+            {
+                ["driver"] = "nbd",
+                ["server"] = new JsonObject { ["type"] = "unix", ["path"] = socketPath },
+                ["export"] = exportName,
+            },
+        }.ToJsonString();
+        try
+        {
+            // qemu-img's default cache mode for output would never flush.
+            await RunAsync(["convert", "-q", "-t", "writeback", "-O", format, source, partial], $"{path} could not be written", NoLimit, cancellationToken);
+            File.Move(partial, path);
+        }
+        catch
+        {
+            File.Delete(partial);
+            throw;
+        }
+    }
+
+    public ValueTask DeleteAsync(string path, CancellationToken cancellationToken)
+    {
+        if (Directory.Exists(Path.GetDirectoryName(path)))
+        {
+            File.Delete(path);
+        }
+
+        return default;
+    }
+
+    public ValueTask<IReadOnlyList<string>> ListAsync(string folder, CancellationToken cancellationToken) =>
+        new(Directory.Exists(folder) ? [.. Directory.EnumerateFiles(folder).Order(StringComparer.Ordinal)] : []);
+
+    public ValueTask DeleteFolderIfEmptyAsync(string folder, CancellationToken cancellationToken)
+    {
+        if (Directory.Exists(folder) && !Directory.EnumerateFileSystemEntries(folder).Any())
+        {
+            Directory.Delete(folder);
+        }
+
+        return default;
+    }
+
+    public ValueTask<long> GetFreeBytesAsync(string folder, CancellationToken cancellationToken)
+    {
+        string? existing = folder;
+        while (existing is not null && !Directory.Exists(existing))
+        {
+            existing = Path.GetDirectoryName(existing);
+        }
+
+        return new(new DriveInfo(existing ?? "/").AvailableFreeSpace);
+    }
+
+    /// <summary>The folder can be passed through but not listed by the guests' user; the images themselves are given to
+    /// it by libvirt when a guest starts on them.</summary>
+    private static void PrepareNew(string path)
+    {
+        string folder = Path.GetDirectoryName(path) ?? "/";
+        if (!Directory.Exists(folder))
+        {
+            Directory.CreateDirectory(
+                folder,
+                UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
+        }
+
+        if (File.Exists(path))
+        {
+            throw new StorageException(FaultKind.Exists, path, "a file of that name is there already", "Choose another name, or remove it.");
+        }
+    }
+
+    private static ImageBitmap[] ReadBitmaps(JsonElement root)
+    {
+        if (!root.TryGetProperty("format-specific", out JsonElement specific)
+            || !specific.GetProperty("data").TryGetProperty("bitmaps", out JsonElement bitmaps))
+        {
+            return [];
+        }
+
+        return
+        [
+            .. bitmaps.EnumerateArray().Select(bitmap =>
+            {
+                string?[] flags = [.. bitmap.GetProperty("flags").EnumerateArray().Select(flag => flag.GetString())];
+                return new ImageBitmap(bitmap.GetProperty("name").GetString() ?? "", flags.Contains("auto"), !flags.Contains("in-use"));
+            }),
+        ];
+    }
+
+    private ValueTask<string> RunAsync(IReadOnlyList<string> arguments, string what, TimeSpan limit, CancellationToken cancellationToken) =>
+        ToolRunner.RequireAsync([_settings.ImageProgram, .. arguments], what, limit, cancellationToken);
+}

@@ -1,0 +1,51 @@
+using System.ComponentModel;
+using System.Globalization;
+using System.Runtime.InteropServices;
+
+namespace Understudy.Qemu.Native;
+
+internal static partial class PosixCalls
+{
+    private const int NoSuchProcess = 3;
+
+    public const int Terminate = 15;
+    public const int KillNow = 9;
+
+    /// <summary>No error when the process is gone.</summary>
+    public static void Signal(int processId, int signal)
+    {
+        if (Kill(processId, signal) != 0 && Marshal.GetLastPInvokeError() is var error and not NoSuchProcess)
+        {
+            throw new Win32Exception(error);
+        }
+    }
+
+    public static void GiveTo(string path, uint userId)
+    {
+        if (ChangeOwner(path, userId, uint.MaxValue) != 0)
+        {
+            throw new Win32Exception(Marshal.GetLastPInvokeError());
+        }
+    }
+
+    /// <summary>Null when there is no such user.</summary>
+    public static uint? FindUser(string name)
+    {
+        foreach (string line in File.ReadLines("/etc/passwd"))
+        {
+            string[] fields = line.Split(':');
+            if (fields.Length > 2 && fields[0] == name)
+            {
+                return uint.Parse(fields[2], CultureInfo.InvariantCulture);
+            }
+        }
+
+        return null;
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
+    private static partial int Kill(int processId, int signal);
+
+    [LibraryImport("libc", EntryPoint = "chown", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int ChangeOwner(string path, uint userId, uint groupId);
+}
