@@ -1,0 +1,90 @@
+using Understudy.Blocks;
+using Understudy.Blocks.Identity;
+
+namespace Understudy.Libvirt.Calls;
+
+/// <summary>Which calls on one domain exclude each other.</summary>
+internal enum Lane
+{
+    /// <summary>Goes past everything: the call that ends a domain whose other calls hang, and those that take no lock in libvirt.</summary>
+    Free,
+
+    /// <summary>Reads that may ask QEMU's monitor.</summary>
+    Query,
+
+    /// <summary>Changes. Libvirt serialises them anyway, with a lock that times out after 30 s and an unkind message.</summary>
+    Job,
+}
+
+/// <summary>
+/// One call at a time for each domain and lane. A lane is left when the C call has ended, so a hung domain holds at most
+/// two threads however often callers try again.
+/// </summary>
+internal sealed class DomainLanes
+{
+    private readonly Lock _lock = new();
+    private readonly Dictionary<(VmId Vm, Lane Lane), Entry> _entries = [];
+
+    /// <summary>Null for <see cref="Lane.Free"/>. Cancellation leaves the lane as it was.</summary>
+    public async ValueTask<IDisposable?> EnterAsync(VmId vm, Lane lane, CancellationToken cancellationToken)
+    {
+        if (lane == Lane.Free)
+        {
+            return null;
+        }
+
+        Entry entry;
+        lock (_lock)
+        {
+            if (!_entries.TryGetValue((vm, lane), out Entry? known))
+            {
+                known = new Entry();
+                _entries.Add((vm, lane), known);
+            }
+
+            entry = known;
+            entry.Users++;
+        }
+
+        try
+        {
+            AsyncGate.Pass pass = await entry.Gate.EnterAsync(cancellationToken);
+            return new Stay(this, vm, lane, entry, pass);
+        }
+        catch
+        {
+            Leave(vm, lane, entry);
+            throw;
+        }
+    }
+
+    private void Leave(VmId vm, Lane lane, Entry entry)
+    {
+        lock (_lock)
+        {
+            if (--entry.Users == 0)
+            {
+                _entries.Remove((vm, lane));
+            }
+        }
+    }
+
+    private sealed class Entry
+    {
+        public AsyncGate Gate { get; } = new();
+
+        /// <summary>Inside and waiting; under the lock.</summary>
+        public int Users { get; set; }
+    }
+
+    private sealed class Stay(DomainLanes lanes, VmId vm, Lane lane, Entry entry, AsyncGate.Pass pass) : IDisposable
+    {
+        private AsyncGate.Pass _pass = pass;
+
+        public void Dispose()
+        {
+            _pass.Dispose();
+            lanes.Leave(vm, lane, entry);
+        }
+    }
+}

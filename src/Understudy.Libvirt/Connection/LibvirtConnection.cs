@@ -1,0 +1,209 @@
+using Microsoft.Extensions.Logging;
+using Understudy.Blocks;
+using Understudy.Blocks.Identity;
+using Understudy.Libvirt.Calls;
+using Understudy.Libvirt.Native;
+using Understudy.Protection.Ports;
+
+namespace Understudy.Libvirt.Connection;
+
+/// <summary>
+/// Opens the connection when it is needed, replaces it when it has ended, and runs calls on it. A call is never repeated
+/// here: whether a call that failed in the middle took effect is for the caller to read back.
+/// </summary>
+internal sealed class LibvirtConnection : IAsyncDisposable
+{
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(5);
+
+    private readonly LibvirtSettings _settings;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly CallQueue _queue;
+    private readonly DomainLanes _lanes = new();
+    private readonly AsyncGate _opening = new();
+    private LibvirtSession? _session;
+    private bool _disposed;
+
+    public LibvirtConnection(LibvirtSettings settings, TimeProvider time, ILogger logger)
+    {
+        _settings = settings;
+        _time = time;
+        _logger = logger;
+        _queue = new CallQueue(time, logger);
+    }
+
+    public EventHub Events { get; } = new();
+
+    /// <summary>Keeps the connection, and with it the events, alive until the token ends it.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        TimeSpan pause = FirstRetry;
+        while (true)
+        {
+            try
+            {
+                LibvirtSession session = await GetSessionAsync(cancellationToken);
+                pause = FirstRetry;
+                await session.Closed.WaitAsync(cancellationToken);
+            }
+            catch (HypervisorException unreachable)
+            {
+                _logger.StillUnreachable(pause.TotalSeconds, unreachable.Message);
+                await Task.Delay(pause, _time, cancellationToken);
+                pause = pause * 2 > LongestRetry ? LongestRetry : pause * 2;
+            }
+        }
+    }
+
+    public async Task<T> CallAsync<T>(string what, TimeSpan limit, Func<ConnectHandle, T> call, CancellationToken cancellationToken)
+    {
+        LibvirtSession session = await GetSessionAsync(cancellationToken);
+        return await RunAsync(session, what, limit, null, call, cancellationToken);
+    }
+
+    /// <summary>Runs a call on a domain, found by its id, alone in its lane. The limit covers waiting and the call.</summary>
+    public async Task<T> OnDomainAsync<T>(VmId vm, Lane lane, string what, TimeSpan limit, Func<DomainHandle, T> call, CancellationToken cancellationToken)
+    {
+        LibvirtSession session = await GetSessionAsync(cancellationToken);
+        long start = _time.GetTimestamp();
+        IDisposable? stay = await EnterAsync(vm, lane, what, limit, cancellationToken);
+        return await RunAsync(
+            session,
+            $"{what} of VM {vm}",
+            limit - _time.GetElapsedTime(start),
+            stay,
+            connect =>
+            {
+                using DomainHandle domain = NativeResult.Check(LibvirtLibrary.DomainLookupByUuid(connect, vm.ToString()));
+                return call(domain);
+            },
+            cancellationToken);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        using (await _opening.EnterAsync(CancellationToken.None))
+        {
+            if (_disposed)
+            {
+                return;
+            }
+
+            _disposed = true;
+            await CloseAsync(Interlocked.Exchange(ref _session, null));
+        }
+
+        await _queue.DisposeAsync();
+    }
+
+    private async Task<IDisposable?> EnterAsync(VmId vm, Lane lane, string what, TimeSpan limit, CancellationToken cancellationToken)
+    {
+        using var expiry = new CancellationTokenSource(limit, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(expiry.Token, cancellationToken);
+        try
+        {
+            return await _lanes.EnterAsync(vm, lane, either.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new HypervisorException(
+                HypervisorFault.Busy,
+                $"could not {what} of VM {vm}: an earlier call on it has not ended within {limit.TotalSeconds:0} s",
+                "Libvirt hangs on this VM, often because QEMU does: virsh domstate VM --reason, journalctl -u libvirtd.");
+        }
+    }
+
+    private async Task<T> RunAsync<T>(
+        LibvirtSession session, string what, TimeSpan limit, IDisposable? held, Func<ConnectHandle, T> call, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _queue.RunAsync(what, limit, held, () => call(session.Connect), cancellationToken);
+        }
+        catch (LibvirtException error)
+        {
+            if (error.FromConnection)
+            {
+                session.MarkClosed(error.Message);
+            }
+
+            throw Faults.From(error, what);
+        }
+    }
+
+    private async ValueTask<LibvirtSession> GetSessionAsync(CancellationToken cancellationToken)
+    {
+        if (Volatile.Read(ref _session) is { Closed.IsCompleted: false } alive)
+        {
+            return alive;
+        }
+
+        using AsyncGate.Pass inside = await _opening.EnterAsync(cancellationToken);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (_session is { Closed.IsCompleted: false } opened)
+        {
+            return opened;
+        }
+
+        if (_session is { } ended)
+        {
+            string reason = await ended.Closed;
+            _logger.Disconnected(_settings.Uri, reason);
+            _session = null;
+            Events.Publish(new VmEvent(VmEventKind.Disconnected, null, null, reason));
+            await CloseAsync(ended);
+        }
+
+        LibvirtSession session = await OpenAsync(cancellationToken);
+        Volatile.Write(ref _session, session);
+        _logger.Connected(_settings.Uri);
+        Events.Publish(new VmEvent(VmEventKind.Connected, null, null, _settings.Uri));
+        return session;
+    }
+
+    private async Task<LibvirtSession> OpenAsync(CancellationToken cancellationToken)
+    {
+        string what = $"connect to libvirt at {_settings.Uri}";
+        try
+        {
+            EventLoop.Ensure(_logger);
+            return await _queue.RunAsync(what, _settings.QueryLimit, null, () => LibvirtSession.Open(_settings.Uri, Events), cancellationToken);
+        }
+        catch (LibvirtException error)
+        {
+            throw new HypervisorException(
+                HypervisorFault.Unreachable, $"could not {what}: {error.Message}", "Is libvirtd running and its socket readable? Try: virsh -c URI list.", error);
+        }
+        catch (DllNotFoundException missing)
+        {
+            throw new HypervisorException(HypervisorFault.Unreachable, $"could not {what}: {missing.Message}", "Install libvirt's client library (package libvirt0).", missing);
+        }
+    }
+
+    private async Task CloseAsync(LibvirtSession? session)
+    {
+        if (session is null)
+        {
+            return;
+        }
+
+        try
+        {
+            await _queue.RunAsync<object?>(
+                "close the connection",
+                _settings.QueryLimit,
+                null,
+                () =>
+                {
+                    session.Dispose();
+                    return null;
+                },
+                CancellationToken.None);
+        }
+        catch (HypervisorException hung)
+        {
+            _logger.StillUnreachable(0, hung.Message); // Its thread is lost until libvirt lets go; a new connection is independent of it.
+        }
+    }
+}

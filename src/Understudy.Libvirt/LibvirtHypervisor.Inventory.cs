@@ -1,0 +1,164 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Understudy.Blocks.Identity;
+using Understudy.Libvirt.Calls;
+using Understudy.Libvirt.Native;
+using Understudy.Libvirt.Xml;
+using Understudy.Protection.Ports;
+
+namespace Understudy.Libvirt;
+
+public sealed partial class LibvirtHypervisor
+{
+    /// <summary>NUMA cells together: VIR_NODE_MEMORY_STATS_ALL_CELLS.</summary>
+    private const int AllCells = -1;
+
+    public async ValueTask<HostFacts> GetHostAsync(CancellationToken cancellationToken)
+    {
+        HostFacts facts = await _connection.CallAsync("read the host's facts", _settings.QueryLimit, ReadHost, cancellationToken);
+        return facts with { Networks = await ListNetworksAsync(cancellationToken) };
+    }
+
+    public async ValueTask<IReadOnlyList<VmFacts>> ListVmsAsync(CancellationToken cancellationToken)
+    {
+        IReadOnlyList<VmId> ids = await _connection.CallAsync("list the VMs", _settings.QueryLimit, ListIds, cancellationToken);
+        List<VmFacts> found = [];
+        foreach (VmId id in ids)
+        {
+            if (await FindVmAsync(id, cancellationToken) is { } facts)
+            {
+                found.Add(facts); // One that was removed since is simply not there.
+            }
+        }
+
+        return found;
+    }
+
+    public async ValueTask<VmFacts?> FindVmAsync(VmId vm, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _connection.OnDomainAsync(vm, Lane.Query, "read the facts", _settings.QueryLimit, domain => ReadVm(vm, domain), cancellationToken);
+        }
+        catch (HypervisorException gone) when (gone.Fault == HypervisorFault.NoSuchVm)
+        {
+            return null;
+        }
+    }
+
+    public async ValueTask<string> GetDefinitionAsync(VmId vm, DefinitionKind kind, CancellationToken cancellationToken)
+    {
+        // Secure: with the passwords of consoles, without which the definition could not be used again elsewhere.
+        uint flags = LibvirtConstants.XmlSecure | (kind == DefinitionKind.Inactive ? LibvirtConstants.XmlInactive : 0);
+        return await _connection.OnDomainAsync(
+            vm, Lane.Free, "read the definition", _settings.QueryLimit, domain => NativeResult.Take(LibvirtLibrary.DomainGetXml(domain, flags)), cancellationToken);
+    }
+
+    private static List<VmId> ListIds(ConnectHandle connect)
+    {
+        int count = LibvirtLibrary.ConnectListAllDomains(connect, out nint array, 0);
+        List<VmId> ids = [];
+        foreach (DomainHandle domain in NativeResult.TakeArray(count, array, value => new DomainHandle(value)))
+        {
+            using (domain)
+            {
+                ids.Add(DomainIds.Read(domain));
+            }
+        }
+
+        ids.Sort((left, right) => left.Value.CompareTo(right.Value));
+        return ids;
+    }
+
+    private VmFacts ReadVm(VmId vm, DomainHandle domain)
+    {
+        VmRunState state = ReadRunState(domain);
+        DomainDescription description = DomainXml.Read(NativeResult.Take(LibvirtLibrary.DomainGetXml(domain, 0)));
+        return new VmFacts(
+            vm,
+            description.Name,
+            state,
+            description.Cpus,
+            description.MemoryBytes,
+            description.Firmware,
+            description.MachineType,
+            NativeResult.Check(LibvirtLibrary.DomainIsPersistent(domain)) == 1,
+            description.HasGuestAgentChannel,
+            NativeResult.Check(LibvirtLibrary.DomainSnapshotNum(domain, 0)) > 0,
+            [.. description.Disks.Select(disk => disk with { SizeBytes = ReadSize(domain, description.Name, disk) })],
+            description.Nics);
+    }
+
+    /// <summary>Zero when nobody knows: an empty drive, or a file that is not there. The list of VMs must not fail for that.</summary>
+    private unsafe long ReadSize(DomainHandle domain, string vmName, VmDiskFacts disk)
+    {
+        if (disk.Source is null)
+        {
+            return 0;
+        }
+
+        VirDomainBlockInfo info;
+        if (LibvirtLibrary.DomainGetBlockInfo(domain, disk.TargetDevice, &info, 0) == 0)
+        {
+            return checked((long)info.CapacityBytes);
+        }
+
+        LibvirtException reason = LibvirtException.Last();
+        _logger.SizeUnknown(disk.TargetDevice, vmName, reason.Message);
+        return reason.FromConnection ? throw reason : 0;
+    }
+
+    private static unsafe HostFacts ReadHost(ConnectHandle connect)
+    {
+        HostCapabilities capabilities = ReadCapabilities(connect);
+        NativeResult.Check(LibvirtLibrary.ConnectGetLibVersion(connect, out nuint libvirt));
+        NativeResult.Check(LibvirtLibrary.ConnectGetVersion(connect, out nuint qemu));
+        VirNodeInfo node;
+        NativeResult.Check(LibvirtLibrary.NodeGetInfo(connect, &node));
+        return new HostFacts(
+            NativeResult.Take(LibvirtLibrary.ConnectGetHostname(connect)),
+            VersionText(libvirt),
+            VersionText(qemu),
+            HasKvm(connect, capabilities),
+            (long)node.MemoryKibibytes * 1024,
+            ReadFreeMemory(connect),
+            (int)node.Cpus,
+            capabilities.MachineTypes,
+            []);
+    }
+
+    private static HostCapabilities ReadCapabilities(ConnectHandle connect) =>
+        CapabilitiesXml.Read(NativeResult.Take(LibvirtLibrary.ConnectGetCapabilities(connect)));
+
+    /// <summary>Libvirt refuses capabilities for a type that this host cannot run.</summary>
+    private static bool HasKvm(ConnectHandle connect, HostCapabilities capabilities)
+    {
+        nint text = LibvirtLibrary.ConnectGetDomainCapabilities(connect, capabilities.Emulator, capabilities.Architecture, null, "kvm", 0);
+        return text != 0 && CapabilitiesXml.IsKvm(NativeResult.Take(text));
+    }
+
+    /// <summary>Free for a new VM: what is unused, and what the kernel only caches.</summary>
+    private static unsafe long ReadFreeMemory(ConnectHandle connect)
+    {
+        const int MostStats = 16;
+        VirNodeMemoryStat* stats = stackalloc VirNodeMemoryStat[MostStats];
+        int count = 0;
+        NativeResult.Check(LibvirtLibrary.NodeGetMemoryStats(connect, AllCells, null, ref count, 0));
+        count = Math.Min(count, MostStats);
+        NativeResult.Check(LibvirtLibrary.NodeGetMemoryStats(connect, AllCells, stats, ref count, 0));
+        ulong kibibytes = 0;
+        for (int i = 0; i < count; i++)
+        {
+            if (Marshal.PtrToStringUTF8((nint)stats[i].Field) is "free" or "buffers" or "cached")
+            {
+                kibibytes += stats[i].Kibibytes;
+            }
+        }
+
+        return (long)kibibytes * 1024;
+    }
+
+    /// <summary>Libvirt packs 7.2.22 as 7002022.</summary>
+    private static string VersionText(nuint packed) =>
+        string.Create(CultureInfo.InvariantCulture, $"{packed / 1_000_000}.{packed / 1000 % 1000}.{packed % 1000}");
+}

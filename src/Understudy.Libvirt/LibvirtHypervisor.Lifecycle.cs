@@ -1,0 +1,139 @@
+using System.Text.Json;
+using Understudy.Blocks.Identity;
+using Understudy.Libvirt.Calls;
+using Understudy.Libvirt.Native;
+using Understudy.Protection.Ports;
+
+namespace Understudy.Libvirt;
+
+public sealed partial class LibvirtHypervisor
+{
+    /// <summary>Nothing of the VM stays behind that would be in the way of defining it again. Disks are never touched.</summary>
+    private const uint UndefineAll = LibvirtConstants.UndefineManagedSave | LibvirtConstants.UndefineSnapshotsMetadata
+        | LibvirtConstants.UndefineNvram | LibvirtConstants.UndefineCheckpointsMetadata | LibvirtConstants.UndefineTpm;
+
+    public async ValueTask<VmRunState> GetRunStateAsync(VmId vm, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _connection.OnDomainAsync(vm, Lane.Free, "read the state", _settings.QueryLimit, ReadRunState, cancellationToken);
+        }
+        catch (HypervisorException gone) when (gone.Fault == HypervisorFault.NoSuchVm)
+        {
+            return VmRunState.Absent;
+        }
+    }
+
+    public async ValueTask<VmId> DefineAsync(string domainXml, CancellationToken cancellationToken) =>
+        await _connection.CallAsync(
+            "define the VM",
+            _settings.JobLimit,
+            connect =>
+            {
+                using DomainHandle domain = NativeResult.Check(LibvirtLibrary.DomainDefineXml(connect, domainXml, 0));
+                return DomainIds.Read(domain);
+            },
+            cancellationToken);
+
+    public async ValueTask UndefineAsync(VmId vm, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await ChangeAsync(vm, "undefine", domain => LibvirtLibrary.DomainUndefine(domain, UndefineAll), cancellationToken);
+        }
+        catch (HypervisorException gone) when (gone.Fault == HypervisorFault.NoSuchVm)
+        {
+        }
+    }
+
+    public async ValueTask StartAsync(VmId vm, CancellationToken cancellationToken) =>
+        await _connection.OnDomainAsync(
+            vm, Lane.Job, "start", _settings.StartLimit, domain => NativeResult.Check(LibvirtLibrary.DomainCreate(domain, 0)), cancellationToken);
+
+    /// <summary>No error when it runs already.</summary>
+    public async ValueTask ResumeAsync(VmId vm, CancellationToken cancellationToken) =>
+        await ChangeAsync(vm, "resume", ResumeUnlessRunning, cancellationToken);
+
+    public async ValueTask SuspendAsync(VmId vm, CancellationToken cancellationToken) =>
+        await ChangeAsync(vm, "suspend", LibvirtLibrary.DomainSuspend, cancellationToken);
+
+    /// <summary>Flags 0: libvirt asks the guest agent when it is connected, and presses the power button otherwise.</summary>
+    public async ValueTask RequestShutdownAsync(VmId vm, CancellationToken cancellationToken) =>
+        await ChangeAsync(vm, "request the shutdown", domain => LibvirtLibrary.DomainShutdown(domain, 0), cancellationToken);
+
+    /// <summary>Past all lanes: it is what ends a VM whose other calls hang.</summary>
+    public async ValueTask DestroyAsync(VmId vm, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _connection.OnDomainAsync(
+                vm, Lane.Free, "end the run", _settings.JobLimit, domain => NativeResult.Check(LibvirtLibrary.DomainDestroy(domain, 0)), cancellationToken);
+        }
+        catch (HypervisorException gone) when (gone.Fault is HypervisorFault.NoSuchVm or HypervisorFault.NotRunning)
+        {
+        }
+    }
+
+    public async ValueTask<string> MonitorCommandAsync(VmId vm, string qmpJson, CancellationToken cancellationToken)
+    {
+        string answer = await _connection.OnDomainAsync(
+            vm,
+            Lane.Job,
+            "run a monitor command",
+            _settings.JobLimit,
+            domain =>
+            {
+                NativeResult.Check(LibvirtLibrary.DomainQemuMonitorCommand(domain, qmpJson, out nint result, 0));
+                return NativeResult.Take(result);
+            },
+            cancellationToken);
+        return ReadMonitorAnswer(vm, answer);
+    }
+
+    /// <summary>QEMU's refusal comes as an answer, not as a failed call.</summary>
+    private static string ReadMonitorAnswer(VmId vm, string answer)
+    {
+        using JsonDocument document = JsonDocument.Parse(answer);
+        if (document.RootElement.TryGetProperty("return", out JsonElement value))
+        {
+            return value.GetRawText();
+        }
+
+        string reason = document.RootElement.TryGetProperty("error", out JsonElement error) && error.TryGetProperty("desc", out JsonElement text)
+            ? text.GetString() ?? answer
+            : answer;
+        throw new HypervisorException(HypervisorFault.Refused, $"QEMU of VM {vm} refused a monitor command: {reason}");
+    }
+
+    private async ValueTask ChangeAsync(VmId vm, string what, Func<DomainHandle, int> change, CancellationToken cancellationToken) =>
+        await _connection.OnDomainAsync(vm, Lane.Job, what, _settings.JobLimit, domain => NativeResult.Check(change(domain)), cancellationToken);
+
+    private static int ResumeUnlessRunning(DomainHandle domain)
+    {
+        int result = LibvirtLibrary.DomainResume(domain);
+        if (result >= 0)
+        {
+            return result;
+        }
+
+        LibvirtException reason = LibvirtException.Last();
+        return reason.Code == LibvirtErrorCode.OperationInvalid && ReadRunState(domain) == VmRunState.Running ? 0 : throw reason;
+    }
+
+    private static VmRunState ReadRunState(DomainHandle domain)
+    {
+        NativeResult.Check(LibvirtLibrary.DomainGetState(domain, out int state, out int reason, 0));
+        return ToRunState((LibvirtDomainState)state, reason);
+    }
+
+    /// <summary>A crash of QEMU leaves "shut off": what it means for tracking is found out by the next capture, not by the reason.</summary>
+    internal static VmRunState ToRunState(LibvirtDomainState state, int reason) => state switch
+    {
+        LibvirtDomainState.Running or LibvirtDomainState.Blocked => VmRunState.Running,
+        LibvirtDomainState.Paused => reason == LibvirtPausedReason.IoError ? VmRunState.PausedIoError : VmRunState.Paused,
+        LibvirtDomainState.PmSuspended => VmRunState.Paused,
+        LibvirtDomainState.Shutdown => VmRunState.ShuttingDown,
+        LibvirtDomainState.Crashed => VmRunState.Crashed,
+        _ => VmRunState.Off,
+    };
+}

@@ -1,0 +1,37 @@
+using Microsoft.Extensions.Logging;
+using Understudy.Blocks;
+using Understudy.Libvirt.Connection;
+using Understudy.Protection.Ports;
+
+namespace Understudy.Libvirt;
+
+/// <summary>
+/// A libvirt host with QEMU behind it (docs/protocols/libvirt.md). Nothing is asked of libvirt before the first call, and
+/// a connection that ends is opened again by the next one; <see cref="RunAsync"/> does that at once and keeps the events
+/// coming. Calls may overlap: those that change one VM take turns, those on different VMs do not wait for each other.
+/// A call that ran into its time limit, or whose token ended it, may still take effect in libvirt.
+/// </summary>
+public sealed partial class LibvirtHypervisor : IVmInventory, IVmLifecycle, IVmBlockJobs, IVirtualNetworks, IVmEvents, IAsyncDisposable
+{
+    private readonly LibvirtSettings _settings;
+    private readonly TimeProvider _time;
+    private readonly IIdSource _ids;
+    private readonly ILogger _logger;
+    private readonly LibvirtConnection _connection;
+
+    public LibvirtHypervisor(LibvirtSettings settings, TimeProvider time, IIdSource ids, ILogger logger)
+    {
+        _settings = settings;
+        _time = time;
+        _ids = ids;
+        _logger = logger;
+        _connection = new LibvirtConnection(settings, time, logger);
+    }
+
+    /// <summary>Keeps the connection alive until the token ends it; the owner awaits it.</summary>
+    public Task RunAsync(CancellationToken cancellationToken) => _connection.RunAsync(cancellationToken);
+
+    public IAsyncEnumerable<VmEvent> WatchAsync(CancellationToken cancellationToken) => _connection.Events.WatchAsync(cancellationToken);
+
+    public ValueTask DisposeAsync() => _connection.DisposeAsync();
+}

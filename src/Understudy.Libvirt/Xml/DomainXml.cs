@@ -1,0 +1,114 @@
+using System.Globalization;
+using System.Xml.Linq;
+using Understudy.Protection.Ports;
+
+namespace Understudy.Libvirt.Xml;
+
+/// <summary>What a domain definition says, without asking anyone: sizes and states come from libvirt.</summary>
+internal sealed record DomainDescription(
+    string Name,
+    int Cpus,
+    long MemoryBytes,
+    string Firmware,
+    string MachineType,
+    bool HasGuestAgentChannel,
+    IReadOnlyList<VmDiskFacts> Disks,
+    IReadOnlyList<VmNicFacts> Nics);
+
+/// <summary>Reads domain XML. Pure.</summary>
+internal static class DomainXml
+{
+    private const string GuestAgentChannel = "org.qemu.guest_agent.0";
+
+    public static DomainDescription Read(string xml)
+    {
+        XElement domain = SafeXml.Parse(xml);
+        XElement? devices = domain.Element("devices");
+        return new DomainDescription(
+            domain.Element("name")?.Value ?? "",
+            ReadCpus(domain),
+            ReadMemory(domain.Element("currentMemory") ?? domain.Element("memory")),
+            ReadFirmware(domain.Element("os")),
+            domain.Element("os")?.Element("type").Text("machine") ?? "",
+            devices?.Elements("channel").Any(channel => channel.Element("target").Text("name") == GuestAgentChannel) ?? false,
+            [.. devices?.Elements("disk").Select(ReadDisk) ?? []],
+            [.. devices?.Elements("interface").Select(ReadNic) ?? []]);
+    }
+
+    /// <summary>True while the disk's copy or active commit can be pivoted: QEMU has said ready, which "done equals total" alone does not mean.</summary>
+    public static bool IsMirrorReady(string xml, string targetDevice) =>
+        SafeXml.Parse(xml).Element("devices")?.Elements("disk")
+            .FirstOrDefault(disk => disk.Element("target").Text("dev") == targetDevice)
+            ?.Element("mirror").Text("ready") == "yes";
+
+    /// <summary>The attribute counts the CPUs in use where some of the maximum are unplugged.</summary>
+    private static int ReadCpus(XElement domain) =>
+        int.TryParse(domain.Element("vcpu").Text("current") ?? domain.Element("vcpu")?.Value, CultureInfo.InvariantCulture, out int cpus) ? cpus : 1;
+
+    private static long ReadMemory(XElement? memory)
+    {
+        if (!long.TryParse(memory?.Value, CultureInfo.InvariantCulture, out long amount))
+        {
+            return 0;
+        }
+
+        long unit = memory.Text("unit") switch
+        {
+            "b" or "bytes" => 1,
+            "KB" => 1000,
+            "MB" => 1000_000,
+            "GB" => 1000_000_000,
+            "TB" => 1000_000_000_000,
+            "M" or "MiB" => 1L << 20,
+            "G" or "GiB" => 1L << 30,
+            "T" or "TiB" => 1L << 40,
+            _ => 1L << 10, // Libvirt's own unit, and what it prints always.
+        };
+        return amount > long.MaxValue / unit ? long.MaxValue : amount * unit;
+    }
+
+    private static string ReadFirmware(XElement? os) =>
+        os.Text("firmware") == "efi" || os?.Element("loader").Text("type") == "pflash" ? "uefi" : "bios";
+
+    private static VmDiskFacts ReadDisk(XElement disk)
+    {
+        XElement? target = disk.Element("target");
+        return new VmDiskFacts(
+            target.Text("dev") ?? "",
+            target.Text("bus") ?? "",
+            disk.Text("device") ?? "disk",
+            disk.Element("driver").Text("type") ?? "raw",
+            disk.Text("type") ?? "file",
+            ReadSource(disk.Element("source")),
+            SizeBytes: 0,
+            disk.Element("readonly") is not null,
+            disk.Element("shareable") is not null);
+    }
+
+    private static string? ReadSource(XElement? source)
+    {
+        if (source is null)
+        {
+            return null; // An empty drive.
+        }
+
+        string? plain = source.Text("file") ?? source.Text("dev") ?? source.Text("dir");
+        if (plain is not null)
+        {
+            return plain;
+        }
+
+        return source.Text("pool") is { } pool
+            ? $"{pool}/{source.Text("volume")}"
+            : $"{source.Text("protocol") ?? source.Text("type") ?? "unknown"}:{source.Text("name")}";
+    }
+
+    private static VmNicFacts ReadNic(XElement nic)
+    {
+        XElement? source = nic.Element("source");
+        return new VmNicFacts(
+            nic.Element("mac").Text("address") ?? "",
+            source.Text("network") ?? source.Text("bridge") ?? source.Text("dev"),
+            nic.Element("model").Text("type") ?? "");
+    }
+}

@@ -1,0 +1,79 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging.Abstractions;
+using Understudy.Testing;
+
+namespace Understudy.Libvirt.Tests.Hosting;
+
+/// <summary>
+/// A libvirt host of the tests' own, started once for all of them and gone afterwards. The tests are required ones:
+/// without root, libvirtd or QEMU they fail and say what is missing.
+/// </summary>
+public sealed class PrivateHost : IAsyncLifetime
+{
+    private const string FolderPrefix = "us-libvirt-tests-";
+
+    private static readonly string Script = Path.Combine(AppContext.BaseDirectory, "Hosting", "private-host.sh");
+
+    private readonly string _folder = Path.Combine("/tmp", FolderPrefix + Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
+
+    public string Uri => $"qemu+unix:///system?socket={_folder}/run/libvirt-sock";
+
+    /// <summary>Where disks and scratch of the tests live.</summary>
+    public string VmFolder => Path.Combine(_folder, "vm");
+
+    /// <summary>A file system of 4 MiB.</summary>
+    public string SmallFolder => Path.Combine(_folder, "small");
+
+    public ValueTask InitializeAsync()
+    {
+        Require(Environment.UserName == "root", "these tests start a libvirt host of their own and must run as root");
+        foreach (string program in (string[])["libvirtd", "virtlogd", "virsh", "qemu-system-x86_64", "qemu-img"])
+        {
+            Require(IsInstalled(program), $"{program} is not installed; these tests need libvirt and QEMU (packages libvirt-daemon-system, qemu-system-x86, qemu-utils)");
+        }
+
+        StopOrphans();
+        Tool.Run("bash", Script, _folder, "start");
+        return ValueTask.CompletedTask;
+    }
+
+    public void RestartDaemon() => Tool.Run("bash", Script, _folder, "restart-daemon");
+
+    internal LibvirtHypervisor Connect(string? scratchFolder = null) =>
+        new(new LibvirtSettings { Uri = Uri, ScratchFolder = scratchFolder ?? Path.Combine(VmFolder, "scratch") }, TimeProvider.System, new SeededIds(1), NullLogger.Instance);
+
+    public ValueTask DisposeAsync()
+    {
+        Tool.Run("bash", Script, _folder, "stop");
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Hosts whose test process was killed before it could stop them.</summary>
+    private static void StopOrphans()
+    {
+        foreach (string folder in Directory.GetDirectories("/tmp", FolderPrefix + "*"))
+        {
+            if (!Directory.Exists("/proc/" + folder[(folder.LastIndexOf('-') + 1)..]))
+            {
+                Tool.Run("bash", Script, folder, "stop");
+            }
+        }
+    }
+
+    private static bool IsInstalled(string program) =>
+        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, program)));
+
+    private static void Require(bool holds, string sentence)
+    {
+        if (!holds)
+        {
+            throw new InvalidOperationException(sentence);
+        }
+    }
+}
+
+[CollectionDefinition(Name)]
+public sealed class LibvirtCollection : ICollectionFixture<PrivateHost>
+{
+    public const string Name = "libvirt";
+}
