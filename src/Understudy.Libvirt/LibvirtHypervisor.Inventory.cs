@@ -115,13 +115,14 @@ public sealed partial class LibvirtHypervisor
         NativeResult.Check(LibvirtLibrary.ConnectGetVersion(connect, out nuint qemu));
         VirNodeInfo node;
         NativeResult.Check(LibvirtLibrary.NodeGetInfo(connect, &node));
+        (long total, long free) = ReadMemory(connect);
         return new HostFacts(
             NativeResult.Take(LibvirtLibrary.ConnectGetHostname(connect)),
             VersionText(libvirt),
             VersionText(qemu),
             HasKvm(connect, capabilities),
-            (long)node.MemoryKibibytes * 1024,
-            ReadFreeMemory(connect),
+            total,
+            free,
             (int)node.Cpus,
             capabilities.MachineTypes,
             []);
@@ -137,8 +138,11 @@ public sealed partial class LibvirtHypervisor
         return text != 0 && CapabilitiesXml.IsKvm(NativeResult.Take(text));
     }
 
-    /// <summary>Free for a new VM: what is unused, and what the kernel only caches.</summary>
-    private static unsafe long ReadFreeMemory(ConnectHandle connect)
+    /// <summary>
+    /// Free for a new VM is what is unused and what the kernel only caches. The total comes from the same source:
+    /// virNodeGetInfo leaves out memory that was plugged in later.
+    /// </summary>
+    private static unsafe (long Total, long Free) ReadMemory(ConnectHandle connect)
     {
         const int MostStats = 16;
         VirNodeMemoryStat* stats = stackalloc VirNodeMemoryStat[MostStats];
@@ -146,16 +150,22 @@ public sealed partial class LibvirtHypervisor
         NativeResult.Check(LibvirtLibrary.NodeGetMemoryStats(connect, AllCells, null, ref count, 0));
         count = Math.Min(count, MostStats);
         NativeResult.Check(LibvirtLibrary.NodeGetMemoryStats(connect, AllCells, stats, ref count, 0));
-        ulong kibibytes = 0;
+        (long total, long free) = (0, 0);
         for (int i = 0; i < count; i++)
         {
-            if (Marshal.PtrToStringUTF8((nint)stats[i].Field) is "free" or "buffers" or "cached")
+            long bytes = (long)stats[i].Kibibytes * 1024;
+            switch (Marshal.PtrToStringUTF8((nint)stats[i].Field))
             {
-                kibibytes += stats[i].Kibibytes;
+                case "total":
+                    total = bytes;
+                    break;
+                case "free" or "buffers" or "cached":
+                    free += bytes;
+                    break;
             }
         }
 
-        return (long)kibibytes * 1024;
+        return (total, free);
     }
 
     /// <summary>Libvirt packs 7.2.22 as 7002022.</summary>

@@ -40,7 +40,7 @@ public sealed class PrivateHost : IAsyncLifetime
     public void RestartDaemon() => Tool.Run("bash", Script, _folder, "restart-daemon");
 
     internal LibvirtHypervisor Connect(string? scratchFolder = null) =>
-        new(new LibvirtSettings { Uri = Uri, ScratchFolder = scratchFolder ?? Path.Combine(VmFolder, "scratch") }, TimeProvider.System, new SeededIds(1), NullLogger.Instance);
+        new(new LibvirtSettings { Uri = Uri, ScratchFolder = scratchFolder ?? Path.Combine(VmFolder, "scratch") }, TimeProvider.System, new SeededIdSource(1), NullLogger.Instance);
 
     public ValueTask DisposeAsync()
     {

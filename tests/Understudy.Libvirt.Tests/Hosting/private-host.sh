@@ -9,6 +9,7 @@ D=$1
 wait_up() {
   for _ in $(seq 150); do
     if virsh -c "qemu+unix:///system?socket=$D/run/libvirt-sock" version >/dev/null 2>&1; then return 0; fi
+    [ -z "$1" ] || kill -0 "$1" 2>/dev/null || break
     sleep 0.1
   done
   cat "$D/libvirtd.out" >&2
@@ -32,18 +33,22 @@ start)
   printf 'unix_sock_group = "root"\nauth_unix_rw = "none"\nhost_uuid = "%s"\n' "$(cat /proc/sys/kernel/random/uuid)" >> "$D/etc/libvirtd.conf"
   printf 'cgroup_controllers = [ ]\nremote_display_port_min = 6200\nremote_display_port_max = 6299\nstdio_handler = "logd"\n' >> "$D/etc/qemu.conf"
   chmod 755 "$D" "$D"/*
+  mkdir -p /run/libvirt /var/cache/libvirt   # mount points; where libvirtd has never run they are missing
   mount -t tmpfs -o size=4m,mode=755 us-libvirt-small "$D/small"   # before the host starts: QEMUs do not see later mounts
   D=$D setsid unshare --mount --net --propagation private bash -c '
     set -e
     ip link set lo up
     mount --bind "$D/etc" /etc/libvirt; mount --bind "$D/run" /run/libvirt; mount --bind "$D/lib" /var/lib/libvirt
     mount --bind "$D/log" /var/log/libvirt; mount --bind "$D/cache" /var/cache/libvirt
+    # Where /dev/kvm can be opened by root but not by the user of QEMU, libvirt finds its cached capabilities wrong each
+    # time and probes QEMU anew (seconds a call): give the host a device node as udev would make it.
+    if [ -e /dev/kvm ]; then mknod -m 660 "$D/kvm" c 10 232; chgrp kvm "$D/kvm"; mount --bind "$D/kvm" /dev/kvm; fi
     mkdir -p /var/lib/libvirt/{images,qemu,dnsmasq,network,boot} /var/log/libvirt/qemu
     chown libvirt-qemu:libvirt-qemu /var/lib/libvirt/qemu 2>/dev/null || true
     chmod 755 /var/lib/libvirt/qemu
     virtlogd --daemon --pid-file "$D/virtlogd.pid"
     exec libvirtd --pid-file "$D/libvirtd.pid"' </dev/null >"$D/libvirtd.out" 2>&1 &
-  wait_up;;
+  wait_up $!;;
 restart-daemon)
   end "$D/libvirtd.pid"
   rm -f "$D/libvirtd.pid"

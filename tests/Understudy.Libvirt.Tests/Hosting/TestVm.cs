@@ -1,0 +1,99 @@
+using System.Text.Json.Nodes;
+using Understudy.Blocks.Identity;
+
+namespace Understudy.Libvirt.Tests.Hosting;
+
+/// <summary>
+/// A running VM without an operating system: two small qcow2 disks, plain emulation, nothing to boot. The tests are its
+/// guest: they write through the disk's front end by QEMU's own monitor, exactly where a guest's writes enter.
+/// </summary>
+internal sealed class TestVm : IAsyncDisposable
+{
+    public const long DiskBytes = 16 * 1024 * 1024;
+
+    private static int _lastNumber;
+
+    private readonly LibvirtHypervisor _hypervisor;
+    private readonly string _folder;
+
+    private TestVm(LibvirtHypervisor hypervisor, string folder, VmId id)
+    {
+        _hypervisor = hypervisor;
+        _folder = folder;
+        Id = id;
+    }
+
+    public VmId Id { get; }
+
+    public static async Task<TestVm> StartAsync(PrivateHost host, LibvirtHypervisor hypervisor, int disks = 2)
+    {
+        string name = $"us-test-{Interlocked.Increment(ref _lastNumber)}";
+        string folder = Path.Combine(host.VmFolder, name);
+        Directory.CreateDirectory(folder);
+        for (int disk = 0; disk < disks; disk++)
+        {
+            Tool.Run("qemu-img", "create", "-q", "-f", "qcow2", PathIn(folder, disk), DiskBytes.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        }
+
+        VmId id = await hypervisor.DefineAsync(Definition(name, folder, disks), default);
+        var vm = new TestVm(hypervisor, folder, id);
+        await hypervisor.StartAsync(id, default);
+        return vm;
+    }
+
+    public string PathOf(string device) => PathIn(_folder, IndexOf(device));
+
+    public string NewPath(string fileName) => Path.Combine(_folder, fileName);
+
+    /// <summary>Fills a range with one byte, as the guest.</summary>
+    public Task WriteAsync(string device, byte pattern, long offsetBytes, long lengthBytes) =>
+        QemuIoAsync(device, $"write -P {pattern} {offsetBytes} {lengthBytes}");
+
+    public async Task QemuIoAsync(string device, string command)
+    {
+        var request = new JsonObject
+        {
+            ["execute"] = "human-monitor-command",
+            ["arguments"] = new JsonObject { ["command-line"] = $"qemu-io -d /machine/peripheral/virtio-disk{IndexOf(device)}/virtio-backend \"{command}\"" },
+        };
+        string said = await _hypervisor.MonitorCommandAsync(Id, request.ToJsonString(), default);
+        Assert.Equal("\"\"", said); // What goes wrong is printed; success of a write goes to QEMU's own output.
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _hypervisor.DestroyAsync(Id, default);
+        await _hypervisor.UndefineAsync(Id, default);
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private static int IndexOf(string device) => device[^1] - 'a';
+
+    private static string PathIn(string folder, int disk) => Path.Combine(folder, $"vd{(char)('a' + disk)}.qcow2");
+
+    private static string Definition(string name, string folder, int disks) =>
+        $"""
+        <domain type='qemu'>
+          <name>{name}</name>
+          <memory unit='MiB'>32</memory>
+          <vcpu>1</vcpu>
+          <os><type arch='x86_64' machine='pc'>hvm</type></os>
+          <cpu mode='custom' match='exact'><model fallback='allow'>qemu64</model></cpu>
+          <devices>
+            <emulator>/usr/bin/qemu-system-x86_64</emulator>
+            {string.Concat(Enumerable.Range(0, disks).Select(disk => Disk(folder, disk)))}
+            <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+            <memballoon model='none'/>
+          </devices>
+        </domain>
+        """;
+
+    private static string Disk(string folder, int disk) =>
+        $"""
+        <disk type='file' device='disk'>
+          <driver name='qemu' type='qcow2' discard='unmap'/>
+          <source file='{PathIn(folder, disk)}'/>
+          <target dev='vd{(char)('a' + disk)}' bus='virtio'/>
+        </disk>
+        """;
+}
