@@ -1,0 +1,80 @@
+using Understudy.Testing.Simulation.Storage;
+
+namespace Understudy.Testing.Simulation;
+
+/// <summary>A machine: a disk that outlives it, a clock that may be wrong, and processes.</summary>
+public sealed class SimHost
+{
+    private readonly List<SimProcess> _processes = [];
+
+    public SimHost(Simulator simulator, string name)
+    {
+        Simulator = simulator;
+        Name = name;
+        Disk = new SimDisk(simulator, name, simulator.Random.Fork(2));
+    }
+
+    public Simulator Simulator { get; }
+
+    public string Name { get; }
+
+    public SimDisk Disk { get; }
+
+    /// <summary>How far the wall clock is off; timers do not care.</summary>
+    public TimeSpan ClockError { get; private set; }
+
+    /// <summary>False between a power loss and <see cref="Boot"/>.</summary>
+    public bool IsUp { get; private set; } = true;
+
+    /// <summary>Counts boots, so that a peer's old connection is told from a new one.</summary>
+    public int BootNumber { get; private set; } = 1;
+
+    public SimProcess Start(string name, Func<SimProcess, Task> main)
+    {
+        if (!IsUp)
+        {
+            throw new SimulationException($"{Name} has no power");
+        }
+
+        var process = new SimProcess(Simulator, this, $"{Name}/{name}", Simulator.NextProcessNumber());
+        _processes.Add(process);
+        Simulator.Trace.Event(Simulator.NowTicks, process.Name, "process starts");
+        process.Start(main);
+        return process;
+    }
+
+    /// <summary>Everything stops at once; what was not flushed is lost, torn or kept as the seed says.</summary>
+    public void PowerLoss() => Simulator.Interrupt(() =>
+    {
+        if (!IsUp)
+        {
+            return;
+        }
+
+        IsUp = false;
+        Simulator.Trace.Event(Simulator.NowTicks, Name, "power loss");
+        foreach (SimProcess process in _processes)
+        {
+            process.End(ProcessEnd.PowerLost);
+        }
+
+        _processes.Clear();
+        Disk.LosePower();
+    });
+
+    public void Boot()
+    {
+        if (!IsUp)
+        {
+            IsUp = true;
+            BootNumber++;
+            Simulator.Trace.Event(Simulator.NowTicks, Name, "boot");
+        }
+    }
+
+    public void JumpClock(TimeSpan by)
+    {
+        ClockError += by;
+        Simulator.Trace.Event(Simulator.NowTicks, Name, "clock jumps", "", by.Ticks);
+    }
+}

@@ -1,0 +1,193 @@
+using Understudy.Blocks;
+using Understudy.Blocks.Storage;
+
+namespace Understudy.Testing.Simulation.Storage;
+
+/// <summary>
+/// A host's disk: a file system with a page cache, shared by the host's processes, kept over their deaths.
+/// Fault model. A kill loses nothing that a call had already put into the cache; the call it interrupts may have taken
+/// effect wholly, in part or not at all. A power loss also loses, tears and reorders what was not flushed
+/// (<see cref="SimContent"/>, <see cref="SimFolder"/>). A failed flush drops dirty data in the same way, at once.
+/// A failed write may leave a part of its data behind. Reads fail loudly; silent damage only comes from
+/// <see cref="FlipBit"/>.
+/// </summary>
+public sealed class SimDisk
+{
+    private readonly Simulator _simulator;
+    private readonly SimRandom _random;
+    private readonly TimeSpan _usualTime;
+
+    internal SimDisk(Simulator simulator, string name, SimRandom random)
+    {
+        _simulator = simulator;
+        Name = name;
+        _random = random;
+        _usualTime = random.Between(TimeSpan.FromMicroseconds(20), TimeSpan.FromMilliseconds(2));
+    }
+
+    public string Name { get; }
+
+    public StorageFaults Faults { get; } = new();
+
+    public StorageCounters Counters { get; } = new();
+
+    public long CapacityBytes { get; set; } = long.MaxValue / 4;
+
+    /// <summary>Called at the start of every operation with a running number: the way to strike at the n-th one.</summary>
+    public Action<long>? OnOperation { get; set; }
+
+    internal SimFolder Root { get; private set; } = new();
+
+    internal SimRandom Random => _random;
+
+    /// <summary>A process's view of one folder of the disk; its handles die with the process.</summary>
+    public IFileStore OpenStore(SimProcess process, string folder) => new SimFileStore(this, process, folder);
+
+    /// <summary>A file of the disk as a block device, created zeroed when it does not exist.</summary>
+    public IBlockDevice OpenDevice(SimProcess process, string path, long sizeBytes, bool readOnly)
+    {
+        (SimFolder folder, string name) = Resolve(path, create: true);
+        if (!folder.Entries.TryGetValue(name, out object? node))
+        {
+            var content = new SimContent();
+            content.SetLength(sizeBytes);
+            content.Flush(content.LastChange);
+            folder.Link(name, content);
+            Settle(path);
+            node = content;
+        }
+
+        return new SimBlockDevice(this, process, path, (SimContent)node, readOnly);
+    }
+
+    /// <summary>Flips one bit of a file without telling anyone. False when the file has no such byte.</summary>
+    public bool FlipBit(string path, long offset)
+    {
+        if (Find(path) is not SimContent content || offset >= content.LengthBytes)
+        {
+            return false;
+        }
+
+        content.Flip(offset, (byte)(1 << _random.Next(8)));
+        return true;
+    }
+
+    /// <summary>All files below a folder with their lengths, in ordinal order.</summary>
+    public IReadOnlyList<StoreEntry> ListAll(string path)
+    {
+        var found = new List<StoreEntry>();
+        if (Find(path) is SimFolder folder)
+        {
+            Collect(folder, path, found);
+        }
+
+        return found;
+    }
+
+    internal void LosePower()
+    {
+        Counters.PowerLosses++;
+        Root.Lose(_random);
+    }
+
+    /// <summary>How long an operation that begins now takes, and how it will end.</summary>
+    internal (TimeSpan Time, StorageException? Fault) Decide(DiskOperation operation, string subject, long growthBytes)
+    {
+        OnOperation?.Invoke(++Counters.Operations);
+        TimeSpan time = _usualTime * (0.25 + _random.NextFraction());
+        if (_random.Chance(Faults.Stall))
+        {
+            Counters.Stalls++;
+            time = Faults.StallTime;
+        }
+
+        return (time, NextFault(operation, subject, growthBytes));
+    }
+
+    internal (SimFolder Folder, string Name) Resolve(string path, bool create)
+    {
+        string[] parts = path.Split('/', StringSplitOptions.RemoveEmptyEntries);
+        SimFolder folder = Root;
+        for (int i = 0; i < parts.Length - 1; i++)
+        {
+            folder = Enter(folder, parts[i], create) ?? throw new StorageException(FaultKind.Missing, path, "no such folder");
+        }
+
+        return (folder, parts[^1]);
+    }
+
+    internal object? Find(string path)
+    {
+        object? node = Root;
+        foreach (string part in path.Split('/', StringSplitOptions.RemoveEmptyEntries))
+        {
+            node = node is SimFolder folder && folder.Entries.TryGetValue(part, out object? next) ? next : null;
+        }
+
+        return node;
+    }
+
+    internal long FreeBytes() => Faults.Full ? 0 : Math.Max(0, CapacityBytes - Root.TotalBytes());
+
+    internal void Trace(SimProcess process, string what, string subject, long first = 0, long second = 0) =>
+        _simulator.Trace.Event(_simulator.NowTicks, process.Name, what, subject, first, second);
+
+    private static SimFolder? Enter(SimFolder folder, string name, bool create)
+    {
+        if (!folder.Entries.TryGetValue(name, out object? next) && create)
+        {
+            next = new SimFolder();
+            folder.Link(name, next);
+        }
+
+        return next as SimFolder;
+    }
+
+    private static void Collect(SimFolder folder, string path, List<StoreEntry> found)
+    {
+        foreach ((string name, object node) in folder.Entries)
+        {
+            string full = path.Length == 0 ? name : $"{path}/{name}";
+            if (node is SimContent content)
+            {
+                found.Add(new StoreEntry(full, content.LengthBytes));
+            }
+            else
+            {
+                Collect((SimFolder)node, full, found);
+            }
+        }
+    }
+
+    private void Settle(string path)
+    {
+        SimFolder folder = Root;
+        folder.Flush();
+        foreach (string part in path.Split('/', StringSplitOptions.RemoveEmptyEntries).SkipLast(1))
+        {
+            folder = (SimFolder)folder.Entries[part];
+            folder.Flush();
+        }
+    }
+
+    private StorageException? NextFault(DiskOperation operation, string subject, long growthBytes)
+    {
+        switch (operation)
+        {
+            case DiskOperation.Read when _random.Chance(Faults.ReadError):
+                Counters.ReadErrors++;
+                return new StorageException(FaultKind.Io, subject, "read failed (simulated)");
+            case DiskOperation.Write or DiskOperation.Names when growthBytes > 0 && (Faults.Full || growthBytes > FreeBytes()):
+                Counters.FullErrors++;
+                return new StorageException(FaultKind.Full, subject, "no space left (simulated)");
+            case DiskOperation.Write or DiskOperation.Names when _random.Chance(Faults.WriteError):
+                Counters.WriteErrors++;
+                return new StorageException(FaultKind.Io, subject, "write failed (simulated)");
+            case DiskOperation.Flush when _random.Chance(Faults.FlushFailure):
+                Counters.FlushFailures++;
+                return new StorageException(FaultKind.FlushFailed, subject, "flush failed (simulated)");
+            default:
+                return null;
+        }
+    }
+}
