@@ -128,9 +128,9 @@ public sealed class Simulator
         }
 
         _interrupts.Clear();
-        if (_ready.Count == 0 || (_lateness > 0 && _timers.Count > 0 && _order.Chance(_lateness)))
+        if (_ready.Count == 0 || (_lateness > 0 && _order.Chance(_lateness) && NextTimerIsClose()))
         {
-            FireNextTimers();
+            FireNextTimer();
             return;
         }
 
@@ -149,7 +149,11 @@ public sealed class Simulator
         SynchronizationContext.SetSynchronizationContext(Root.Context);
     }
 
-    private void FireNextTimers()
+    /// <summary>A busy machine delays ready work by this much, not by the hours until some far timer.</summary>
+    private bool NextTimerIsClose() =>
+        _timers.TryPeek(out _, out (long DueTicks, long Order) key) && key.DueTicks - NowTicks < 50 * TimeSpan.TicksPerMillisecond;
+
+    private void FireNextTimer()
     {
         while (_timers.TryDequeue(out DueTimer due, out (long DueTicks, long Order) key))
         {
