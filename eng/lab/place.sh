@@ -1,0 +1,132 @@
+# shellcheck shell=bash
+# eng/lab/place.sh: makes and ends the lab's three places (see lib.sh). Sourced by up.sh and down.sh.
+
+# Starts the process that keeps a place's namespaces alive. On a site the machine's own libvirt folders are covered by
+# the site's: /etc/libvirt, /var/lib/libvirt, /var/log/libvirt, /var/cache/libvirt, and the whole of /run, so that
+# nothing inside finds the machine's sockets (D-Bus, udev, another libvirt).
+#
+# Emulation gets a /dev without kvm. libvirt throws away what it knows about QEMU, and probes it again for 4 s in nearly every
+# call, when root could use KVM at the probe but QEMU's own user cannot (seen: /dev/kvm of mode 0600, `virsh define` 75 s).
+start_holder() {
+    local place=$1 dir=$LAB_DIR/$1 name
+    name=$(holder_name "$place")
+    ! holder_of "$place" >/dev/null || return 0
+    mkdir -p "$dir"
+    rm -f "$dir/holder.pid"
+    # shellcheck disable=SC2016  # expanded by the inner shell, from its arguments
+    setsid unshare --mount --net --propagation private env -i PATH="$PATH" bash -c '
+        set -e
+        dir=$1 place=$2 name=$3 accel=$4
+        ip link set lo up
+        mount -t sysfs sysfs /sys   # so that /sys/class/net shows this namespace, not the machine
+        if [ "$place" != hub ]; then
+            mkdir -p "$dir"/{etc,lib/images,lib/qemu,lib/dnsmasq,lib/network,lib/boot,log/qemu,cache,run/libvirt,run/lock,images,understudy}
+            mount --bind "$dir/etc" /etc/libvirt
+            mount --bind "$dir/lib" /var/lib/libvirt
+            mount --bind "$dir/log" /var/log/libvirt
+            mount --bind "$dir/cache" /var/cache/libvirt
+            mount --bind "$dir/run" /run
+            if [ "$accel" = qemu ] && [ -e /dev/kvm ]; then
+                mkdir -p "$dir/dev"
+                mount -t tmpfs -o mode=755,size=64k dev "$dir/dev"
+                mkdir "$dir"/dev/{pts,shm,net}
+                cp -a /dev/{null,zero,full,random,urandom,tty,ptmx,fd,stdin,stdout,stderr} "$dir/dev/"
+                cp -a /dev/net/tun "$dir/dev/net/"
+                mount --rbind /dev/pts "$dir/dev/pts"
+                mount --rbind /dev/shm "$dir/dev/shm"
+                umount --lazy /dev   # with what is mounted below it: libvirt trips over mounts it can list but not reach
+                mount --move "$dir/dev" /dev
+            fi
+        fi
+        readlink /proc/self/ns/net >"$dir/netns"
+        echo $$ >"$dir/holder.pid"
+        exec -a "$name" sleep infinity
+    ' lab-holder "$dir" "$place" "$name" "$LAB_ACCEL" </dev/null >"$dir/holder.log" 2>&1 &
+    wait_for 10 "the namespaces of $place (see $dir/holder.log)" holder_of "$place"
+}
+
+# The hub: a bridge with a port for the machine and one for each site.
+start_hub() {
+    local hub
+    start_holder hub
+    hub=$(holder_of hub)
+    ! inside hub ip link show switch >/dev/null 2>&1 || return 0
+    inside hub ip link add switch type bridge
+    inside hub ip addr add "$LAB_VAULT_ADDRESS/24" dev switch
+    inside hub ip link set switch up
+    ip link add "$LAB_UPLINK" type veth peer name machine netns "$hub" ||
+        die "cannot make the interface $LAB_UPLINK: is another lab up (./lab down there, or set UNDERSTUDY_LAB_NET)?"
+    plug_in machine
+    ip addr add "$LAB_MACHINE_ADDRESS/24" dev "$LAB_UPLINK"
+    ip link set "$LAB_UPLINK" up
+}
+
+plug_in() {
+    inside hub ip link set "$1" master switch
+    inside hub ip link set "$1" up
+}
+
+# A site: namespaces, a cable to the hub, and libvirt.
+start_site() {
+    local site=$1 pid
+    start_holder "$site"
+    pid=$(holder_of "$site")
+    if ! inside "$site" ip link show uplink >/dev/null 2>&1; then
+        inside hub ip link add "$site" type veth peer name uplink netns "$pid"
+        plug_in "$site"
+        inside "$site" ip addr add "$(address_of "$site")/24" dev uplink
+        inside "$site" ip link set uplink up
+    fi
+    start_libvirt "$site"
+}
+
+start_libvirt() {
+    local site=$1 dir=$LAB_DIR/$1
+    [ -f "$dir/etc/libvirtd.conf" ] || configure_libvirt "$site"
+    process_of_pidfile "$dir/run/virtlogd.pid" ||
+        inside "$site" virtlogd --daemon --pid-file /run/virtlogd.pid
+    process_of_pidfile "$dir/run/libvirtd.pid" ||
+        inside "$site" libvirtd --daemon --pid-file /run/libvirtd.pid
+    wait_for 30 "libvirt on $site (see $dir/log/libvirtd.log)" inside "$site" virsh version
+}
+
+process_of_pidfile() {
+    local pid
+    pid=$(cat "$1" 2>/dev/null) && [ -d "/proc/$pid" ]
+}
+
+configure_libvirt() {
+    local site=$1 dir=$LAB_DIR/$1
+    cat >"$dir/etc/libvirtd.conf" <<CONF
+unix_sock_group = "root"
+auth_unix_ro = "none"
+auth_unix_rw = "none"
+host_uuid = "$(cat /proc/sys/kernel/random/uuid)"
+log_outputs = "2:file:/var/log/libvirt/libvirtd.log"
+CONF
+    # No cgroups and no AppArmor: the machine's rules do not know these paths, and the lab leaves the machine's rules alone.
+    cat >"$dir/etc/qemu.conf" <<CONF
+security_driver = "none"
+cgroup_controllers = [ ]
+stdio_handler = "logd"
+CONF
+    echo 'log_outputs = "3:file:/var/log/libvirt/virtlogd.log"' >"$dir/etc/virtlogd.conf"
+    # The folders of the state that QEMU's own user must get through.
+    chmod 755 "$dir" "$dir"/{lib,log,run,images,understudy} "$dir"/log/qemu "$dir"/lib/qemu
+    chown libvirt-qemu "$dir/lib/qemu"
+}
+
+# Ends everything that runs in a place: politely, then for certain. The namespaces go with the last process.
+stop_place() {
+    local place=$1 pids signal
+    for signal in TERM KILL; do
+        mapfile -t pids < <(processes_of "$place")
+        [ ${#pids[@]} -gt 0 ] || return 0
+        kill -s "$signal" "${pids[@]}" 2>/dev/null || true
+        for _ in $(seq 40); do
+            [ -n "$(processes_of "$place")" ] || return 0
+            sleep 0.1
+        done
+    done
+    die "cannot stop in $place: $(processes_of "$place" | tr '\n' ' ')"
+}
