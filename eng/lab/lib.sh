@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034  # what is set here is used by the scripts that source it
 # eng/lab/lib.sh: settings, names and small helpers for every script of the lab. Sourced, never run.
 #
 # The lab is three network namespaces and nothing else: `hub` (a switch, and where the vault runs), `north` and `south`
@@ -21,7 +21,6 @@ LAB_RECORD_MS=${LAB_RECORD_MS:-${UNDERSTUDY_LAB_RECORD_MS:-40}}     # pause of a
 readonly LAB_SITES='north south'
 readonly LAB_GUESTS='one two'       # both on north
 readonly LAB_DATA_MIB=64            # size of each data disk
-# shellcheck disable=SC2034  # the scripts that source this use them
 readonly LAB_CACHE=$LAB_DIR/cache LAB_EXPORTS=$LAB_DIR/exports
 readonly LAB_UPLINK=uslab${LAB_NET#*.}      # the machine's end of the veth pair
 readonly LAB_MACHINE_ADDRESS=$LAB_NET.0.1 LAB_VAULT_ADDRESS=$LAB_NET.0.2
