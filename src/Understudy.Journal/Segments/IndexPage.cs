@@ -42,8 +42,13 @@ internal static class IndexPage
         && BinaryPrimitives.ReadUInt16LittleEndian(page[4..]) == fence.Count
         && fence.Count <= MaxEntries;
 
-    public static IndexEntry Entry(ReadOnlySpan<byte> page, int index) =>
-        IndexEntry.Read(page.Slice(HeaderBytes + (index * IndexEntry.SizeBytes), IndexEntry.SizeBytes));
+    public static void Read(ReadOnlySpan<byte> page, int count, Span<IndexEntry> into)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            into[i] = IndexEntry.Read(page.Slice(HeaderBytes + (i * IndexEntry.SizeBytes), IndexEntry.SizeBytes));
+        }
+    }
 }
 
 /// <summary>What one index page holds, 32 bytes: these stay in memory while the segment is in use, the pages on disk.</summary>

@@ -41,15 +41,17 @@ public sealed record SegmentHeader
 
     private static ReadOnlySpan<byte> Magic => "UNDRSEGM"u8;
 
-    public static string NameOf(string folder, ulong number) =>
-        string.Create(CultureInfo.InvariantCulture, $"{folder}/{number:d16}.seg");
+    /// <summary>The prefix is a folder with its slash, or a folder and the beginning of a file name.</summary>
+    public static string NameOf(string prefix, ulong number) =>
+        string.Create(CultureInfo.InvariantCulture, $"{prefix}{number:d16}.seg");
 
-    /// <summary>The number in a segment's file name, without folder; false for any other file.</summary>
-    public static bool TryParseName(string name, out ulong number)
+    /// <summary>The number in a segment's file name; false for any other file.</summary>
+    public static bool TryParseName(string prefix, string name, out ulong number)
     {
         number = 0;
-        return name.Length == 20 && name.EndsWith(".seg", StringComparison.Ordinal)
-            && ulong.TryParse(name.AsSpan(0, 16), NumberStyles.None, CultureInfo.InvariantCulture, out number);
+        return name.Length == prefix.Length + 20
+            && name.StartsWith(prefix, StringComparison.Ordinal) && name.EndsWith(".seg", StringComparison.Ordinal)
+            && ulong.TryParse(name.AsSpan(prefix.Length, 16), NumberStyles.None, CultureInfo.InvariantCulture, out number);
     }
 
     public void Write(Span<byte> target)

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Runtime.InteropServices;
 using Understudy.Blocks;
 using Understudy.Blocks.Storage;
 using Understudy.Journal.Records;
@@ -16,13 +15,13 @@ public sealed class SegmentWriter : IAsyncDisposable
 {
     private readonly IStoreFile _file;
     private readonly SegmentSettings _settings;
-    private readonly List<IndexEntry> _entries;
+    private readonly EntryList _entries;
     private byte[] _batch;
     private int _batchBytes;
     private long _writtenBytes;
     private StorageException? _death;
 
-    private SegmentWriter(IStoreFile file, SegmentHeader header, SegmentSettings settings, List<IndexEntry> entries, long writtenBytes)
+    private SegmentWriter(IStoreFile file, SegmentHeader header, SegmentSettings settings, EntryList entries, long writtenBytes)
     {
         _file = file;
         Header = header;
@@ -51,23 +50,23 @@ public sealed class SegmentWriter : IAsyncDisposable
     /// <summary>Whether the segment should be sealed before the next record.</summary>
     public bool IsFull => EndBytes >= _settings.TargetBytes || _entries.Count >= _settings.MaxRecords;
 
-    /// <summary>All records so far, in order. Only grows, so a prefix once seen stays valid.</summary>
-    internal IReadOnlyList<IndexEntry> Entries => _entries;
+    /// <summary>All records so far, in order.</summary>
+    internal EntryList Entries => _entries;
 
     /// <summary>Creates the file with its header, durably, name and all. Throws <see cref="FaultKind.Exists"/> when it is there.</summary>
     public static async ValueTask<SegmentWriter> CreateAsync(
-        IFileStore store, string folder, SegmentHeader header, SegmentSettings settings, CancellationToken cancellationToken)
+        IFileStore store, string prefix, SegmentHeader header, SegmentSettings settings, CancellationToken cancellationToken)
     {
         settings.Validate();
-        IStoreFile file = await store.OpenAsync(SegmentHeader.NameOf(folder, header.Number), FileOpen.New, cancellationToken);
+        IStoreFile file = await store.OpenAsync(SegmentHeader.NameOf(prefix, header.Number), FileOpen.New, cancellationToken);
         try
         {
             byte[] page = new byte[SegmentHeader.SizeBytes];
             header.Write(page);
             await file.WriteAsync(0, page, cancellationToken);
             await file.FlushAsync(cancellationToken);
-            await store.FlushFolderAsync(folder, cancellationToken);
-            return new SegmentWriter(file, header, settings, [], SegmentHeader.SizeBytes);
+            await store.FlushFolderAsync(FolderOf(prefix), cancellationToken);
+            return new SegmentWriter(file, header, settings, new EntryList(), SegmentHeader.SizeBytes);
         }
         catch
         {
@@ -81,7 +80,7 @@ public sealed class SegmentWriter : IAsyncDisposable
     /// and whose file ends there. Takes the file over.
     /// </summary>
     internal static SegmentWriter Resume(
-        IStoreFile file, SegmentHeader header, SegmentSettings settings, List<IndexEntry> entries, long endBytes)
+        IStoreFile file, SegmentHeader header, SegmentSettings settings, EntryList entries, long endBytes)
     {
         settings.Validate();
         Invariant.Check(file.LengthBytes == endBytes, "a resumed segment ends with its last whole record");
@@ -147,10 +146,16 @@ public sealed class SegmentWriter : IAsyncDisposable
     public async ValueTask SealAsync(CancellationToken cancellationToken)
     {
         await FlushAsync(cancellationToken);
-        byte[] footer = SegmentIndexBuilder.Build(Header, CollectionsMarshal.AsSpan(_entries), _writtenBytes, out int length);
+        byte[] footer = SegmentIndexBuilder.Build(Header, _entries.Snapshot(), _writtenBytes, out int length);
         try
         {
             await WriteAsync(_writtenBytes, footer.AsMemory(0, length));
+            if (_file.LengthBytes > _writtenBytes + length)
+            {
+                // An earlier attempt, without space for all of it, left more behind; the trailer must be the end.
+                await _file.SetLengthAsync(_writtenBytes + length, CancellationToken.None);
+            }
+
             await FlushFileAsync();
         }
         finally
@@ -174,6 +179,8 @@ public sealed class SegmentWriter : IAsyncDisposable
 
         await _file.DisposeAsync();
     }
+
+    internal static string FolderOf(string prefix) => prefix[..Math.Max(0, prefix.LastIndexOf('/'))];
 
     private async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> data)
     {
