@@ -1,4 +1,5 @@
 using System.Buffers;
+using Understudy.Blocks;
 
 namespace Understudy.Nbd.Protocol;
 
@@ -54,7 +55,7 @@ internal sealed class NbdInput(Stream stream) : IDisposable
         _start += ready;
         if (ready < target.Length)
         {
-            await _stream.ReadExactlyAsync(target[ready..], cancellationToken);
+            await _stream.ReadWholeAsync(target[ready..], cancellationToken);
         }
     }
 

@@ -1,0 +1,168 @@
+using Understudy.Blocks.Identity;
+using Understudy.Protection.Ports;
+using Understudy.Testing.Simulation;
+
+namespace Understudy.Simulation.Models;
+
+/// <summary>A host's hypervisor with its VMs; agents talk to it through a <see cref="ModelHypervisorClient"/>.</summary>
+internal sealed class ModelHypervisor
+{
+    private readonly SimRandom _random;
+    private readonly TimeSpan _callTime;
+    private readonly TimeSpan _readTime;
+
+    public ModelHypervisor(SimHost host, SimRandom random)
+    {
+        Host = host;
+        _random = random;
+        _callTime = random.Between(TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(200));
+        _readTime = random.Between(TimeSpan.FromMicroseconds(50), TimeSpan.FromMilliseconds(3));
+    }
+
+    public SimHost Host { get; }
+
+    public List<ModelVm> Vms { get; } = [];
+
+    /// <summary>The chance that a call fails, before or after it has taken effect.</summary>
+    public double CallFault { get; set; }
+
+    public long FaultsInjected { get; private set; }
+
+    public long Cuts { get; set; }
+
+    internal async ValueTask LatencyAsync(SimProcess agent, CancellationToken cancellationToken) =>
+        await Task.Delay(_callTime * (0.2 + _random.NextFraction()), agent.Time, cancellationToken);
+
+    internal async ValueTask ReadLatencyAsync(SimProcess agent, CancellationToken cancellationToken) =>
+        await Task.Delay(_readTime * (0.2 + _random.NextFraction()), agent.Time, cancellationToken);
+
+    /// <summary>What a fault-ridden call throws, if this one does.</summary>
+    internal void MaybeFail(string what)
+    {
+        if (!_random.Chance(CallFault))
+        {
+            return;
+        }
+
+        FaultsInjected++;
+        HypervisorFault fault = _random.Pick<HypervisorFault>([HypervisorFault.Busy, HypervisorFault.TimedOut, HypervisorFault.Unreachable, HypervisorFault.Other]);
+        throw new HypervisorException(fault, $"{what} failed (simulated)");
+    }
+}
+
+/// <summary>One agent process's connection to the model hypervisor.</summary>
+internal sealed class ModelHypervisorClient(ModelHypervisor hypervisor, SimProcess agent) : IVmInventory, IVmCapture
+{
+    private readonly ModelHypervisor _hypervisor = hypervisor;
+    private readonly SimProcess _agent = agent;
+
+    public async ValueTask<HostFacts> GetHostAsync(CancellationToken cancellationToken)
+    {
+        await BeginAsync("facts of the host", cancellationToken);
+        return new HostFacts(_hypervisor.Host.Name, "model 1", "model 1", true, 1L << 34, 1L << 33, 8, ["pc-q35-9.2"], []);
+    }
+
+    public async ValueTask<IReadOnlyList<VmFacts>> ListVmsAsync(CancellationToken cancellationToken)
+    {
+        await BeginAsync("listing VMs", cancellationToken);
+        return [.. _hypervisor.Vms.Select(Facts)];
+    }
+
+    public async ValueTask<VmFacts?> FindVmAsync(VmId vm, CancellationToken cancellationToken)
+    {
+        await BeginAsync("finding a VM", cancellationToken);
+        return _hypervisor.Vms.Find(v => v.Id == vm) is { } found ? Facts(found) : null;
+    }
+
+    public async ValueTask<string> GetDefinitionAsync(VmId vm, DefinitionKind kind, CancellationToken cancellationToken)
+    {
+        await BeginAsync("reading a definition", cancellationToken);
+        return Find(vm).DefinitionXml;
+    }
+
+    public async ValueTask<IReadOnlyList<string>> ListCheckpointsAsync(VmId vm, CancellationToken cancellationToken)
+    {
+        await BeginAsync("listing checkpoints", cancellationToken);
+        return [.. Find(vm).CheckpointNames];
+    }
+
+    public async ValueTask<ICapture> BeginCaptureAsync(CaptureRequest request, CancellationToken cancellationToken)
+    {
+        await BeginAsync("beginning a capture", cancellationToken);
+        ModelVm vm = Find(request.Vm);
+        if (!vm.IsRunning)
+        {
+            throw new HypervisorException(HypervisorFault.NotRunning, $"{vm.Name} is not running (simulated)");
+        }
+
+        if (vm.Capture is not null || vm.HasCheckpoint(request.NewCheckpoint))
+        {
+            throw new HypervisorException(HypervisorFault.Busy, $"{vm.Name} has a capture already (simulated)");
+        }
+
+        if (request.Since is { } since && !vm.IsTracked(since))
+        {
+            throw new HypervisorException(HypervisorFault.TrackingLost, $"{vm.Name}: checkpoint {since} is missing or inconsistent (simulated)");
+        }
+
+        (Cut cut, DateTimeOffset at) = vm.MakeCut(request.NewCheckpoint, _agent.Time.GetUtcNow());
+        _hypervisor.Cuts++;
+        var capture = new ModelCapture(vm, cut, request, at);
+        vm.Capture = capture;
+        Simulator simulator = _agent.Simulator;
+        simulator.Trace.Event(simulator.NowTicks, vm.Name, "cut", request.NewCheckpoint, at.UtcTicks);
+        await EndAsync("beginning a capture", cancellationToken);
+        return new ModelCaptureHandle(capture, _hypervisor, _agent);
+    }
+
+    public async ValueTask DeleteCheckpointAsync(VmId vm, string name, CancellationToken cancellationToken)
+    {
+        await BeginAsync("deleting a checkpoint", cancellationToken);
+        ModelVm found = Find(vm);
+        if (found.Capture is { } capture && (capture.Request.Since == name || capture.Request.NewCheckpoint == name))
+        {
+            throw new HypervisorException(HypervisorFault.Busy, $"checkpoint {name} is in use (simulated)");
+        }
+
+        found.DeleteCheckpoint(name);
+        await EndAsync("deleting a checkpoint", cancellationToken);
+    }
+
+    public async ValueTask ClearStaleCaptureAsync(VmId vm, CancellationToken cancellationToken)
+    {
+        await BeginAsync("clearing a capture", cancellationToken);
+        ModelVm found = Find(vm);
+        found.Capture?.Stop();
+        found.Capture = null;
+    }
+
+    private static VmFacts Facts(ModelVm vm) => new(
+        vm.Id,
+        vm.Name,
+        vm.IsRunning ? VmRunState.Running : VmRunState.Off,
+        1,
+        1L << 30,
+        "bios",
+        "pc-q35-9.2",
+        Persistent: true,
+        HasGuestAgentChannel: false,
+        HasSnapshots: false,
+        [.. vm.Disks.Select((d, i) => new VmDiskFacts(vm.Targets[i], "virtio", "disk", "qcow2", "file", $"/images/{vm.Name}-{i}.qcow2", d.SizeBytes, false, false))],
+        []);
+
+    private async ValueTask BeginAsync(string what, CancellationToken cancellationToken)
+    {
+        await _hypervisor.LatencyAsync(_agent, cancellationToken);
+        _hypervisor.MaybeFail(what);
+    }
+
+    /// <summary>The answer may be lost, or the caller killed, after the call has done its work.</summary>
+    private async ValueTask EndAsync(string what, CancellationToken cancellationToken)
+    {
+        await _hypervisor.LatencyAsync(_agent, cancellationToken);
+        _hypervisor.MaybeFail(what);
+    }
+
+    private ModelVm Find(VmId vm) =>
+        _hypervisor.Vms.Find(v => v.Id == vm) ?? throw new HypervisorException(HypervisorFault.NoSuchVm, $"no VM {vm}");
+}
