@@ -24,6 +24,9 @@ readonly LAB_DATA_MIB=64            # size of each data disk
 readonly LAB_CACHE=$LAB_DIR/cache LAB_EXPORTS=$LAB_DIR/exports
 readonly LAB_UPLINK=uslab${LAB_NET#*.}      # the machine's end of the veth pair
 readonly LAB_MACHINE_ADDRESS=$LAB_NET.0.1 LAB_VAULT_ADDRESS=$LAB_NET.0.2
+# Where the runtime is: one that no package installed is found only by this.
+LAB_DOTNET_ROOT=$(dirname "$(readlink -f "$(command -v dotnet || echo /usr/share/dotnet/dotnet)")")
+readonly LAB_DOTNET_ROOT
 
 say() { printf '%s\n' "$*"; }
 die() { printf 'lab: %s\n' "$*" >&2; exit 1; }
@@ -91,7 +94,7 @@ inside() {
     pid=$(holder_of "$place") || die "$place is not up: ./lab up"
     nsenter --target "$pid" --mount --net -- env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
         HOME=/root LANG=C.UTF-8 TERM="${TERM:-dumb}" DOTNET_EnableDiagnostics=0 DOTNET_NOLOGO=1 \
-        LIBVIRT_DEFAULT_URI=qemu:///system "$@"
+        DOTNET_ROOT="$LAB_DOTNET_ROOT" LIBVIRT_DEFAULT_URI=qemu:///system "$@"
 }
 
 # The network namespace of a place as the kernel names it; `up` wrote it down, so it is known after the holder died too.

@@ -1,9 +1,11 @@
 #!/bin/bash
-# eng/lab/up.sh: two sites on this machine, with guests. Run again, it completes what is missing and changes nothing else.
+# eng/lab/up.sh [--hosts-only]: two sites on this machine, with guests, the vault and an agent on each site (--hosts-only:
+# without Understudy). Run again, it completes what is missing and changes nothing else.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$LAB_ROOT/eng/lab/place.sh"
 . "$LAB_ROOT/eng/lab/guests.sh"
+. "$LAB_ROOT/eng/lab/product.sh"
 
 need_root
 begun=$EPOCHREALTIME
@@ -43,3 +45,7 @@ for guest in $LAB_GUESTS; do
     wait_for_guest north "$guest"
 done
 say "guests ready    $(seconds_since "$begun") s"
+if [ "${1:-}" != --hosts-only ]; then
+    start_product
+    say "vault, agents   $(seconds_since "$begun") s    ./lab understudy vm list"
+fi
