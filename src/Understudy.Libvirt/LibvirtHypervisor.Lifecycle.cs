@@ -120,7 +120,7 @@ public sealed partial class LibvirtHypervisor
         return reason.Code == LibvirtErrorCode.OperationInvalid && ReadRunState(domain) == VmRunState.Running ? 0 : throw reason;
     }
 
-    private static VmRunState ReadRunState(DomainHandle domain)
+    internal static VmRunState ReadRunState(DomainHandle domain)
     {
         NativeResult.Check(LibvirtLibrary.DomainGetState(domain, out int state, out int reason, 0));
         return ToRunState((LibvirtDomainState)state, reason);

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Understudy.Blocks;
+using Understudy.Libvirt.Capture;
 using Understudy.Libvirt.Connection;
 using Understudy.Protection.Ports;
 
@@ -11,13 +12,14 @@ namespace Understudy.Libvirt;
 /// coming. Calls may overlap: those that change one VM take turns, those on different VMs do not wait for each other.
 /// A call that ran into its time limit, or whose token ended it, may still take effect in libvirt.
 /// </summary>
-public sealed partial class LibvirtHypervisor : IVmInventory, IVmLifecycle, IVmBlockJobs, IVirtualNetworks, IVmEvents, IAsyncDisposable
+public sealed partial class LibvirtHypervisor : IHypervisor, IVmEvents, IAsyncDisposable
 {
     private readonly LibvirtSettings _settings;
     private readonly TimeProvider _time;
     private readonly IIdSource _ids;
     private readonly ILogger _logger;
     private readonly LibvirtConnection _connection;
+    private readonly CaptureHost _captures;
 
     public LibvirtHypervisor(LibvirtSettings settings, TimeProvider time, IIdSource ids, ILogger logger)
     {
@@ -26,6 +28,7 @@ public sealed partial class LibvirtHypervisor : IVmInventory, IVmLifecycle, IVmB
         _ids = ids;
         _logger = logger;
         _connection = new LibvirtConnection(settings, time, logger);
+        _captures = new CaptureHost(_connection, settings, logger);
     }
 
     /// <summary>Keeps the connection alive until the token ends it; the owner awaits it.</summary>

@@ -25,4 +25,16 @@ internal static partial class Log
 
     [LoggerMessage(6006, LogLevel.Debug, "Size of disk {Disk} of VM {Vm} is not known: {Reason}")]
     public static partial void SizeUnknown(this ILogger logger, string disk, string vm, string reason);
+
+    [LoggerMessage(6010, LogLevel.Warning, "The capture of VM {Vm} was ended early: {Reason}")]
+    public static partial void CaptureEndedEarly(this ILogger logger, string vm, string reason);
+
+    [LoggerMessage(6011, LogLevel.Warning, "The capture of VM {Vm} could not be ended and is left for later: {Reason}")]
+    public static partial void CaptureLeftBehind(this ILogger logger, string vm, string reason);
+
+    [LoggerMessage(6012, LogLevel.Warning, "Checkpoint {Checkpoint} of VM {Vm} could not be deleted and is left for later: {Reason}")]
+    public static partial void CheckpointLeftBehind(this ILogger logger, string checkpoint, string vm, string reason);
+
+    [LoggerMessage(6013, LogLevel.Warning, "The watch over the capture of VM {Vm} met a failure: {Reason}")]
+    public static partial void WatchFailed(this ILogger logger, string vm, string reason);
 }

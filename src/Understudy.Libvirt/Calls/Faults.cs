@@ -16,6 +16,8 @@ internal static class Faults
         return new HypervisorException(fault, $"could not {what}: {error.Message}", remedy, error);
     }
 
+    public static bool IsTrackingLost(LibvirtException error) => Classify(error).Fault == HypervisorFault.TrackingLost;
+
     private static (HypervisorFault Fault, string? Remedy) Classify(LibvirtException error)
     {
         if (error.FromConnection)

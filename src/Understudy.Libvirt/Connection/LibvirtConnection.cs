@@ -35,6 +35,8 @@ internal sealed class LibvirtConnection : IAsyncDisposable
 
     public EventHub Events { get; } = new();
 
+    public ILogger Logger => _logger;
+
     /// <summary>Keeps the connection, and with it the events, alive until the token ends it.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {

@@ -39,6 +39,9 @@ public sealed class PrivateHost : IAsyncLifetime
 
     public void RestartDaemon() => Tool.Run("bash", Script, _folder, "restart-daemon");
 
+    /// <summary>The process of a running VM's QEMU.</summary>
+    public int PidOf(string vmName) => int.Parse(File.ReadAllText(Path.Combine(_folder, "run", "qemu", vmName + ".pid")), CultureInfo.InvariantCulture);
+
     internal LibvirtHypervisor Connect(string? scratchFolder = null) =>
         new(new LibvirtSettings { Uri = Uri, ScratchFolder = scratchFolder ?? Path.Combine(VmFolder, "scratch") }, TimeProvider.System, new SeededIdSource(1), NullLogger.Instance);
 

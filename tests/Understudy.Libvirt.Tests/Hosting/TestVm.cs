@@ -1,5 +1,7 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Understudy.Blocks.Identity;
+using Understudy.Protection.Ports;
 
 namespace Understudy.Libvirt.Tests.Hosting;
 
@@ -16,8 +18,11 @@ internal sealed class TestVm : IAsyncDisposable
     private readonly LibvirtHypervisor _hypervisor;
     private readonly string _folder;
 
-    private TestVm(LibvirtHypervisor hypervisor, string folder, VmId id)
+    private readonly string _name;
+
+    private TestVm(LibvirtHypervisor hypervisor, string name, string folder, VmId id)
     {
+        _name = name;
         _hypervisor = hypervisor;
         _folder = folder;
         Id = id;
@@ -32,11 +37,11 @@ internal sealed class TestVm : IAsyncDisposable
         Directory.CreateDirectory(folder);
         for (int disk = 0; disk < disks; disk++)
         {
-            Tool.Run("qemu-img", "create", "-q", "-f", "qcow2", PathIn(folder, disk), DiskBytes.ToString(System.Globalization.CultureInfo.InvariantCulture));
+            Tool.Run("qemu-img", "create", "-q", "-f", "qcow2", PathIn(folder, disk), DiskBytes.ToString(CultureInfo.InvariantCulture));
         }
 
         VmId id = await hypervisor.DefineAsync(Definition(name, folder, disks), default);
-        var vm = new TestVm(hypervisor, folder, id);
+        var vm = new TestVm(hypervisor, name, folder, id);
         await hypervisor.StartAsync(id, default);
         return vm;
     }
@@ -58,6 +63,30 @@ internal sealed class TestVm : IAsyncDisposable
         };
         string said = await _hypervisor.MonitorCommandAsync(Id, request.ToJsonString(), default);
         Assert.Equal("\"\"", said); // What goes wrong is printed; success of a write goes to QEMU's own output.
+    }
+
+    /// <summary>As a crash of QEMU; returns when libvirt has noticed.</summary>
+    public async Task KillQemuAsync(PrivateHost host)
+    {
+        using var process = System.Diagnostics.Process.GetProcessById(host.PidOf(_name));
+        process.Kill();
+        await WaitForAsync(VmRunState.Off);
+    }
+
+    /// <summary>QEMU ends by itself and stores what it has in memory; there is no guest to ask.</summary>
+    public async Task StopCleanlyAsync(PrivateHost host)
+    {
+        Tool.Run("kill", "-TERM", host.PidOf(_name).ToString(CultureInfo.InvariantCulture));
+        await WaitForAsync(VmRunState.Off);
+    }
+
+    public async Task WaitForAsync(VmRunState state)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (await _hypervisor.GetRunStateAsync(Id, limit.Token) != state)
+        {
+            await Task.Delay(20, limit.Token); // A poll with a limit; libvirt's own event comes on another connection's thread.
+        }
     }
 
     public async ValueTask DisposeAsync()
