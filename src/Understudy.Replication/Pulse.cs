@@ -52,7 +52,7 @@ public sealed class Pulse
             mine = _waiters.AddLast(new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         }
 
-        await using CancellationTokenRegistration registration = cancellationToken.Register(() => Cancel(mine, cancellationToken));
+        using CancellationTokenRegistration registration = cancellationToken.Register(() => Cancel(mine, cancellationToken));
         await mine.Value.Task;
     }
 

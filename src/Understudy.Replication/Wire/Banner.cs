@@ -11,6 +11,8 @@ public sealed record Banner(int ProtocolVersion, string Software)
 {
     private const string Product = "UNDERSTUDY";
 
+    private static ReadOnlySpan<byte> Beginning => "UNDERSTUDY "u8;
+
     public byte[] Encode()
     {
         string line = string.Create(CultureInfo.InvariantCulture, $"{Product} {ProtocolVersion} {Software}\n");
@@ -21,6 +23,14 @@ public sealed record Banner(int ProtocolVersion, string Software)
         }
 
         return bytes;
+    }
+
+    /// <summary>Whether these bytes, still without their line feed, can become a banner; says no as early as it can.</summary>
+    public static bool CanBegin(ReadOnlySpan<byte> bytes)
+    {
+        int compared = Math.Min(bytes.Length, Beginning.Length);
+        return bytes[..compared].SequenceEqual(Beginning[..compared])
+            && !bytes.ContainsAnyExceptInRange((byte)' ', (byte)'~');
     }
 
     /// <summary>Reads a line without its line feed; null when it is no banner of ours.</summary>

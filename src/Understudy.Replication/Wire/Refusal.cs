@@ -44,6 +44,12 @@ public enum RefusalCode : ushort
 
     /// <summary>A newer connection for the same replica has taken over.</summary>
     Superseded = 13,
+
+    /// <summary>The line begins before what the replica still holds; see <c>AppendOutcome.Diverged</c>.</summary>
+    Diverged = 14,
+
+    /// <summary>The replica takes no more records: it is being turned into the VM's own disk.</summary>
+    Closed = 15,
 }
 
 /// <summary>A refusal as it travels: a code to decide by, a class that says who can act, what happened, and what to do next.</summary>

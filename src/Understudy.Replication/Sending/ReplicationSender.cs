@@ -1,0 +1,349 @@
+using Understudy.Blocks;
+using Understudy.Blocks.Identity;
+using Understudy.Replication.Wire;
+
+namespace Understudy.Replication.Sending;
+
+/// <summary>Who is calling, for which replica, on which line.</summary>
+/// <param name="Software">Version of this software, for the other side's log.</param>
+public sealed record SenderIdentity(ReplicaId Replica, VmId Vm, LineId Line, string Software);
+
+/// <summary>
+/// The source's end of one connection. One caller sends records; two loops of its own read acknowledgements and keep the
+/// connection warm. Anything that goes wrong ends it for good: every later call throws the first reason
+/// (<see cref="RefusedException"/> or <see cref="ConnectionLostException"/>), and the caller opens a new one, which goes on
+/// after the target's flushed sequence. Nothing is retried in here.
+/// </summary>
+public sealed class ReplicationSender : IAsyncDisposable
+{
+    /// <summary>Small records are gathered up to this size before they are written: fewer wake-ups and TLS frames.</summary>
+    private const int GatherBytes = 128 * 1024;
+
+    private readonly Stream _stream;
+    private readonly FrameParser _parser;
+    private readonly SendWindow _window;
+    private readonly TimeProvider _time;
+    private readonly TimeSpan _silenceLimit;
+    private readonly AsyncGate _writing = new();
+    private readonly Pulse _changed = new();
+    private readonly CancellationTokenSource _ending = new();
+    private readonly byte[] _gathered = new byte[GatherBytes];
+    private int _gatheredBytes;
+    private long _lastHeard;
+    private Exception? _reason;
+    private Task _loops = Task.CompletedTask;
+
+    private ReplicationSender(Stream stream, FrameParser parser, ControlFrame.Welcome welcome, Banner peer, TimeProvider time)
+    {
+        _stream = stream;
+        _parser = parser;
+        _time = time;
+        Welcome = welcome;
+        Peer = peer;
+        _window = new SendWindow(Math.Min(welcome.WindowBytes, ProtocolLimits.WindowBytes), welcome.FlushedSequence);
+        _silenceLimit = welcome.SilenceLimit > TimeSpan.Zero && welcome.SilenceLimit < ProtocolLimits.SilenceLimit
+            ? welcome.SilenceLimit
+            : ProtocolLimits.SilenceLimit;
+        _lastHeard = time.GetTimestamp();
+    }
+
+    /// <summary>What the target said of itself: resume after its flushed sequence.</summary>
+    public ControlFrame.Welcome Welcome { get; }
+
+    public Banner Peer { get; }
+
+    /// <summary>Durable at the target up to here.</summary>
+    public ulong AcknowledgedSequence => _window.Acknowledged;
+
+    public long UnacknowledgedBytes => _window.UnacknowledgedBytes;
+
+    /// <summary>Why the connection ended; null while it lives.</summary>
+    public Exception? EndReason => Volatile.Read(ref _reason);
+
+    /// <summary>Beats at every acknowledgement and at the end; for watching the connection while it is idle.</summary>
+    public Pulse Changed => _changed;
+
+    /// <summary>
+    /// Banner and HELLO out, banner and WELCOME in, within <see cref="ProtocolLimits.HandshakeTime"/>. The stream belongs
+    /// to the sender from here on, also when this throws.
+    /// </summary>
+    public static async ValueTask<ReplicationSender> ConnectAsync(
+        Stream stream, SenderIdentity identity, TimeProvider time, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using CancellationTokenSource deadline = new(ProtocolLimits.HandshakeTime, time);
+            using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, deadline.Token);
+            try
+            {
+                return await ShakeHandsAsync(stream, identity, time, either.Token);
+            }
+            catch (OperationCanceledException) when (deadline.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+            {
+                throw new ConnectionLostException($"no WELCOME within {ProtocolLimits.HandshakeTime.TotalSeconds:0} s");
+            }
+        }
+        catch (Exception failure)
+        {
+            await stream.DisposeAsync();
+            if (failure is IOException)
+            {
+                throw new ConnectionLostException($"the connection broke during the handshake: {failure.Message}", failure);
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Hands over one whole record (or several, the last of which has the sequence given). Waits while the window is
+    /// full. Cancelling leaves the connection in an unknown place in the stream: dispose the sender then.
+    /// </summary>
+    public async ValueTask SendAsync(ReadOnlyMemory<byte> record, ulong sequence, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            long seen = _changed.Beats;
+            ThrowIfEnded();
+            if (_window.TryTake(sequence, record.Length))
+            {
+                break;
+            }
+
+            // A full window only empties by acknowledgements, and those need the records out and flushed.
+            await WriteAsync(ReadOnlyMemory<byte>.Empty, push: true, cancellationToken);
+            await _changed.WaitPastAsync(seen, cancellationToken);
+        }
+
+        await WriteAsync(record, push: false, cancellationToken);
+    }
+
+    /// <summary>Says that nothing follows for now, so that the target flushes and acknowledges at once.</summary>
+    public ValueTask EndBatchAsync(CancellationToken cancellationToken)
+    {
+        ThrowIfEnded();
+        return WriteAsync(ControlFrameCodec.Encode(new ControlFrame.EndOfBatch(_window.Sent)), push: true, cancellationToken);
+    }
+
+    /// <summary>Returns when everything up to the sequence is durable at the target.</summary>
+    public async ValueTask WaitAcknowledgedAsync(ulong sequence, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            long seen = _changed.Beats;
+            if (AcknowledgedSequence >= sequence)
+            {
+                return;
+            }
+
+            ThrowIfEnded();
+            await _changed.WaitPastAsync(seen, cancellationToken);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        End(new ConnectionLostException("the connection was closed by this side"));
+        await _loops;
+        await _stream.DisposeAsync();
+        _ending.Dispose();
+    }
+
+    private static async ValueTask<ReplicationSender> ShakeHandsAsync(
+        Stream stream, SenderIdentity identity, TimeProvider time, CancellationToken cancellationToken)
+    {
+        await stream.WriteAsync(new Banner(ProtocolLimits.Version, identity.Software).Encode(), cancellationToken);
+        await stream.WriteAsync(
+            ControlFrameCodec.Encode(new ControlFrame.Hello(identity.Replica, identity.Vm, identity.Line, ProtocolFeatures.None)),
+            cancellationToken);
+        await stream.FlushAsync(cancellationToken);
+
+        FrameParser parser = new();
+        Banner? peer = null;
+        while (true)
+        {
+            switch (parser.Next())
+            {
+                case ParseResult.Greeting greeting:
+                    peer = greeting.Banner;
+                    break;
+                case ParseResult.Control { Frame: ControlFrame.Welcome welcome } when peer is { ProtocolVersion: ProtocolLimits.Version }:
+                    return new ReplicationSender(stream, parser, welcome, peer, time).StartLoops();
+                case ParseResult.Control { Frame: ControlFrame.Refuse refuse }:
+                    throw new RefusedException(refuse.Refusal, byPeer: true);
+                case ParseResult.NeedMore:
+                    int read = await stream.ReadAsync(parser.GetFreeSpace(), cancellationToken);
+                    if (read == 0)
+                    {
+                        throw new ConnectionLostException("the other side closed the connection during the handshake");
+                    }
+
+                    parser.Advance(read);
+                    break;
+                case ParseResult.Broken broken:
+                    throw new RefusedException(Refusal.Malformed(broken.What), byPeer: false);
+                case var other:
+                    throw new RefusedException(Refusal.Malformed($"{Describe(other)} came instead of WELCOME"), byPeer: false);
+            }
+        }
+    }
+
+    private static string Describe(ParseResult result) =>
+        result is ParseResult.Control { Frame: var frame } ? frame.GetType().Name : result.GetType().Name;
+
+    private ReplicationSender StartLoops()
+    {
+        _loops = Task.WhenAll(ReadLoopAsync(), HeartbeatLoopAsync());
+        return this;
+    }
+
+    private async Task ReadLoopAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                ParseResult result = _parser.Next();
+                if (result is ParseResult.NeedMore)
+                {
+                    int read = await _stream.ReadAsync(_parser.GetFreeSpace(), _ending.Token);
+                    if (read == 0)
+                    {
+                        End(new ConnectionLostException("the target closed the connection"));
+                        return;
+                    }
+
+                    _parser.Advance(read);
+                    Volatile.Write(ref _lastHeard, _time.GetTimestamp());
+                    continue;
+                }
+
+                if (Judge(result) is { } reason)
+                {
+                    End(reason);
+                    return;
+                }
+            }
+        }
+        catch (Exception failure) when (failure is IOException or OperationCanceledException or ObjectDisposedException)
+        {
+            End(new ConnectionLostException($"the connection to the target broke: {failure.Message}", failure));
+        }
+    }
+
+    /// <summary>Null to go on, or why not.</summary>
+    private RefusedException? Judge(ParseResult result)
+    {
+        switch (result)
+        {
+            case ParseResult.Control { Frame: ControlFrame.Ack ack }:
+                if (!_window.TryAcknowledge(ack.FlushedSequence))
+                {
+                    return new RefusedException(
+                        Refusal.Malformed($"the target acknowledged {ack.FlushedSequence}, but {_window.Sent} is the last one sent"),
+                        byPeer: false);
+                }
+
+                _changed.Beat();
+                return null;
+            case ParseResult.Control { Frame: ControlFrame.Pong }:
+                return null;
+            case ParseResult.Control { Frame: ControlFrame.Refuse refuse }:
+                return new RefusedException(refuse.Refusal, byPeer: true);
+            case ParseResult.Broken broken:
+                return new RefusedException(Refusal.Malformed(broken.What), byPeer: false);
+            default:
+                return new RefusedException(Refusal.Malformed($"{Describe(result)} is not for a source to receive"), byPeer: false);
+        }
+    }
+
+    private async Task HeartbeatLoopAsync()
+    {
+        ulong nonce = 0;
+        TimeSpan every = _silenceLimit / 3;
+        Task ping = Task.CompletedTask;
+        try
+        {
+            while (_time.GetElapsedTime(Volatile.Read(ref _lastHeard)) <= _silenceLimit)
+            {
+                // Not awaited: behind a write that the network does not take, the ping waits too, and this loop is what
+                // ends such a connection.
+                if (ping.IsCompletedSuccessfully)
+                {
+                    ping = WriteAsync(ControlFrameCodec.Encode(new ControlFrame.Ping(++nonce)), push: true, _ending.Token).AsTask();
+                }
+
+                await Task.Delay(every, _time, _ending.Token);
+            }
+
+            End(new ConnectionLostException($"nothing was heard from the target for {_silenceLimit.TotalSeconds:0} s"));
+            await ping;
+        }
+        catch (Exception failure) when (failure is UnderstudyException or OperationCanceledException)
+        {
+            End(failure); // Keeps the first reason when there is one.
+        }
+    }
+
+    /// <summary>Gathers small frames; writes what is gathered when it is full or <paramref name="push"/> says so.</summary>
+    private async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, bool push, CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _ending.Token);
+        try
+        {
+            using AsyncGate.Pass pass = await _writing.EnterAsync(either.Token);
+            if (_gatheredBytes + bytes.Length > GatherBytes)
+            {
+                await PushAsync(either.Token);
+            }
+
+            if (bytes.Length > GatherBytes)
+            {
+                await _stream.WriteAsync(bytes, either.Token);
+            }
+            else
+            {
+                bytes.CopyTo(_gathered.AsMemory(_gatheredBytes));
+                _gatheredBytes += bytes.Length;
+            }
+
+            if (push)
+            {
+                await PushAsync(either.Token);
+                await _stream.FlushAsync(either.Token);
+            }
+        }
+        catch (Exception failure) when (failure is IOException or ObjectDisposedException
+            || (failure is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            End(new ConnectionLostException($"the connection to the target broke: {failure.Message}", failure));
+            ThrowIfEnded();
+        }
+    }
+
+    private async ValueTask PushAsync(CancellationToken cancellationToken)
+    {
+        if (_gatheredBytes > 0)
+        {
+            await _stream.WriteAsync(_gathered.AsMemory(0, _gatheredBytes), cancellationToken);
+            _gatheredBytes = 0;
+        }
+    }
+
+    private void End(Exception reason)
+    {
+        if (Interlocked.CompareExchange(ref _reason, reason, null) is null)
+        {
+            _ending.Cancel();
+            _changed.Beat();
+        }
+    }
+
+    private void ThrowIfEnded()
+    {
+        if (EndReason is { } reason)
+        {
+            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(reason);
+        }
+    }
+}
