@@ -28,10 +28,6 @@ internal sealed class CaptureHost(LibvirtConnection connection, LibvirtSettings 
     /// <summary>From now on it counts as left behind.</summary>
     public void Release(ScratchNames names) => _live.TryRemove(names.Stem, out _);
 
-    /// <summary>The socket of the VM's backup job, whosever it is.</summary>
-    public Task<string?> FindSocketAsync(VmId vm, CancellationToken cancellationToken) =>
-        connection.OnDomainAsync(vm, Lane.Free, "read the backup job", settings.QueryLimit, BackupJob.FindSocket, cancellationToken);
-
     /// <summary>Ends this capture's job if it still runs. No error when it does not, or the VM is gone.</summary>
     public Task EndJobAsync(VmId vm, ScratchNames names, CancellationToken cancellationToken) =>
         EndJobAsync(vm, socket => socket == names.Socket, cancellationToken);

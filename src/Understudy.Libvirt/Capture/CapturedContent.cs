@@ -1,4 +1,5 @@
 using Understudy.Blocks;
+using Understudy.Nbd;
 
 namespace Understudy.Libvirt.Capture;
 
@@ -6,7 +7,7 @@ namespace Understudy.Libvirt.Capture;
 /// A disk at the cut. When the job behind it ended early, the connection only says that it was lost; whoever reads is
 /// told the reason instead.
 /// </summary>
-internal sealed class CapturedContent(LibvirtCapture capture, IBlockDevice export) : IBlockDevice
+internal sealed class CapturedContent(LibvirtCapture capture, NbdClient export) : IBlockDevice
 {
     public long SizeBytes => export.SizeBytes;
 
@@ -18,9 +19,9 @@ internal sealed class CapturedContent(LibvirtCapture capture, IBlockDevice expor
         {
             await export.ReadAsync(offsetBytes, buffer, cancellationToken);
         }
-        catch (StorageException lost)
+        catch (StorageException failure)
         {
-            throw await capture.ExplainAsync(lost);
+            throw capture.Explain(failure, export);
         }
     }
 

@@ -58,27 +58,29 @@ internal sealed class LibvirtCapture : ICapture
     public async ValueTask<IReadOnlyList<ByteRange>> GetChangedAsync(CapturedDisk disk, CancellationToken cancellationToken)
     {
         Invariant.Check(_request.Since is not null, "changes were asked of a capture without a since");
+        NbdClient export = _exports[disk.TargetDevice];
         try
         {
-            ExtentSet dirty = await _exports[disk.TargetDevice].GetDirtyAsync(
+            ExtentSet dirty = await export.GetDirtyAsync(
                 BackupXml.DirtyContext(disk.TargetDevice), new ByteRange(0, disk.SizeBytes), cancellationToken);
             return [.. dirty];
         }
-        catch (StorageException lost)
+        catch (StorageException failure)
         {
-            throw await ExplainAsync(lost);
+            throw Explain(failure, export);
         }
     }
 
     public async ValueTask<IReadOnlyList<BlockExtent>> GetAllocationAsync(CapturedDisk disk, ByteRange range, CancellationToken cancellationToken)
     {
+        NbdClient export = _exports[disk.TargetDevice];
         try
         {
-            return await _exports[disk.TargetDevice].GetExtentsAsync(range, cancellationToken);
+            return await export.GetExtentsAsync(range, cancellationToken);
         }
-        catch (StorageException lost)
+        catch (StorageException failure)
         {
-            throw await ExplainAsync(lost);
+            throw Explain(failure, export);
         }
     }
 
@@ -116,36 +118,21 @@ internal sealed class LibvirtCapture : ICapture
         _stopWatch.Dispose();
     }
 
-    /// <summary>Why reading failed: the watch's reason, the job's end from outside, or what the connection said.</summary>
-    public async ValueTask<Exception> ExplainAsync(StorageException lost)
+    /// <summary>Why reading failed: the watch's reason, the job's end from outside, or what QEMU answered.</summary>
+    public Exception Explain(StorageException failure, NbdClient export)
     {
         if (Volatile.Read(ref _fault) is { } known)
         {
             return known;
         }
 
-        string? socket;
-        try
-        {
-            socket = await _host.FindSocketAsync(_request.Vm, CancellationToken.None);
-        }
-        catch (HypervisorException unknown)
-        {
-            return unknown;
-        }
-
-        if (Volatile.Read(ref _fault) is { } meanwhile)
-        {
-            return meanwhile;
-        }
-
-        return socket == _names.Socket
-            ? lost
+        return export.IsConnected
+            ? failure
             : new HypervisorException(
                 HypervisorFault.Busy,
-                $"the capture of VM {_request.Vm} was ended by somebody else: {lost.Message}",
+                $"the capture of VM {_request.Vm} ended while it was read: {failure.Message}",
                 "Nothing to do, the next cycle covers it. Was the VM stopped, or its job aborted (virsh domjobabort)?",
-                lost);
+                failure);
     }
 
     /// <summary>On the watch's loop. The reason is there before the connections break.</summary>

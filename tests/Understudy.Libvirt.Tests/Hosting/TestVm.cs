@@ -30,7 +30,7 @@ internal sealed class TestVm : IAsyncDisposable
 
     public VmId Id { get; }
 
-    public static async Task<TestVm> StartAsync(PrivateHost host, LibvirtHypervisor hypervisor, int disks = 2)
+    public static async Task<TestVm> StartAsync(PrivateHost host, LibvirtHypervisor hypervisor, int disks = 2, Action<string>? prepareDisk = null)
     {
         string name = $"us-test-{Interlocked.Increment(ref _lastNumber)}";
         string folder = Path.Combine(host.VmFolder, name);
@@ -38,6 +38,7 @@ internal sealed class TestVm : IAsyncDisposable
         for (int disk = 0; disk < disks; disk++)
         {
             Tool.Run("qemu-img", "create", "-q", "-f", "qcow2", PathIn(folder, disk), DiskBytes.ToString(CultureInfo.InvariantCulture));
+            prepareDisk?.Invoke(PathIn(folder, disk));
         }
 
         VmId id = await hypervisor.DefineAsync(Definition(name, folder, disks), default);
