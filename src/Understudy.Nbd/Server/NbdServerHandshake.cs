@@ -36,10 +36,11 @@ internal sealed class NbdServerHandshake(Stream stream, NbdInput input, INbdExpo
             return null;
         }
 
-        HandshakeFlags mine = (HandshakeFlags)BinaryPrimitives.ReadUInt32BigEndian(flags.Span);
-        if ((mine & ~offered) != 0 || (mine & HandshakeFlags.FixedNewstyle) == 0)
+        uint said = BinaryPrimitives.ReadUInt32BigEndian(flags.Span); // Twice as wide as the server's flags.
+        HandshakeFlags mine = (HandshakeFlags)(ushort)said;
+        if ((said & ~(uint)offered) != 0 || (mine & HandshakeFlags.FixedNewstyle) == 0)
         {
-            throw new NbdPeerException($"the client does not speak fixed newstyle (flags {(ushort)mine:x})");
+            throw new NbdPeerException($"the client does not speak fixed newstyle (flags {said:x})");
         }
 
         _noZeroes = (mine & HandshakeFlags.NoZeroes) != 0;
