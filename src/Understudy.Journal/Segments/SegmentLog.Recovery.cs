@@ -198,6 +198,7 @@ public sealed partial class SegmentLog
                 case SegmentVerdict.Discard:
                     await handles.ForgetAsync(name);
                     await options.Store.DeleteAsync(name, cancellationToken);
+                    _highestSeen = number - 1; // Its number is used again: a gap would be taken for a lost segment.
                     Log.SegmentDiscarded(options.Logger, name);
                     return verdict;
                 case SegmentVerdict.Use when !last:

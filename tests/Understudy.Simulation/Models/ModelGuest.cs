@@ -34,7 +34,7 @@ internal sealed class ModelGuest(ModelVm vm, SimRandom random)
         _next = _vm.Disks.Min(LastRecord) + 1;
         while (true)
         {
-            await Task.Delay(_pause * (0.1 + _random.NextFraction()), qemu.Time);
+            await qemu.TakeTimeAsync(_pause * (0.1 + _random.NextFraction()));
             if (IsQuiet || _random.Chance(_idleness * 0.5))
             {
                 continue;
@@ -81,7 +81,7 @@ internal sealed class ModelGuest(ModelVm vm, SimRandom random)
         record.AsSpan(8).Fill((byte)_next);
         for (int disk = 0; disk < _vm.Disks.Count; disk++)
         {
-            await Task.Delay(_random.Between(TimeSpan.FromMicroseconds(50), TimeSpan.FromMilliseconds(5)), qemu.Time);
+            await qemu.TakeTimeAsync(_random.Between(TimeSpan.FromMicroseconds(50), TimeSpan.FromMilliseconds(5)));
             _vm.Write(disk, (long)(_next % Slots) * RecordBytes, record);
             Count(disk, (long)_next);
         }
@@ -93,7 +93,7 @@ internal sealed class ModelGuest(ModelVm vm, SimRandom random)
     {
         for (int i = _random.Next(4); i > 0; i--)
         {
-            await Task.Delay(_random.Between(TimeSpan.FromMicroseconds(50), TimeSpan.FromMilliseconds(5)), qemu.Time);
+            await qemu.TakeTimeAsync(_random.Between(TimeSpan.FromMicroseconds(50), TimeSpan.FromMilliseconds(5)));
             int disk = _random.Next(_vm.Disks.Count);
             DiskImage image = _vm.Disks[disk];
             int block = 1 + _random.Next(image.BlockCount - 1);

@@ -31,10 +31,10 @@ internal sealed class ModelHypervisor
     public long Cuts { get; set; }
 
     internal async ValueTask LatencyAsync(SimProcess agent, CancellationToken cancellationToken) =>
-        await Task.Delay(_callTime * (0.2 + _random.NextFraction()), agent.Time, cancellationToken);
+        await agent.TakeTimeAsync(_callTime * (0.2 + _random.NextFraction())).WaitAsync(cancellationToken);
 
     internal async ValueTask ReadLatencyAsync(SimProcess agent, CancellationToken cancellationToken) =>
-        await Task.Delay(_readTime * (0.2 + _random.NextFraction()), agent.Time, cancellationToken);
+        await agent.TakeTimeAsync(_readTime * (0.2 + _random.NextFraction())).WaitAsync(cancellationToken);
 
     /// <summary>What a fault-ridden call throws, if this one does.</summary>
     internal void MaybeFail(string what)

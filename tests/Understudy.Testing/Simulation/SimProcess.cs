@@ -59,6 +59,17 @@ public sealed class SimProcess
     /// <summary>Ends it at the next step at the latest; safe to call from inside the process itself.</summary>
     public void Kill() => Simulator.Interrupt(() => End(ProcessEnd.Killed));
 
+    /// <summary>
+    /// Time for a model to take. Always yields: Task.Delay cuts to whole milliseconds and completes at once for none, and
+    /// where nothing yields nobody can be killed.
+    /// </summary>
+    public Task TakeTimeAsync(TimeSpan time)
+    {
+        var done = new TaskCompletionSource();
+        Time.CreateTimer(static done => ((TaskCompletionSource)done!).SetResult(), done, time, Timeout.InfiniteTimeSpan);
+        return done.Task;
+    }
+
     internal void Start(Func<SimProcess, Task> main) => Context.Post(_ => Watch(main(this)), null);
 
     internal void End(ProcessEnd end)

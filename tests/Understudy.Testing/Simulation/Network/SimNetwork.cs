@@ -53,7 +53,7 @@ public sealed class SimNetwork
         long stall = Math.Max(StalledUntilTicks(from, to), StalledUntilTicks(to, from));
         bool silent = !to.IsUp || stall > Simulator.NowTicks + ConnectTimeout.Ticks;
         long wait = silent ? ConnectTimeout.Ticks : 2 * (Math.Max(arrival, stall) - Simulator.NowTicks);
-        await Task.Delay(TimeSpan.FromTicks(wait), client.Time, cancellationToken);
+        await client.TakeTimeAsync(TimeSpan.FromTicks(wait)).WaitAsync(cancellationToken);
         if (silent || !to.IsUp)
         {
             throw new IOException("connecting timed out (simulated)");

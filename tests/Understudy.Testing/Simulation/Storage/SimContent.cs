@@ -4,7 +4,8 @@ namespace Understudy.Testing.Simulation.Storage;
 /// The bytes of one file or disk, as the page cache shows them, with what it takes to go back to what the disk holds:
 /// an undo entry for each change since the last flush. A power loss decides for every 512-byte sector on its own which
 /// of its versions since the flush is on the disk, and which of the lengths; a flush forgets the undo entries that are
-/// older than its beginning.
+/// older than its beginning. A failed flush leaves some of the sectors clean in the cache although the disk never got
+/// them (as Linux does): they read back well, no later flush writes them, and the next power loss shows the old ones.
 /// </summary>
 internal sealed class SimContent
 {
@@ -12,11 +13,10 @@ internal sealed class SimContent
     private const int PageBytes = 64 * 1024;
     private readonly List<byte[]?> _pages = [];
     private readonly List<Change> _unflushed = [];
+    private readonly SortedDictionary<long, byte[]> _cleanButLost = [];
     private long _changeNumber;
 
     public long LengthBytes { get; private set; }
-
-    public bool IsDirty => _unflushed.Count > 0;
 
     /// <summary>Give it to <see cref="Flush"/>: writes that arrive while a flush runs are not covered by it.</summary>
     public long LastChange => _changeNumber;
@@ -57,19 +57,57 @@ internal sealed class SimContent
         LengthBytes = length;
     }
 
-    public void Flush(long upToChange) => _unflushed.RemoveAll(change => change.Number <= upToChange);
+    public void Flush(long upToChange)
+    {
+        if (_cleanButLost.Count > 0)
+        {
+            foreach (Change change in _unflushed.Where(c => c.Number <= upToChange))
+            {
+                foreach (long sector in SectorsOf(change))
+                {
+                    _cleanButLost.Remove(sector); // Written again since: this time it arrived.
+                }
+            }
+        }
+
+        _unflushed.RemoveAll(change => change.Number <= upToChange);
+    }
+
+    /// <summary>A flush failed: what was dirty is dropped from the cache, or only looks as if it were on the disk.</summary>
+    public void FailFlush(SimRandom random)
+    {
+        if (random.Chance(0.5))
+        {
+            Lose(random);
+            return;
+        }
+
+        double arrived = random.NextFraction();
+        for (int i = _unflushed.Count - 1; i >= 0; i--)
+        {
+            foreach (long sector in SectorsOf(_unflushed[i]))
+            {
+                if (!random.Chance(arrived))
+                {
+                    _cleanButLost.TryAdd(sector, SectorBefore(sector));
+                }
+            }
+        }
+
+        _unflushed.Clear();
+    }
 
     /// <summary>The disk's truth takes the place of the cache's: at power loss, and for dirty pages after a failed flush.</summary>
     public void Lose(SimRandom random)
     {
-        if (_unflushed.Count == 0)
+        if (_unflushed.Count == 0 && _cleanButLost.Count == 0)
         {
             return;
         }
 
         double keepWrite = random.Next(4) switch { 0 => 0.0, 1 => 1.0, _ => random.NextFraction() };
         double keepSector = random.Chance(0.5) ? 0.0 : random.NextFraction();
-        long length = random.Chance(keepWrite) ? LengthBytes : random.Pick(_unflushed).OldLengthBytes;
+        long length = _unflushed.Count == 0 || random.Chance(keepWrite) ? LengthBytes : random.Pick(_unflushed).OldLengthBytes;
         var kept = new HashSet<long>();
         for (int i = _unflushed.Count - 1; i >= 0; i--)
         {
@@ -77,6 +115,15 @@ internal sealed class SimContent
         }
 
         _unflushed.Clear();
+        foreach ((long sector, byte[] old) in _cleanButLost)
+        {
+            if (!kept.Contains(sector) && sector * SectorBytes < LengthBytes)
+            {
+                Put(sector * SectorBytes, old);
+            }
+        }
+
+        _cleanButLost.Clear();
         if (length < LengthBytes)
         {
             PutZeros(length, LengthBytes - length);
@@ -92,6 +139,35 @@ internal sealed class SimContent
         Copy(offset, one);
         one[0] ^= mask;
         Put(offset, one);
+    }
+
+    private static IEnumerable<long> SectorsOf(Change change)
+    {
+        for (long sector = change.Offset / SectorBytes; sector * SectorBytes < change.Offset + change.LengthBytes; sector++)
+        {
+            yield return sector;
+        }
+    }
+
+    /// <summary>The sector as the disk has it: before every change that is not flushed.</summary>
+    private byte[] SectorBefore(long sector)
+    {
+        byte[] bytes = new byte[SectorBytes];
+        long start = sector * SectorBytes;
+        Copy(start, bytes);
+        for (int i = _unflushed.Count - 1; i >= 0; i--)
+        {
+            Change change = _unflushed[i];
+            long from = Math.Max(start, change.Offset);
+            long to = Math.Min(start + SectorBytes, change.Offset + change.LengthBytes);
+            for (long at = from; at < to; at++)
+            {
+                long inOld = at - change.Offset;
+                bytes[at - start] = inOld < change.Old.Length ? change.Old[inOld] : (byte)0;
+            }
+        }
+
+        return bytes;
     }
 
     private void Undo(Change change, double keep, SimRandom random, HashSet<long> kept)

@@ -7,7 +7,8 @@ namespace Understudy.Testing.Simulation.Storage;
 /// A host's disk: a file system with a page cache, shared by the host's processes, kept over their deaths.
 /// Fault model. A kill loses nothing that a call had already put into the cache; the call it interrupts may have taken
 /// effect wholly, in part or not at all. A power loss also loses, tears and reorders what was not flushed
-/// (<see cref="SimContent"/>, <see cref="SimFolder"/>). A failed flush drops dirty data in the same way, at once.
+/// (<see cref="SimContent"/>, <see cref="SimFolder"/>). A failed flush drops dirty data in the same way, at once, or leaves
+/// it in the cache as clean, to be gone at the next power loss.
 /// A failed write may leave a part of its data behind. Reads fail loudly; silent damage only comes from
 /// <see cref="FlipBit"/>.
 /// </summary>

@@ -71,7 +71,7 @@ internal sealed class SimFileStore(SimDisk disk, SimProcess process, string fold
         await BeginAsync(DiskOperation.Read, PathOf(folder), cancellationToken);
         _disk.Trace(_process, "list", PathOf(folder));
         return _disk.Find(PathOf(folder)) is SimFolder found
-            ? [.. found.Entries.Where(e => e.Value is SimContent).Select(e => new StoreEntry(e.Key, ((SimContent)e.Value).LengthBytes))]
+            ? [.. found.Entries.Where(e => e.Value is SimContent).Select(e => Entry(folder, e.Key, (SimContent)e.Value))]
             : [];
     }
 
@@ -100,11 +100,14 @@ internal sealed class SimFileStore(SimDisk disk, SimProcess process, string fold
         return _disk.FreeBytes();
     }
 
+    private static StoreEntry Entry(string folder, string name, SimContent content) =>
+        new(folder.Length == 0 ? name : $"{folder}/{name}", content.LengthBytes);
+
     private async ValueTask BeginAsync(DiskOperation operation, string path, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         (TimeSpan time, StorageException? fault) = _disk.Decide(operation, path, 0);
-        await Task.Delay(time, _process.Time, CancellationToken.None);
+        await _process.TakeTimeAsync(time);
         if (fault is not null)
         {
             throw fault;

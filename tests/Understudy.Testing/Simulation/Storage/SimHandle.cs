@@ -18,7 +18,7 @@ internal sealed class SimHandle(SimDisk disk, SimProcess process, string path, S
     {
         Check(cancellationToken);
         (TimeSpan time, StorageException? fault) = _disk.Decide(DiskOperation.Read, _path, 0);
-        await Task.Delay(time, _process.Time, CancellationToken.None);
+        await _process.TakeTimeAsync(time);
         _disk.Trace(_process, "read", _path, offset, buffer.Length);
         return fault is null ? _content.Read(offset, buffer.Span) : throw fault;
     }
@@ -38,7 +38,7 @@ internal sealed class SimHandle(SimDisk disk, SimProcess process, string path, S
         }
 
         _content.Write(offset, data.Span[..early]);
-        await Task.Delay(time, _process.Time, CancellationToken.None);
+        await _process.TakeTimeAsync(time);
         _disk.Trace(_process, fault is null ? "write" : "write fails", _path, offset, data.Length);
         if (fault is not null)
         {
@@ -52,7 +52,7 @@ internal sealed class SimHandle(SimDisk disk, SimProcess process, string path, S
     {
         Check(cancellationToken);
         (TimeSpan time, StorageException? fault) = _disk.Decide(DiskOperation.Write, _path, growth);
-        await Task.Delay(time, _process.Time, CancellationToken.None);
+        await _process.TakeTimeAsync(time);
         _disk.Trace(_process, what, _path, growth);
         if (fault is not null)
         {
@@ -67,12 +67,12 @@ internal sealed class SimHandle(SimDisk disk, SimProcess process, string path, S
         Check(cancellationToken);
         long upTo = _content.LastChange;
         (TimeSpan time, StorageException? fault) = _disk.Decide(DiskOperation.Flush, _path, 0);
-        await Task.Delay(time, _process.Time, CancellationToken.None);
+        await _process.TakeTimeAsync(time);
         _disk.Trace(_process, fault is null ? "flush" : "flush fails", _path, upTo);
         if (fault is not null)
         {
             _dead = true;
-            _content.Lose(_disk.Random);
+            _content.FailFlush(_disk.Random);
             throw fault;
         }
 
