@@ -42,8 +42,9 @@ public sealed class PrivateHost : IAsyncLifetime
     /// <summary>The process of a running VM's QEMU.</summary>
     public int PidOf(string vmName) => int.Parse(File.ReadAllText(Path.Combine(_folder, "run", "qemu", vmName + ".pid")), CultureInfo.InvariantCulture);
 
-    internal LibvirtHypervisor Connect(string? scratchFolder = null) =>
-        new(new LibvirtSettings { Uri = Uri, ScratchFolder = scratchFolder ?? Path.Combine(VmFolder, "scratch") }, TimeProvider.System, new SeededIdSource(1), NullLogger.Instance);
+    internal LibvirtSettings Settings => new() { Uri = Uri, ScratchFolder = Path.Combine(VmFolder, "scratch") };
+
+    internal LibvirtHypervisor Connect(LibvirtSettings? settings = null) => new(settings ?? Settings, TimeProvider.System, new SeededIdSource(Environment.TickCount), NullLogger.Instance);
 
     public ValueTask DisposeAsync()
     {
