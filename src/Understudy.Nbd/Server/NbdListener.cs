@@ -55,6 +55,11 @@ public sealed class NbdListener : IAsyncDisposable
             while (true)
             {
                 connections.RemoveAll(static connection => connection.IsCompletedSuccessfully);
+                if (connections.Find(static connection => connection.IsFaulted) is { } broken)
+                {
+                    await broken; // Not a peer's fault, those end quietly: a bug, and the owner hears it.
+                }
+
                 if (connections.Count >= server.Options.MaxConnections)
                 {
                     await await Task.WhenAny(connections);
@@ -72,7 +77,7 @@ public sealed class NbdListener : IAsyncDisposable
         finally
         {
             stop.Cancel();
-            await Task.WhenAll(connections); // A bug in one connection is heard here.
+            await Task.WhenAll(connections);
         }
     }
 
