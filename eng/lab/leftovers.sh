@@ -5,20 +5,23 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 found=0
+declare -A known
 left() { say "left: $*"; found=1; }
 
-describe() { tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline" | cut -c1-160 || true; }
+describe() { tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline" | cut -c1-400 || true; }
 
 for place in hub $LAB_SITES; do
     for pid in $(processes_of "$place"); do
         left "process $pid in $place: $(describe "$pid")"
+        known[$pid]=1
     done
 done
 
 # Processes that were started outside the lab's namespaces on its files, or in a lab whose state is gone.
 for folder in /proc/[0-9]*; do
     pid=${folder#/proc/}
-    [ "$pid" != $$ ] && tr '\0' ' ' 2>/dev/null <"$folder/cmdline" | grep -qF "$LAB_DIR/" && left "process $pid: $(describe "$pid")"
+    [ "$pid" = $$ ] || [ -n "${known[$pid]:-}" ] && continue
+    ! describe "$pid" | grep -qF "$LAB_DIR/" || left "process $pid: $(describe "$pid")"
 done
 
 ! ip link show "$LAB_UPLINK" >/dev/null 2>&1 || left "interface $LAB_UPLINK"

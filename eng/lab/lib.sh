@@ -6,6 +6,8 @@
 # is how `down` finds what to stop and how `leftovers` finds what was forgotten. One veth pair reaches out to the
 # machine, so that commands typed there can talk to the vault.
 
+shopt -s inherit_errexit    # a failure inside $(...) is a failure
+
 LAB_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 readonly LAB_ROOT
 
@@ -97,8 +99,11 @@ inside() {
         DOTNET_ROOT="$LAB_DOTNET_ROOT" LIBVIRT_DEFAULT_URI=qemu:///system "$@"
 }
 
-# The network namespace of a place as the kernel names it; `up` wrote it down, so it is known after the holder died too.
-netns_of() { cat "$LAB_DIR/$1/netns" 2>/dev/null; }
+# The network namespace of a place, as /proc names it. `up` has mounted it on a file: that keeps its number from being given
+# to somebody else's namespace when the lab's processes have died, and the mount is gone after a reboot.
+netns_of() {
+    [ "$(stat -f -c %T "$LAB_DIR/$1/netns" 2>/dev/null)" = nsfs ] && echo "net:[$(stat -c %i "$LAB_DIR/$1/netns")]"
+}
 
 # Prints the pids of everything that runs in a place.
 processes_of() {

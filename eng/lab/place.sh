@@ -11,6 +11,7 @@ start_holder() {
     local place=$1 dir=$LAB_DIR/$1 name
     name=$(holder_name "$place")
     ! holder_of "$place" >/dev/null || return 0
+    [ -z "$(netns_of "$place" || true)" ] || die "$place has lost the process that kept it: ./lab down, then ./lab up"
     mkdir -p "$dir"
     rm -f "$dir/holder.pid"
     # shellcheck disable=SC2016  # expanded by the inner shell, from its arguments
@@ -38,11 +39,12 @@ start_holder() {
                 mount --move "$dir/dev" /dev
             fi
         fi
-        readlink /proc/self/ns/net >"$dir/netns"
         echo $$ >"$dir/holder.pid"
         exec -a "$name" sleep infinity
     ' lab-holder "$dir" "$place" "$name" "$LAB_ACCEL" </dev/null >"$dir/holder.log" 2>&1 &
     wait_for 10 "the namespaces of $place (see $dir/holder.log)" holder_of "$place"
+    touch "$dir/netns"
+    mount --bind "/proc/$(holder_of "$place")/ns/net" "$dir/netns"
 }
 
 # The hub: a bridge with a port for the machine and one for each site.
@@ -116,17 +118,24 @@ CONF
     chown libvirt-qemu "$dir/lib/qemu"
 }
 
-# Ends everything that runs in a place: politely, then for certain. The namespaces go with the last process.
+# Ends everything that runs in a place, politely, then for certain, and then the place.
 stop_place() {
-    local place=$1 pids signal
+    local place=$1 signal
     for signal in TERM KILL; do
-        mapfile -t pids < <(processes_of "$place")
-        [ ${#pids[@]} -gt 0 ] || return 0
-        kill -s "$signal" "${pids[@]}" 2>/dev/null || true
-        for _ in $(seq 40); do
-            [ -n "$(processes_of "$place")" ] || return 0
-            sleep 0.1
-        done
+        signal_all "$place" "$signal"
     done
-    die "cannot stop in $place: $(processes_of "$place" | tr '\n' ' ')"
+    [ -z "$(processes_of "$place")" ] || die "cannot stop in $place: $(processes_of "$place" | tr '\n' ' ')"
+    ! mountpoint -q "$LAB_DIR/$place/netns" || umount "$LAB_DIR/$place/netns"
+}
+
+# Sends a signal to everything in a place and waits a while for it to work.
+signal_all() {
+    local pids
+    mapfile -t pids < <(processes_of "$1")
+    [ ${#pids[@]} -gt 0 ] || return 0
+    kill -s "$2" "${pids[@]}" 2>/dev/null || true
+    for _ in $(seq 40); do
+        [ -n "$(processes_of "$1")" ] || return 0
+        sleep 0.1
+    done
 }

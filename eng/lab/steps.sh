@@ -20,6 +20,7 @@ join() {
 
 protect() {
     local rc=0
+    wait_for 20 'guest one to have something to lose' guest_wrote_past north one 25
     understudy policy set "every-${FREQUENCY}s" --frequency "${FREQUENCY}s" --retention 1h --json >/dev/null
     must 'nothing stands in the way of protecting guest one' understudy vm verify one --to south --policy "every-${FREQUENCY}s"
     protect_job=$(understudy vm protect one --to south --policy "every-${FREQUENCY}s" --no-wait --json | jq .id)
