@@ -1,0 +1,148 @@
+using Understudy.Blocks;
+using Understudy.Protection.Ports;
+
+namespace Understudy.Protection.Source;
+
+/// <summary>What a drained job brought.</summary>
+/// <param name="ChangedBytes">Changed content, before zero detection and compression.</param>
+/// <param name="Reached">Where a copy stands now; null when there is none.</param>
+internal readonly record struct DrainResult(long ChangedBytes, CopyPosition? Reached);
+
+/// <summary>
+/// Reads one capture into a cycle: what changed since the last checkpoint in the part already copied, all of it, and then,
+/// while a copy is under way, the next slice within its budget. Only the order matters to no one: everything was cut at
+/// one instant.
+/// </summary>
+internal sealed class CycleDrain(ICapture capture, CycleWriter writer, SourceState state, SourcePolicy policy, TimeProvider time)
+{
+    /// <summary>Allocation is asked for, and the slice's budget looked at, in windows of this size.</summary>
+    private const long WindowBytes = 64L * 1024 * 1024;
+
+    /// <summary>Below this size a changed range is read without asking what is a hole in it: the question costs a round trip.</summary>
+    private const long AskAllocationFrom = 1024 * 1024;
+
+    public async ValueTask<DrainResult> RunAsync(CancellationToken cancellationToken)
+    {
+        await using CaptureReader reader = new();
+        long changedBytes = 0;
+        for (int i = 0; i < capture.Disks.Count && state.Checkpoint is not null; i++)
+        {
+            changedBytes += await DrainChangedAsync(reader, i, cancellationToken);
+        }
+
+        CopyPosition? reached = state.Copy is { } copy ? await DrainSliceAsync(reader, copy, changedBytes, cancellationToken) : null;
+        return new DrainResult(changedBytes, reached);
+    }
+
+    private async ValueTask<long> DrainChangedAsync(CaptureReader reader, int index, CancellationToken cancellationToken)
+    {
+        CapturedDisk disk = capture.Disks[index];
+        ExtentSet changed = new ExtentSet(await capture.GetChangedAsync(disk, cancellationToken)).AlignedTo(BlockSize.Bytes, disk.SizeBytes);
+        if (state.Copy is { } copy)
+        {
+            changed = changed.Intersect(copy.Position.CoveredOf(index, disk.SizeBytes)); // The rest is read when its slice comes.
+        }
+
+        foreach (ByteRange range in changed)
+        {
+            for (long at = range.OffsetBytes; at < range.EndBytes; at += WindowBytes)
+            {
+                ByteRange window = ByteRange.FromTo(at, Math.Min(range.EndBytes, at + WindowBytes));
+                ExtentSet data = window.LengthBytes < AskAllocationFrom ? [window] : await DataOfAsync(disk, window, cancellationToken);
+                await WriteAsync(reader, index, window, data, zerosAreThereFrom: long.MaxValue, cancellationToken);
+            }
+        }
+
+        return changed.TotalBytes;
+    }
+
+    private async ValueTask<CopyPosition> DrainSliceAsync(
+        CaptureReader reader, CopyState copy, long changedBytes, CancellationToken cancellationToken)
+    {
+        long budget = Math.Max(policy.SliceBytes - changedBytes, policy.SliceBytes / 4);
+        long began = time.GetTimestamp();
+        CopyPosition at = copy.Position;
+        while (at.DiskIndex < capture.Disks.Count && budget > 0)
+        {
+            CapturedDisk disk = capture.Disks[at.DiskIndex];
+            ByteRange window = ByteRange.FromTo(at.OffsetBytes, Math.Min(disk.SizeBytes, at.OffsetBytes + WindowBytes));
+            ExtentSet data = await DataOfAsync(disk, window, cancellationToken);
+            window = WithinBudget(window, data, budget);
+            data = data.Intersect(window);
+            ByteRange virgin = copy.VirginFrom.CoveredOf(at.DiskIndex, disk.SizeBytes);
+            await WriteAsync(reader, at.DiskIndex, window, data, zerosAreThereFrom: virgin.EndBytes, cancellationToken);
+
+            budget -= data.TotalBytes;
+            at = window.EndBytes < disk.SizeBytes ? at with { OffsetBytes = window.EndBytes } : new CopyPosition(at.DiskIndex + 1, 0);
+            if (time.GetElapsedTime(began) >= policy.SliceTime)
+            {
+                break;
+            }
+        }
+
+        return at;
+    }
+
+    /// <summary>Cuts the window where its data reaches the budget, at a block's border; a whole window when it does not.</summary>
+    private static ByteRange WithinBudget(ByteRange window, ExtentSet data, long budget)
+    {
+        foreach (ByteRange range in data)
+        {
+            if (range.LengthBytes > budget)
+            {
+                long blocks = (budget + BlockSize.Bytes - 1) / BlockSize.Bytes;
+                return ByteRange.FromTo(window.OffsetBytes, Math.Min(window.EndBytes, range.OffsetBytes + (blocks * BlockSize.Bytes)));
+            }
+
+            budget -= range.LengthBytes;
+            if (budget == 0)
+            {
+                return ByteRange.FromTo(window.OffsetBytes, range.EndBytes);
+            }
+        }
+
+        return window;
+    }
+
+    private async ValueTask<ExtentSet> DataOfAsync(CapturedDisk disk, ByteRange window, CancellationToken cancellationToken)
+    {
+        ExtentSet data = new();
+        foreach (BlockExtent extent in await capture.GetAllocationAsync(disk, window, cancellationToken))
+        {
+            if (extent.Kind == ExtentKind.Data)
+            {
+                data.Add(extent.Range);
+            }
+        }
+
+        return data.AlignedTo(BlockSize.Bytes, disk.SizeBytes).Intersect(window);
+    }
+
+    /// <summary>Writes a window: its data by reading it, the rest as zeros.</summary>
+    /// <param name="zerosAreThereFrom">From this offset on the target reads as zeros already.</param>
+    private async ValueTask WriteAsync(
+        CaptureReader reader, int index, ByteRange window, ExtentSet data, long zerosAreThereFrom, CancellationToken cancellationToken)
+    {
+        Blocks.Identity.DiskId disk = state.Spec.Disks[index].Disk;
+        ExtentSet zeros = [window];
+        foreach (ByteRange range in data)
+        {
+            zeros.Remove(range);
+        }
+
+        foreach (ByteRange range in zeros)
+        {
+            ByteRange needed = range.Intersect(new ByteRange(0, zerosAreThereFrom));
+            if (!needed.IsEmpty)
+            {
+                await writer.ZerosAsync(disk, needed, cancellationToken);
+            }
+        }
+
+        await reader.ReadAsync(
+            capture.Disks[index],
+            data,
+            (range, content) => writer.ContentAsync(disk, range.OffsetBytes, content, range.OffsetBytes >= zerosAreThereFrom, cancellationToken),
+            cancellationToken);
+    }
+}

@@ -1,0 +1,39 @@
+using Understudy.Blocks.Identity;
+
+namespace Understudy.Protection.Source;
+
+/// <summary>What is protected, and as what: fixed for the life of the protection.</summary>
+/// <param name="Line">The line of ownership this side writes.</param>
+/// <param name="Disks">All protected disks of the VM, ascending by number.</param>
+public sealed record SourceSpec(ReplicaId Replica, VmId Vm, string VmName, LineId Line, IReadOnlyList<SourceDisk> Disks);
+
+/// <summary>A protected disk: its number in the replica and the guest device it is at the source.</summary>
+public sealed record SourceDisk(DiskId Disk, string TargetDevice, long SizeBytes);
+
+/// <summary>How it is protected; can be replaced at any time.</summary>
+public sealed record SourcePolicy
+{
+    public static readonly TimeSpan ShortestFrequency = TimeSpan.FromSeconds(15);
+    public static readonly TimeSpan LongestFrequency = TimeSpan.FromHours(24);
+
+    /// <summary>From cut to cut.</summary>
+    public required TimeSpan Frequency { get; init; }
+
+    /// <summary>Data one job of a first copy reads at most (changed blocks come on top when they are more).</summary>
+    public long SliceBytes { get; init; } = 1024L * 1024 * 1024;
+
+    /// <summary>How long such a job may read, so that the hypervisor's scratch stays small on slow storage.</summary>
+    public TimeSpan SliceTime { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>The scratch of one capture; the adapter ends the job at half of it.</summary>
+    public long ScratchBytesLimit { get; init; } = 4L * 1024 * 1024 * 1024;
+
+    public void Validate()
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(Frequency, ShortestFrequency);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(Frequency, LongestFrequency);
+        ArgumentOutOfRangeException.ThrowIfLessThan(SliceBytes, Blocks.BlockSize.Bytes);
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(SliceTime, TimeSpan.Zero);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(ScratchBytesLimit);
+    }
+}

@@ -1,0 +1,96 @@
+using Understudy.Blocks;
+
+namespace Understudy.Protection.Source;
+
+/// <summary>
+/// Every change of the durable state, as pure functions. None of them does anything: the engine makes the result durable
+/// first and acts on it afterwards, so a crash between the two repeats the act and never loses the reason for it.
+/// </summary>
+public static class SourceTransitions
+{
+    public static SourceState New(SourceSpec spec) => new()
+    {
+        Spec = spec,
+        SequenceKnown = false,
+        Copy = new CopyState(CopyKind.First, CopyPosition.Start, VirginFrom: CopyPosition.Start),
+    };
+
+    /// <summary>The spool holds a whole cycle.</summary>
+    public static SourceState Cut(SourceState state, PendingCycle cycle)
+    {
+        Invariant.Check(state.Pending is null, "a cut was made while a cycle is undelivered");
+        Invariant.Check(state.SequenceKnown && cycle.FirstSequence == state.AcknowledgedSequence + 1, "a cycle does not follow the target's last record");
+        return state with { Pending = cycle, UsedSequence = cycle.LastSequence };
+    }
+
+    /// <summary>The target holds all of the pending cycle durably. From here on its checkpoint is the one to count from.</summary>
+    public static SourceState Acknowledge(SourceState state)
+    {
+        PendingCycle cycle = state.Pending ?? throw new InvariantException("an acknowledgement without a pending cycle");
+        bool copied = cycle.CopyPosition is { } at && at.CompareTo(CopyPosition.EndOf(state.Spec.Disks)) >= 0;
+        return state with
+        {
+            Pending = null,
+            AcknowledgedSequence = cycle.LastSequence,
+            UsedSequence = cycle.LastSequence,
+            Checkpoint = cycle.Checkpoint,
+            Copy = state.Copy is { } copy && !copied
+                ? copy with
+                {
+                    Position = cycle.CopyPosition ?? copy.Position,
+                    VirginFrom = CopyPosition.Later(copy.VirginFrom, cycle.CopyPosition ?? copy.Position),
+                }
+                : null,
+            GeometrySent = state.GeometrySent || cycle.CarriesGeometry,
+            DefinitionHash = cycle.DefinitionHash ?? state.DefinitionHash,
+            LastPoint = cycle.Listed ? new LastPoint(cycle.LastSequence, cycle.CutAt) : state.LastPoint,
+        };
+    }
+
+    /// <summary>
+    /// The pending cycle cannot be sent to its end. Its checkpoint will be deleted (libvirt merges it into the older one),
+    /// so the next cycle covers both. Some of it may be at the target: the sequence must be asked for, and a slice it
+    /// held is no virgin ground any more.
+    /// </summary>
+    public static SourceState GiveUp(SourceState state)
+    {
+        PendingCycle cycle = state.Pending ?? throw new InvariantException("nothing to give up");
+        return state with
+        {
+            Pending = null,
+            SequenceKnown = false,
+            Copy = state.Copy is { } copy
+                ? copy with { VirginFrom = CopyPosition.Later(copy.VirginFrom, cycle.CopyPosition ?? copy.Position) }
+                : null,
+        };
+    }
+
+    /// <summary>
+    /// What changed is no longer known: everything is read again from the start, zeros included, because the target holds
+    /// an older state. The points it lists stay; the next one comes at the end. Definition and geometry go again too:
+    /// they cost nothing.
+    /// </summary>
+    public static SourceState Resynchronise(SourceState state, string reason)
+    {
+        SourceState clean = state.Pending is null ? state : GiveUp(state);
+        return clean with
+        {
+            Checkpoint = null,
+            Copy = new CopyState(
+                state.LastPoint is null ? CopyKind.First : CopyKind.Resynchronisation,
+                CopyPosition.Start,
+                VirginFrom: CopyPosition.EndOf(state.Spec.Disks),
+                reason),
+            GeometrySent = false,
+            DefinitionHash = null,
+        };
+    }
+
+    /// <summary>The target has said where it stands.</summary>
+    public static SourceState SequenceLearnt(SourceState state, ulong flushedSequence) => state with
+    {
+        AcknowledgedSequence = flushedSequence,
+        UsedSequence = flushedSequence,
+        SequenceKnown = true,
+    };
+}

@@ -1,0 +1,132 @@
+using Understudy.Blocks;
+using Understudy.Replication.Wire;
+
+namespace Understudy.Protection.Source;
+
+public sealed partial class SourceVm
+{
+    /// <summary>While records are sent the picture is renewed this often.</summary>
+    private const ulong ShowEveryRecords = 256;
+
+    private SourceFault? _fault;
+    private bool _targetFull;
+    private bool _linkIsLost;
+
+    /// <summary>Replaces the picture; called by the engine's loop only.</summary>
+    private void ShowState(SourceWait wait = SourceWait.None, DateTimeOffset? until = null)
+    {
+        SourceState state = _state;
+        long total = 0;
+        foreach (SourceDisk disk in state.Spec.Disks)
+        {
+            total += disk.SizeBytes;
+        }
+
+        long done = state.Copy is { } copy ? CopyDone(copy, state.Pending) : 0;
+        long rate = (long)_statistics.CopyBytesPerSecond;
+        _status = new SourceStatus
+        {
+            Phase = state.Copy?.Kind switch
+            {
+                CopyKind.First => SourcePhase.FirstCopy,
+                CopyKind.Resynchronisation => SourcePhase.Resynchronising,
+                _ => SourcePhase.Protected,
+            },
+            Wait = wait,
+            WaitUntil = until,
+            Connected = _sender is { EndReason: null },
+            CopyDoneBytes = done,
+            CopyTotalBytes = state.Copy is null ? 0 : total,
+            CopyBytesPerSecond = state.Copy is null ? 0 : rate,
+            CopyTimeLeft = state.Copy is null || rate == 0 ? null : TimeSpan.FromSeconds((double)(total - done) / rate),
+            CopyReason = state.Copy?.Reason,
+            LastPoint = state.LastPoint is { } point ? new SourcePoint(PointId(point.Sequence), point.CutAt) : null,
+            BytesBehind = state.Pending is { } pending ? (long)(pending.Bytes * (1 - Sent(pending))) : 0,
+            LinkBytesPerSecond = (long)_statistics.LinkBytesPerSecond,
+            NextCutAt = state.Copy is null && _due is { } due
+                ? _environment.Time.GetUtcNow() + _environment.Time.GetElapsedTime(_environment.Time.GetTimestamp(), due)
+                : null,
+            LastCycleDuration = _statistics.LastDuration,
+            CyclesMade = _statistics.Made,
+            CyclesMissed = _statistics.Missed,
+            CyclesFailed = _statistics.Failed,
+            AverageCycleBytes = _statistics.AverageBytes,
+            LargestCycleBytes = _statistics.LargestBytes,
+            TargetFull = _targetFull,
+            Fault = _fault,
+            Warning = _statistics.LinkWarning(state.Copy is not null),
+        };
+        StatusChanged.Beat();
+    }
+
+    /// <summary>Bytes of the disks that are at the target; a pending slice counts by the records acknowledged of it.</summary>
+    private long CopyDone(CopyState copy, PendingCycle? pending)
+    {
+        long done = copy.Position.CoveredBytes(Spec.Disks);
+        return pending?.CopyPosition is { } reached
+            ? done + (long)((reached.CoveredBytes(Spec.Disks) - done) * Sent(pending))
+            : done;
+    }
+
+    private double Sent(PendingCycle pending)
+    {
+        ulong acknowledged = _sender?.AcknowledgedSequence ?? 0;
+        return acknowledged < pending.FirstSequence
+            ? 0
+            : (double)(acknowledged - pending.FirstSequence + 1) / (pending.LastSequence - pending.FirstSequence + 1);
+    }
+
+    private void NoteFault(SourceWait wait, UnderstudyException fault)
+    {
+        _fault = new SourceFault(fault.Message, fault.Remedy, fault.Class, _environment.Time.GetUtcNow());
+        switch (wait)
+        {
+            case SourceWait.SpaceAtTarget when !_targetFull:
+                _targetFull = true;
+                Raise(SourceEventKind.TargetFull, fault.Message, fault.Remedy);
+                break;
+            case SourceWait.OwnerDecision when fault is RefusedException { Refusal.Code: RefusalCode.StaleLine }:
+                Raise(SourceEventKind.OwnedElsewhere, fault.Message, fault.Remedy);
+                break;
+            case SourceWait.Link when !_linkIsLost:
+                _linkIsLost = true;
+                _peerAnswers = false;
+                Raise(SourceEventKind.LinkLost, fault.Message, fault.Remedy);
+                break;
+        }
+    }
+
+    private void NoteConnected()
+    {
+        _peerAnswers = true;
+        if (_linkIsLost)
+        {
+            _linkIsLost = false;
+            Raise(SourceEventKind.LinkBack, "the target is connected again", null);
+        }
+    }
+
+    private void ClearFault()
+    {
+        _fault = null;
+        _targetFull = false;
+    }
+
+    private void RaiseCopyDone(CopyState done)
+    {
+        if (done.Kind == CopyKind.First)
+        {
+            Raise(SourceEventKind.FirstPoint, "the first copy is complete: the first recovery point is listed", null);
+        }
+        else
+        {
+            Raise(SourceEventKind.ResynchronisationDone, "the resynchronisation is complete: cycles go on", null);
+        }
+    }
+
+    private void Raise(SourceEventKind kind, string what, string? remedy)
+    {
+        Log.Happened(_environment.Logger, Spec.Vm, kind, what);
+        _environment.Events.Raise(new SourceEvent(kind, Spec.Vm, $"VM {Spec.VmName}: {what}", remedy, _environment.Time.GetUtcNow()));
+    }
+}

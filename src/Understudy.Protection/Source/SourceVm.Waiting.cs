@@ -1,0 +1,115 @@
+using Understudy.Blocks;
+using Understudy.Protection.Ports;
+using Understudy.Replication.Wire;
+
+namespace Understudy.Protection.Source;
+
+public sealed partial class SourceVm
+{
+    /// <summary>A VM that is off is looked at this often; a nudge is faster.</summary>
+    private static readonly TimeSpan VmPoll = TimeSpan.FromSeconds(15);
+
+    /// <summary>In a long pause the target is probed this often.</summary>
+    private static readonly TimeSpan ProbeEvery = TimeSpan.FromSeconds(15);
+
+    private async ValueTask WaitForNextCycleAsync(CancellationToken cancellationToken)
+    {
+        long now = _environment.Time.GetTimestamp();
+        TimeSpan left = _due is { } due ? _environment.Time.GetElapsedTime(now, due) : TimeSpan.Zero;
+        await WaitAsync(SourceWait.NextCycle, left, cancellationToken);
+    }
+
+    /// <summary>One place decides about every fault: count it, show it, wait as long as its kind deserves.</summary>
+    private async ValueTask PauseAfterAsync(SourceStep step, UnderstudyException fault, CancellationToken cancellationToken)
+    {
+        SourceWait wait = WaitFor(fault);
+        TimeSpan pause = _pauses.Next();
+        if (wait == SourceWait.Hypervisor && pause > _policy.Frequency)
+        {
+            pause = _policy.Frequency; // A local call costs nothing; the growing pauses are for links and people.
+        }
+
+        if (step is SourceStep.Cut or SourceStep.Deliver)
+        {
+            _statistics.CycleFailed();
+        }
+
+        Log.Fault(_environment.Logger, Spec.Vm, step, _pauses.Failures, pause, fault.Message, fault);
+        NoteFault(wait, fault);
+        if (wait is SourceWait.Link or SourceWait.Target)
+        {
+            await DisconnectAsync();
+        }
+
+        if (wait == SourceWait.Link)
+        {
+            await WaitForLinkAsync(pause, cancellationToken);
+        }
+        else
+        {
+            await WaitAsync(wait, pause, cancellationToken);
+        }
+    }
+
+    private static SourceWait WaitFor(UnderstudyException fault) => fault switch
+    {
+        RefusedException { Refusal.Code: RefusalCode.TargetFull } => SourceWait.SpaceAtTarget,
+        RefusedException { Refusal.Code: RefusalCode.StaleLine or RefusalCode.Diverged or RefusalCode.Closed } => SourceWait.OwnerDecision,
+        RefusedException { Refusal.Code: RefusalCode.Stopping or RefusalCode.Silence } => SourceWait.Link,
+        RefusedException => SourceWait.Target,
+        HypervisorException { Fault: HypervisorFault.NotRunning or HypervisorFault.NoSuchVm } => SourceWait.VmToRun,
+        HypervisorException => SourceWait.Hypervisor,
+        StorageException => SourceWait.SpaceHere,
+        _ => SourceWait.Link,
+    };
+
+    /// <summary>The pause, or until the target answers again after it did not.</summary>
+    private async ValueTask WaitForLinkAsync(TimeSpan pause, CancellationToken cancellationToken)
+    {
+        long until = _environment.Time.GetTimestamp() + (long)(pause.TotalSeconds * _environment.Time.TimestampFrequency);
+        while (true)
+        {
+            TimeSpan left = _environment.Time.GetElapsedTime(_environment.Time.GetTimestamp(), until);
+            bool ended = await WaitAsync(SourceWait.Link, left < ProbeEvery ? left : ProbeEvery, cancellationToken);
+            if (ended || _environment.Time.GetTimestamp() >= until)
+            {
+                return;
+            }
+
+            bool answeredBefore = _peerAnswers;
+            _peerAnswers = await _environment.Connector.ProbeAsync(cancellationToken);
+            if (_peerAnswers && !answeredBefore)
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>Waits out the time, or until a nudge: true when it was one.</summary>
+    private async ValueTask<bool> WaitAsync(SourceWait wait, TimeSpan pause, CancellationToken cancellationToken)
+    {
+        if (pause <= TimeSpan.Zero)
+        {
+            return false;
+        }
+
+        ShowState(wait, _environment.Time.GetUtcNow() + pause);
+        long seen = _nudged.Beats;
+        bool timedOut = false;
+        await using (_environment.Time.CreateTimer(
+            _ =>
+            {
+                timedOut = true;
+                _nudged.Beat();
+            },
+            null,
+            pause,
+            Timeout.InfiniteTimeSpan))
+        {
+            await _nudged.WaitPastAsync(seen, cancellationToken);
+        }
+
+        ShowState();
+        return !timedOut;
+    }
+}
