@@ -53,4 +53,13 @@ public static class Durations
 
         return "0";
     }
+
+    /// <summary>For sentences: two digits are enough ("4 min", "1.5 h").</summary>
+    public static string Rough(TimeSpan duration) => duration switch
+    {
+        { TotalSeconds: < 100 } => string.Create(CultureInfo.InvariantCulture, $"{Math.Max(0, duration.TotalSeconds):0} s"),
+        { TotalMinutes: < 100 } => string.Create(CultureInfo.InvariantCulture, $"{duration.TotalMinutes:0} min"),
+        { TotalHours: < 48 } => string.Create(CultureInfo.InvariantCulture, $"{duration.TotalHours:0.#} h"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{duration.TotalDays:0.#} days"),
+    };
 }

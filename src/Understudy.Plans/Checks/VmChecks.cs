@@ -1,0 +1,99 @@
+using Understudy.Model;
+
+namespace Understudy.Plans;
+
+/// <summary>Can this VM be protected, and is there room for it at that host (PRO-1)? Errors first stop, warnings only tell.</summary>
+public static class VmChecks
+{
+    /// <param name="targetVmNames">Names of the VMs and of the replicas' VMs at the target.</param>
+    /// <param name="nicError">Why a NIC has no place at the target; null when all have.</param>
+    public static IReadOnlyList<Finding> Evaluate(
+        DiscoveredVm vm,
+        string sourceHost,
+        string targetHost,
+        StorageSpace? targetSpace,
+        IReadOnlyCollection<string> targetVmNames,
+        string targetName,
+        ErrorInfo? nicError)
+    {
+        List<Finding> findings = [Power(vm), .. Disks(vm), Name(targetHost, targetVmNames, targetName)];
+        if (nicError is not null)
+        {
+            findings.Add(Finding.Fail("networks", nicError));
+        }
+
+        if (targetSpace is { Error: null })
+        {
+            findings.Add(Space(vm, targetHost, targetSpace));
+        }
+
+        if (!vm.HasGuestAgentChannel)
+        {
+            findings.Add(Finding.Warn("guest agent", $"{vm.Name} has no guest agent channel.", "Points are crash-consistent without it; install qemu-guest-agent for more."));
+        }
+
+        if (vm.HasSnapshots)
+        {
+            findings.Add(Finding.Warn("snapshots", $"{vm.Name} has snapshots at {sourceHost}.", "Do not revert to one while the VM is protected: libvirt drops the change tracking."));
+        }
+
+        return findings;
+    }
+
+    private static Finding Power(DiscoveredVm vm) => vm.Power is VmPower.Running or VmPower.Paused or VmPower.PausedIoError
+        ? Finding.Pass("running", $"{vm.Name} is {vm.Power.Word()}.")
+        : Finding.Fail("running", $"{vm.Name} is {vm.Power.Word()}, and this version protects running VMs", "Start it.", check => Errors.VmUnsuitable(vm.Name, check));
+
+    private static IEnumerable<Finding> Disks(DiscoveredVm vm)
+    {
+        DiscoveredDisk[] disks = [.. vm.Disks.Where(disk => disk is { Device: "disk", ReadOnly: false })];
+        if (disks.Length == 0)
+        {
+            yield return Unsuitable(vm, "disks", $"{vm.Name} has no disk that could be replicated", "Add one.");
+        }
+
+        foreach (DiscoveredDisk disk in disks)
+        {
+            yield return disk switch
+            {
+                { Shareable: true } => Unsuitable(vm, disk.TargetDevice, $"disk {disk.TargetDevice} is shared between VMs", "Take it out of the VM."),
+                { Format: not "qcow2" } => Unsuitable(vm, disk.TargetDevice, $"disk {disk.TargetDevice} is {disk.Format}, which has no change tracking",
+                    "Convert it: `qemu-img convert -O qcow2`."),
+                _ => Finding.Pass(disk.TargetDevice, $"{disk.Format}, {Sizes.Format(disk.SizeBytes)}."),
+            };
+        }
+    }
+
+    private static Finding Name(string targetHost, IReadOnlyCollection<string> taken, string targetName)
+    {
+        if (!VmNames.IsLawful(targetName))
+        {
+            return Finding.Fail("name", Errors.BadName("VM", targetName));
+        }
+
+        if (!taken.Contains(targetName))
+        {
+            return Finding.Pass("name", $"It will be called {targetName} at {targetHost}.");
+        }
+
+        int number = 2;
+        while (taken.Contains($"{targetName}-{number}"))
+        {
+            number++;
+        }
+
+        return Finding.Fail("name", Errors.NameTaken(targetHost, targetName, $"{targetName}-{number}"));
+    }
+
+    /// <summary>A replica can grow to the full size of its disks, so thin images do not count as smaller.</summary>
+    private static Finding Space(DiscoveredVm vm, string targetHost, StorageSpace space)
+    {
+        long needed = vm.Disks.Where(disk => disk is { Device: "disk", ReadOnly: false }).Sum(disk => disk.SizeBytes);
+        return space.FreeBytes < needed
+            ? Finding.Fail("space", Errors.NoSpace(targetHost, needed, space.FreeBytes))
+            : Finding.Pass("space", $"{Sizes.Format(needed)} needed at most at first, {Sizes.Format(space.FreeBytes)} free at {targetHost}.");
+    }
+
+    private static Finding Unsuitable(DiscoveredVm vm, string name, string text, string remedy) =>
+        Finding.Fail(name, text, remedy, check => Errors.VmUnsuitable(vm.Name, check));
+}
