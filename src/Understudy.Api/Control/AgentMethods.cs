@@ -77,7 +77,5 @@ public static class AgentPushes
 
     public static PushKind<Model.TargetReport> Target { get; } = new("target", _json.TargetReport);
 
-    public static PushKind<ReplicaGone> Gone { get; } = new("gone", _json.ReplicaGone);
-
     public static PushKind<AgentEvent> Event { get; } = new("event", _json.AgentEvent);
 }

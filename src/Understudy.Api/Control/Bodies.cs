@@ -19,9 +19,6 @@ public sealed record Inventory(IReadOnlyList<DiscoveredVm> Vms);
 /// <param name="Kind">A stable word for programs, e.g. "source-retrying".</param>
 public sealed record AgentEvent(DateTimeOffset At, HealthLevel Severity, string Kind, VmId? Vm, string Text);
 
-/// <param name="Side">"source" or "target".</param>
-public sealed record ReplicaGone(VmId Vm, ReplicaId Replica, string Side);
-
 public sealed record Nothing
 {
     public static Nothing Value { get; } = new();
@@ -52,7 +49,8 @@ public sealed record ReplicaCreateRequest(
 
 public sealed record ReplicaSettings(TimeSpan Retention);
 
-public sealed record ReplicaCreated(LineId Line, string Endpoint, IReadOnlyList<string> Made);
+/// <param name="Made">What stands on the host because of it, one line each.</param>
+public sealed record ReplicaCreated(LineId Line, IReadOnlyList<string> Made);
 
 /// <summary>Target: settings of a replica that exists; taken up without starting over.</summary>
 public sealed record ReplicaConfigureRequest(ReplicaId Replica, ReplicaSettings Settings);

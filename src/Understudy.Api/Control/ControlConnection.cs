@@ -92,18 +92,24 @@ public sealed class ControlConnection : IDisposable
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task<string> reading = ReadAsync(stop.Token);
         Task<string> beating = KeepHeartbeatAsync(stop.Token);
-        string why = await await Task.WhenAny(reading, beating);
-        await stop.CancelAsync();
-        await _ended.CancelAsync();
-        _socket.Abort(); // a close handshake could wait for a peer that is gone
-        await Task.WhenAll(reading, beating);
-        foreach (PendingRequest pending in _pending.Values)
+        try
         {
-            pending.Answer.TrySetResult(null);
+            string why = await await Task.WhenAny(reading, beating);
+            return cancellationToken.IsCancellationRequested ? "closed here" : why;
         }
+        finally
+        {
+            await stop.CancelAsync();
+            await _ended.CancelAsync();
+            _socket.Abort(); // a close handshake could wait for a peer that is gone
+            await ((Task)Task.WhenAll(reading, beating)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); // the first one's fault is on its way out
+            foreach (PendingRequest pending in _pending.Values)
+            {
+                pending.Answer.TrySetResult(null);
+            }
 
-        await Task.WhenAll(_incoming.Values.Select(request => request.Answering));
-        return cancellationToken.IsCancellationRequested ? "closed here" : why;
+            await Task.WhenAll(_incoming.Values.Select(request => request.Answering));
+        }
     }
 
     /// <summary>After <see cref="RunAsync"/> has returned.</summary>

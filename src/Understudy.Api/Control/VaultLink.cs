@@ -60,9 +60,6 @@ public sealed class VaultLink
 
     public void Post(TargetReport report) => PostState($"target/{report.Replica}", AgentPushes.Target, report);
 
-    /// <summary>The replica of the VM is gone from this side.</summary>
-    public void Post(ReplicaGone gone) => PostState($"gone/{gone.Side}/{gone.Replica}", AgentPushes.Gone, gone);
-
     /// <summary>Kept in memory until the vault has it, up to <see cref="PushQueue.MaxEvents"/>.</summary>
     public void Post(AgentEvent news) => _news.PostEvent(Push(AgentPushes.Event, news));
 

@@ -43,7 +43,7 @@ namespace Understudy.Api.Json;
 [JsonSerializable(typeof(IReadOnlyList<EventDto>))]
 [JsonSerializable(typeof(RegistrationKeyFile))]
 [JsonSerializable(typeof(JoinDto))]
-[JsonSerializable(typeof(AgentIdentity))]
+[JsonSerializable(typeof(AgentMembership))]
 [JsonSerializable(typeof(JoinedDto))]
 [JsonSerializable(typeof(RenewCertificateDto))]
 [JsonSerializable(typeof(RenewedCertificateDto))]
@@ -78,7 +78,6 @@ namespace Understudy.Api.Json;
 [JsonSerializable(typeof(SourceReport))]
 [JsonSerializable(typeof(TargetReport))]
 [JsonSerializable(typeof(KeptOutcome))]
-[JsonSerializable(typeof(ReplicaGone))]
 public sealed partial class ApiJson : JsonSerializerContext
 {
     /// <summary>For files and output that people read.</summary>

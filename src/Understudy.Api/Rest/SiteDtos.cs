@@ -2,7 +2,7 @@ using Understudy.Model;
 
 namespace Understudy.Api.Rest;
 
-public sealed record StatusDto(Guid VaultId, string Name, string Version, DateTimeOffset Clock);
+public sealed record StatusDto(string Name, string Version, DateTimeOffset Clock);
 
 public sealed record SiteDto(Guid Id, string Name, IReadOnlyList<string> Hosts);
 

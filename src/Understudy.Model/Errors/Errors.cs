@@ -31,7 +31,7 @@ public static class Errors
         "There is no mapping to remove.", "See `understudy network list`.");
 
     public static ErrorInfo UnknownNetwork(string host, string network) => new(NoSuchThing, "network-unknown", $"{host} has no network {Quote(network)}",
-        "The host's agent does not report a network of that name.", "See `understudy network list`, or make it at the host.");
+        "No agent there reports a network of that name.", "See `understudy network list`, or make it at the host.");
 
     public static ErrorInfo NotFound(string path) => new(NoSuchThing, "not-found", $"There is nothing at {path}",
         "The address is no part of the API.", "See /openapi/v1.json.");
@@ -120,6 +120,9 @@ public static class Errors
     public static ErrorInfo JobNotCancellable(JobId job, string name, string why) => new(Refused, "job-not-cancellable", $"Job {job}, {name}, cannot be cancelled",
         Sentence(why), $"See `understudy job show {job}`.");
 
+    public static ErrorInfo JobOutdated(JobId job, string name) => new(Refused, "job-outdated", $"Job {job}, {name}, cannot be retried",
+        "The protection it was made for has ended.", "Give the command again.");
+
     // --- registration ---
     public static ErrorInfo KeyUnknown { get; } = new(NotAllowed, "key-unknown", "The registration key is not known here",
         "It was made by another vault, or changed.", "Make one with `understudy site key SITE`.");
@@ -146,7 +149,8 @@ public static class Errors
     public static ErrorInfo HostWentAway(string host, TimeSpan waited) => new(Failed, "host-went-away", $"{host} did not come back",
         $"The step waited {Durations.Format(waited)} for its agent.", "Start the agent there, then retry the job.");
 
-    public static ErrorInfo Cancelled(string by) => new(Failed, "cancelled", "The job was cancelled", $"It was asked for by {by}.", "Retry the job to go on.");
+    public static ErrorInfo HostSilent(string host, TimeSpan waited) => new(TimedOut, "host-silent", $"{host} did not answer",
+        $"Its agent is connected and took more than {Durations.Format(waited)}.", "Try again; see the agent's log.");
 
     public static ErrorInfo Internal(string what) => new(Failed, "internal", "The vault ran into a fault of its own",
         Sentence(what), "See the vault's log, and report it.");

@@ -24,7 +24,7 @@ public abstract record FlowAction
 
 /// <summary>
 /// The order of a job: steps one after another, a failed step ends it, cancelling ends it where that leaves things whole.
-/// A test is never left standing by its own job: cancelled, it still removes what it made.
+/// A test is never left standing by its own job: cancelled or failed, it still removes what it made.
 /// </summary>
 public static class JobFlow
 {
@@ -32,6 +32,7 @@ public static class JobFlow
     public static FlowAction Next(IReadOnlyList<FlowStep> steps, bool cancelRequested, bool completed)
     {
         bool cleansUp = steps.Any(step => step.Kind == StepKind.RemoveTest);
+        bool failed = false;
         for (int index = 0; index < steps.Count; index++)
         {
             FlowStep step = steps[index];
@@ -43,14 +44,17 @@ public static class JobFlow
                     break;
                 case StepState.Cancelled:
                     return new FlowAction.End(JobState.Cancelled);
+                case StepState.Failed when cleansUp:
+                    failed = true;
+                    break;
                 case StepState.Failed:
                     return new FlowAction.End(JobState.Failed);
                 default:
-                    return Begin(step, index, cancelRequested, completed);
+                    return Begin(step, index, cancelRequested || failed, completed);
             }
         }
 
-        return new FlowAction.End(cancelRequested ? JobState.Cancelled : JobState.Succeeded);
+        return new FlowAction.End(failed ? JobState.Failed : cancelRequested ? JobState.Cancelled : JobState.Succeeded);
     }
 
     /// <summary>Why the job cannot be cancelled now; null when it can.</summary>

@@ -9,11 +9,11 @@ using Understudy.Model;
 
 namespace Understudy.Api.Registration;
 
-/// <summary>Who an agent is: what joining gave it, kept in its state folder, readable for its owner only.</summary>
+/// <summary>What joining a vault gave an agent, kept in its state folder, readable for its owner only.</summary>
 /// <param name="CaCertificate">PEM of the vault's authority: the only one believed, for the vault and for other agents.</param>
 /// <param name="Certificate">PEM.</param>
 /// <param name="Key">PEM (PKCS#8); never leaves the host.</param>
-public sealed record AgentIdentity(
+public sealed record AgentMembership(
     HostId Host,
     string Name,
     string Site,
@@ -27,7 +27,7 @@ public sealed record AgentIdentity(
     private const int MaxBytes = 1 << 20;
 
     /// <summary>Uses the key file up and returns the new identity, not yet saved.</summary>
-    public static async Task<AgentIdentity> JoinAsync(RegistrationKeyFile key, JoinOptions options, CancellationToken cancellationToken)
+    public static async Task<AgentMembership> JoinAsync(RegistrationKeyFile key, JoinOptions options, CancellationToken cancellationToken)
     {
         using ECDsa pair = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         JoinDto request = new(
@@ -39,18 +39,18 @@ public sealed record AgentIdentity(
             options.Names,
             RequestPem(pair));
         JoinedDto joined = await OnFirstReachableAsync(key, options.Proxy, client => client.JoinAsync(request, cancellationToken));
-        return new AgentIdentity(
+        return new AgentMembership(
             new HostId(joined.HostId), joined.Name, joined.Site, key.Urls, options.Names, joined.CaCertificate, joined.Certificate, pair.ExportPkcs8PrivateKeyPem());
     }
 
     /// <summary>Null when the host has not joined.</summary>
-    public static async ValueTask<AgentIdentity?> LoadAsync(IFileStore store, CancellationToken cancellationToken) =>
+    public static async ValueTask<AgentMembership?> LoadAsync(IFileStore store, CancellationToken cancellationToken) =>
         await PrivateFile.TryReadAsync(store, FileName, MaxBytes, cancellationToken) is { } content
-            ? JsonSerializer.Deserialize(content, ApiJson.Default.AgentIdentity)
+            ? JsonSerializer.Deserialize(content, ApiJson.Default.AgentMembership)
             : null;
 
     public ValueTask SaveAsync(IFileStore store, CancellationToken cancellationToken) =>
-        PrivateFile.ReplaceAsync(store, FileName, JsonSerializer.SerializeToUtf8Bytes(this, ApiJson.Indented.AgentIdentity), cancellationToken);
+        PrivateFile.ReplaceAsync(store, FileName, JsonSerializer.SerializeToUtf8Bytes(this, ApiJson.Indented.AgentMembership), cancellationToken);
 
     /// <summary>With its key, for TLS as client and as server.</summary>
     public X509Certificate2 ToCertificate() => X509Certificate2.CreateFromPem(Certificate, Key);
@@ -63,7 +63,7 @@ public sealed record AgentIdentity(
     }
 
     /// <summary>A new certificate for a new key, asked for with the present one.</summary>
-    public async Task<AgentIdentity> RenewAsync(Uri? proxy, CancellationToken cancellationToken)
+    public async Task<AgentMembership> RenewAsync(Uri? proxy, CancellationToken cancellationToken)
     {
         using ECDsa pair = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         using X509Certificate2 present = ToCertificate();

@@ -1,0 +1,40 @@
+using System.Net.WebSockets;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Understudy.Api.Control;
+using Understudy.Model;
+using Understudy.Vault.Rest;
+using Understudy.Vault.Security;
+
+namespace Understudy.Vault.Agents;
+
+/// <summary>Where agents dial in. The certificate has been checked; the request lives as long as the connection.</summary>
+internal sealed partial class AgentEndpoint(
+    AgentRegistry registry, AgentNews news, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<AgentSession> logger)
+{
+    public async Task RunAsync(HttpContext context)
+    {
+        if (!context.WebSockets.IsWebSocketRequest || !context.WebSockets.WebSocketRequestedProtocols.Contains(ControlLimits.Subprotocol))
+        {
+            await Problems.WriteAsync(context, Errors.BadRequest($"this address takes WebSockets of the protocol {ControlLimits.Subprotocol}"));
+            return;
+        }
+
+        HostId host = context.User.AgentHost();
+        using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync(ControlLimits.Subprotocol);
+        using AgentSession session = new(host, socket, registry, news, time, logger);
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, lifetime.ApplicationStopping);
+        try
+        {
+            await session.RunAsync(either.Token);
+        }
+        catch (Exception fault) when (fault is not OperationCanceledException)
+        {
+            Broke(logger, host, fault); // the agent dials again
+        }
+    }
+
+    [LoggerMessage(202, LogLevel.Error, "The connection of agent {Host} broke")]
+    private static partial void Broke(ILogger logger, HostId host, Exception fault);
+}

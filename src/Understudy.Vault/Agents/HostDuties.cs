@@ -1,0 +1,127 @@
+using System.Threading.Channels;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Logging;
+using Understudy.Api.Control;
+using Understudy.Blocks;
+using Understudy.Blocks.Identity;
+using Understudy.Model;
+using Understudy.Vault.Events;
+using Understudy.Vault.Protection;
+using Understudy.Vault.Storage;
+
+namespace Understudy.Vault.Agents;
+
+/// <summary>
+/// What a host owes when it comes (back): the settings of its VMs as they are now (CFG-1), and removals that were asked
+/// for while it was away (REG-6). One loop, one host after the other; a host that is away now is posted again by its hello.
+/// </summary>
+internal sealed partial class HostDuties(VaultStorage storage, AgentRegistry agents, EventJournal events, IIdSource ids, TimeProvider time, ILogger<HostDuties> logger)
+{
+    public const string Source = "source";
+    public const string Target = "target";
+
+    private const int MaxQueued = 4096; // hosts of one vault; a dropped post is made up for by the next hello
+
+    private static readonly TimeSpan _callLimit = TimeSpan.FromSeconds(60);
+
+    private readonly Channel<HostId> _hosts = Channel.CreateBounded<HostId>(
+        new BoundedChannelOptions(MaxQueued) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
+
+    public void Post(HostId host) => _hosts.Writer.TryWrite(host);
+
+    public async Task RunAsync(CancellationToken stopping)
+    {
+        try
+        {
+            await foreach (HostId host in _hosts.Reader.ReadAllAsync(stopping))
+            {
+                if (agents.Find(host) is { } session)
+                {
+                    await DoAsync(session, stopping);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+            // The vault stops; what is left is done at the next hello.
+        }
+    }
+
+    private async Task DoAsync(AgentSession session, CancellationToken stopping)
+    {
+        using CancellationTokenSource limit = new(_callLimit, time);
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, stopping);
+        try
+        {
+            await SendSettingsAsync(session, either.Token);
+            await CleanUpAsync(session, either.Token);
+        }
+        catch (OperationCanceledException) when (!stopping.IsCancellationRequested)
+        {
+            TooSlow(logger, session.Host, _callLimit);
+        }
+    }
+
+    private async Task SendSettingsAsync(AgentSession session, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        Guid host = session.Host.Value;
+        List<ProtectionRow> rows = await db.Protections.AsNoTracking()
+            .Where(row => (row.SourceHost == host || row.TargetHost == host) && row.Stage == nameof(ProtectionStage.Replicating))
+            .ToListAsync(cancellationToken);
+        Dictionary<string, Policy> policies = await db.Policies.AsNoTracking().ToDictionaryAsync(row => row.Name, row => row.ToModel(), cancellationToken);
+        foreach (ProtectionRow row in rows)
+        {
+            Policy policy = policies[row.Policy];
+            OperationId operation = new(ids.NewGuid());
+            AgentReply<Nothing> reply = row.SourceHost == host
+                ? await session.InvokeAsync(AgentMethods.SourceConfigure, operation,
+                    new SourceConfigureRequest(new VmId(row.VmId), new SourceSettings(policy.Frequency, policy.Compression)), null, cancellationToken)
+                : await session.InvokeAsync(AgentMethods.ReplicaConfigure, operation,
+                    new ReplicaConfigureRequest(new ReplicaId(row.Replica), new ReplicaSettings(policy.Retention)), null, cancellationToken);
+            if (reply is AgentReply<Nothing>.Refused refused)
+            {
+                await events.AddAsync(HealthLevel.Warning, "settings-refused", row.VmId, host, $"{row.Name}: {refused.Error.Error}", cancellationToken);
+            }
+        }
+    }
+
+    private async Task CleanUpAsync(AgentSession session, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        foreach (CleanupRow row in await db.Cleanups.Where(row => row.HostId == session.Host.Value).ToListAsync(cancellationToken))
+        {
+            OperationId operation = new(row.OperationId);
+            AgentReply<Removed> reply = row.Side == Source
+                ? await session.InvokeAsync(AgentMethods.SourceUnprotect, operation, new SourceUnprotectRequest(new VmId(row.VmId), new ReplicaId(row.Replica)), null, cancellationToken)
+                : await session.InvokeAsync(AgentMethods.TargetUnprotect, operation, new TargetUnprotectRequest(new VmId(row.VmId), new ReplicaId(row.Replica)), null, cancellationToken);
+            switch (reply)
+            {
+                case AgentReply<Removed>.Answered:
+                    db.Cleanups.Remove(row);
+                    await db.SaveChangesAsync(cancellationToken);
+                    await events.AddAsync(HealthLevel.Normal, "cleaned-up", row.VmId, row.HostId, $"What was left of {row.VmName}'s protection has been removed.", cancellationToken);
+                    break;
+                case AgentReply<Removed>.Refused refused:
+                    await events.AddAsync(HealthLevel.Warning, "clean-up-refused", row.VmId, row.HostId, $"{row.VmName}: {refused.Error.Error}", cancellationToken);
+
+                    // A refusal is kept by the agent under its operation id: the next attempt needs another.
+                    db.Cleanups.Remove(row);
+                    db.Cleanups.Add(new CleanupRow
+                    {
+                        OperationId = ids.NewGuid(),
+                        HostId = row.HostId,
+                        VmId = row.VmId,
+                        Replica = row.Replica,
+                        VmName = row.VmName,
+                        Side = row.Side,
+                    });
+                    await db.SaveChangesAsync(cancellationToken);
+                    break;
+            }
+        }
+    }
+
+    [LoggerMessage(210, LogLevel.Warning, "Agent {Host} took more than {Limit} over its duties; they are sent again at its next connection")]
+    private static partial void TooSlow(ILogger logger, HostId host, TimeSpan limit);
+}

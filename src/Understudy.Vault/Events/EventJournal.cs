@@ -1,0 +1,47 @@
+using Microsoft.EntityFrameworkCore;
+using Understudy.Api.Rest;
+using Understudy.Model;
+using Understudy.Vault.Storage;
+
+namespace Understudy.Vault.Events;
+
+/// <summary>What happened, oldest first, for people and for programs that watch.</summary>
+internal sealed class EventJournal(VaultStorage storage, Changes changes, TimeProvider time)
+{
+    public const int MaxPage = 1000;
+
+    public Task AddAsync(HealthLevel severity, string kind, Guid? vm, Guid? host, string text, CancellationToken cancellationToken) =>
+        AddAsync(time.GetUtcNow(), severity, kind, vm, host, text, cancellationToken);
+
+    public async Task AddAsync(
+        DateTimeOffset at, HealthLevel severity, string kind, Guid? vm, Guid? host, string text, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        db.Events.Add(new EventRow { At = at, Severity = severity.Word(), Kind = kind, VmId = vm, HostId = host, Text = text });
+        await db.SaveChangesAsync(cancellationToken);
+        changes.Publish(Changes.Events);
+    }
+
+    public async Task<IReadOnlyList<EventDto>> ListAsync(long after, int limit, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        List<EventRow> rows = await db.Events.AsNoTracking()
+            .Where(row => row.Id > after)
+            .OrderBy(row => row.Id)
+            .Take(Math.Clamp(limit, 1, MaxPage))
+            .ToListAsync(cancellationToken);
+        Dictionary<Guid, string> hosts = await db.Hosts.ToDictionaryAsync(row => row.Id, row => row.Name, cancellationToken);
+        Guid[] vmIds = [.. rows.Where(row => row.VmId is not null).Select(row => row.VmId!.Value).Distinct()]; // filtered a line above
+        Dictionary<Guid, string> vms = (await db.Vms.Where(row => vmIds.Contains(row.VmId)).Select(row => new { row.VmId, row.Name }).ToListAsync(cancellationToken))
+            .DistinctBy(row => row.VmId)
+            .ToDictionary(row => row.VmId, row => row.Name);
+        return [.. rows.Select(row => new EventDto(
+            row.Id,
+            row.At,
+            EnumWords<HealthLevel>.TryParse(row.Severity, out HealthLevel severity) ? severity : HealthLevel.Normal,
+            row.Kind,
+            row.VmId is { } vm ? vms.GetValueOrDefault(vm, vm.ToString()) : null,
+            row.HostId is { } host ? hosts.GetValueOrDefault(host, host.ToString()) : null,
+            row.Text))];
+    }
+}

@@ -1,0 +1,67 @@
+using System.Globalization;
+using Microsoft.EntityFrameworkCore;
+using Understudy.Api.Control;
+using Understudy.Blocks.Identity;
+using Understudy.Model;
+using Understudy.Vault.Agents;
+using Understudy.Vault.Storage;
+
+namespace Understudy.Vault.Protection;
+
+/// <summary>Recovery points of a VM. The target's agent has the list; the vault keeps none that could be out of date.</summary>
+internal sealed class PointFinder(VaultStorage storage, AgentRegistry agents, TimeProvider time)
+{
+    public const string Latest = "latest";
+
+    private static readonly TimeSpan _answerLimit = TimeSpan.FromSeconds(30);
+
+    /// <summary>Oldest first.</summary>
+    public async Task<IReadOnlyList<RecoveryPointInfo>> ListAsync(ProtectedVm vm, CancellationToken cancellationToken)
+    {
+        string host = await HostNameAsync(vm, cancellationToken);
+        AgentSession session = agents.Find(vm.TargetHost) ?? throw new ErrorException(Errors.HostOffline(host));
+        using CancellationTokenSource limit = new(_answerLimit, time);
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            return await session.InvokeAsync(AgentMethods.PointsList, null, new PointsRequest(vm.Replica), null, either.Token) switch
+            {
+                AgentReply<PointsAnswer>.Answered answered => answered.Value.Points,
+                AgentReply<PointsAnswer>.Refused refused => throw new ErrorException(refused.Error.Error),
+                _ => throw new ErrorException(Errors.HostOffline(host)),
+            };
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new ErrorException(Errors.HostSilent(host, _answerLimit));
+        }
+    }
+
+    /// <param name="wanted">An id, "latest" (also null), or a time: the newest point cut within that second.</param>
+    public async Task<RecoveryPointInfo> FindAsync(ProtectedVm vm, string? wanted, CancellationToken cancellationToken) =>
+        Choose(await ListAsync(vm, cancellationToken), wanted ?? Latest) ?? throw new ErrorException(Errors.UnknownPoint(vm.Name, wanted ?? Latest));
+
+    /// <summary>Null when none fits: a point close by is never taken for the one that was named.</summary>
+    public static RecoveryPointInfo? Choose(IReadOnlyList<RecoveryPointInfo> points, string wanted)
+    {
+        if (wanted == Latest)
+        {
+            return points.Count == 0 ? null : points[^1];
+        }
+
+        if (RecoveryPointId.TryParse(wanted, out RecoveryPointId id))
+        {
+            return points.FirstOrDefault(point => point.Id == id);
+        }
+
+        return DateTimeOffset.TryParse(wanted, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset at)
+            ? points.LastOrDefault(point => point.CutAt.ToUnixTimeSeconds() == at.ToUnixTimeSeconds())
+            : null;
+    }
+
+    private async Task<string> HostNameAsync(ProtectedVm vm, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        return await db.Hosts.Where(row => row.Id == vm.TargetHost.Value).Select(row => row.Name).SingleAsync(cancellationToken);
+    }
+}

@@ -1,0 +1,133 @@
+using Microsoft.EntityFrameworkCore;
+using Understudy.Api.Rest;
+using Understudy.Model;
+using Understudy.Vault.Agents;
+using Understudy.Vault.Storage;
+
+namespace Understudy.Vault.Protection;
+
+/// <summary>Policies; a change reaches the hosts at once, or when they come back.</summary>
+internal sealed class PolicyStore(VaultStorage storage, HostDuties duties)
+{
+    public async Task EnsureBuiltInAsync(CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        if (!await db.Policies.AnyAsync(cancellationToken))
+        {
+            db.Policies.AddRange(PolicyRules.BuiltIn.Select(ToRow));
+            await db.SaveChangesAsync(cancellationToken);
+        }
+    }
+
+    public async Task<IReadOnlyList<PolicyDto>> ListAsync(CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        List<PolicyRow> rows = await db.Policies.AsNoTracking().OrderBy(row => row.FrequencySeconds).ThenBy(row => row.Name).ToListAsync(cancellationToken);
+        Dictionary<string, int> uses = await db.Protections.GroupBy(row => row.Policy)
+            .Select(group => new { group.Key, Count = group.Count() })
+            .ToDictionaryAsync(group => group.Key, group => group.Count, cancellationToken);
+        return [.. rows.Select(row => ToDto(row.ToModel(), uses.GetValueOrDefault(row.Name)))];
+    }
+
+    public async Task<PolicyDto> GetAsync(string name, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        PolicyRow row = await FindAsync(db, name, cancellationToken);
+        return ToDto(row.ToModel(), await db.Protections.CountAsync(user => user.Policy == name, cancellationToken));
+    }
+
+    public async Task<PolicyDto> SetAsync(string name, PolicySetDto change, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        PolicyRow? row = await db.Policies.SingleOrDefaultAsync(candidate => candidate.Name == name, cancellationToken);
+        Policy policy = Apply(row?.ToModel() ?? new Policy { Name = name }, change);
+        if (PolicyRules.Check(policy) is { } error)
+        {
+            throw new ErrorException(error);
+        }
+
+        if (row is not null)
+        {
+            db.Policies.Remove(row);
+            await db.SaveChangesAsync(cancellationToken);
+        }
+
+        db.Policies.Add(ToRow(policy));
+        await db.SaveChangesAsync(cancellationToken);
+        foreach (ProtectionRow user in await db.Protections.AsNoTracking().Where(user => user.Policy == name).ToListAsync(cancellationToken))
+        {
+            duties.Post(new HostId(user.SourceHost));
+            duties.Post(new HostId(user.TargetHost));
+        }
+
+        return await GetAsync(name, cancellationToken);
+    }
+
+    public async Task RemoveAsync(string name, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        PolicyRow row = await FindAsync(db, name, cancellationToken);
+        if (await db.Protections.Where(user => user.Policy == name).Select(user => user.Name).FirstOrDefaultAsync(cancellationToken) is { } vm)
+        {
+            throw new ErrorException(Errors.InUse("policy", name, vm));
+        }
+
+        db.Policies.Remove(row);
+        await db.SaveChangesAsync(cancellationToken);
+    }
+
+    public static async Task<PolicyRow> FindAsync(VaultDb db, string name, CancellationToken cancellationToken) =>
+        await db.Policies.SingleOrDefaultAsync(row => row.Name == name, cancellationToken)
+        ?? throw new ErrorException(Errors.UnknownPolicy(name));
+
+    private static Policy Apply(Policy policy, PolicySetDto change)
+    {
+        if (change.Others is { Count: > 0 } others)
+        {
+            throw new ErrorException(PolicyRules.RefuseField(others.Keys.Order(StringComparer.Ordinal).First()));
+        }
+
+        ErrorInfo? error = (change.Mode is { } mode ? PolicyRules.CheckMode(mode) : null)
+            ?? (change.Commit is { } commit ? PolicyRules.CheckCommit(commit) : null);
+        return error is not null
+            ? throw new ErrorException(error)
+            : policy with
+            {
+                Frequency = Duration("frequency", change.Frequency) ?? policy.Frequency,
+                Retention = Duration("retention", change.Retention) ?? policy.Retention,
+                Compression = change.Compression ?? policy.Compression,
+                UseNetworkMap = change.UseNetworkMap ?? policy.UseNetworkMap,
+            };
+    }
+
+    private static TimeSpan? Duration(string field, string? text)
+    {
+        if (text is null)
+        {
+            return null;
+        }
+
+        return Durations.TryParse(text, out TimeSpan duration) ? duration : throw new ErrorException(Errors.BadDuration(field, text));
+    }
+
+    private static PolicyDto ToDto(Policy policy, int usedBy) => new(
+        policy.Name,
+        EnumWords<ReplicationMode>.Of(policy.Mode),
+        Durations.Format(policy.Frequency),
+        Durations.Format(policy.Retention),
+        policy.Compression,
+        policy.UseNetworkMap,
+        EnumWords<CommitRule>.Of(policy.Commit),
+        usedBy);
+
+    private static PolicyRow ToRow(Policy policy) => new()
+    {
+        Name = policy.Name,
+        Mode = EnumWords<ReplicationMode>.Of(policy.Mode),
+        FrequencySeconds = (long)policy.Frequency.TotalSeconds,
+        RetentionSeconds = (long)policy.Retention.TotalSeconds,
+        Compression = policy.Compression,
+        UseNetworkMap = policy.UseNetworkMap,
+        CommitRule = EnumWords<CommitRule>.Of(policy.Commit),
+    };
+}

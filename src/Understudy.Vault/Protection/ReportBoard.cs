@@ -1,0 +1,40 @@
+using System.Collections.Concurrent;
+using Understudy.Blocks.Identity;
+using Understudy.Model;
+using Understudy.Plans;
+
+namespace Understudy.Vault.Protection;
+
+/// <summary>The newest report of each side of each VM, in memory for reading; the rows are what survives a restart.</summary>
+internal sealed class ReportBoard
+{
+    private readonly ConcurrentDictionary<VmId, VmReports> _reports = new();
+
+    public VmReports Get(VmId vm) => _reports.GetValueOrDefault(vm, VmReports.None);
+
+    public void Set(VmId vm, SourceReport report, DateTimeOffset now, TimeSpan frequency) =>
+        _reports.AddOrUpdate(vm, _ => Take(VmReports.None, report, now, frequency), (_, before) => Take(before, report, now, frequency));
+
+    public void Set(VmId vm, TargetReport report) =>
+        _reports.AddOrUpdate(vm, _ => VmReports.None with { Target = report }, (_, before) => before with { Target = report });
+
+    public void Forget(VmId vm) => _reports.TryRemove(vm, out _);
+
+    private static VmReports Take(VmReports before, SourceReport report, DateTimeOffset now, TimeSpan frequency) => before with
+    {
+        Source = report,
+        Watch = report.LastPoint is { } point ? RpoWatch.Observe(before.Watch, now, point.CutAt, frequency) : before.Watch,
+    };
+}
+
+internal sealed record VmReports(SourceReport? Source, TargetReport? Target, RpoWatch? Watch)
+{
+    public static VmReports None { get; } = new(null, null, null);
+
+    public bool HasPoints => Target is { PointCount: > 0 } || Source?.LastPoint is not null;
+
+    /// <summary>Newest point the target holds, as far as either side knows.</summary>
+    public RecoveryPointInfo? Newest => Target?.Newest is { } target && (Source?.LastPoint is not { } source || target.CutAt >= source.CutAt)
+        ? target
+        : Source?.LastPoint;
+}

@@ -1,0 +1,63 @@
+using System.Diagnostics;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using Understudy.Api.Json;
+using Understudy.Api.Rest;
+using Understudy.Model;
+
+namespace Understudy.Vault.Rest;
+
+/// <summary>Errors as problem details; the one place where a kind of error becomes an HTTP status.</summary>
+internal static partial class Problems
+{
+    public static int StatusOf(ErrorKind kind) => kind switch
+    {
+        ErrorKind.WrongUse => StatusCodes.Status400BadRequest,
+        ErrorKind.NotAllowed => StatusCodes.Status403Forbidden,
+        ErrorKind.NoSuchThing => StatusCodes.Status404NotFound,
+        ErrorKind.Refused => StatusCodes.Status409Conflict,
+        ErrorKind.Failed => StatusCodes.Status500InternalServerError,
+        ErrorKind.TimedOut => StatusCodes.Status504GatewayTimeout,
+        _ => throw new UnreachableException($"error kind {kind}"),
+    };
+
+    public static Task WriteAsync(HttpContext context, ErrorInfo error, int? status = null)
+    {
+        int code = status ?? StatusOf(error.Kind);
+        context.Response.StatusCode = code;
+        return context.Response.WriteAsJsonAsync(ProblemDto.From(error, code), ApiJson.Default.ProblemDto, ProblemDto.ContentType, context.RequestAborted);
+    }
+
+    /// <summary>Middleware: whatever an endpoint throws leaves as a problem with what, why and next.</summary>
+    public static async Task HandleAsync(HttpContext context, RequestDelegate next, ILogger logger)
+    {
+        try
+        {
+            await next(context);
+            if (context.Response is { StatusCode: StatusCodes.Status404NotFound, HasStarted: false })
+            {
+                await WriteAsync(context, Errors.NotFound(context.Request.Path));
+            }
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // Nobody reads an answer any more.
+        }
+        catch (ErrorException known) when (!context.Response.HasStarted)
+        {
+            await WriteAsync(context, known.Error);
+        }
+        catch (BadHttpRequestException unreadable) when (!context.Response.HasStarted)
+        {
+            await WriteAsync(context, Errors.BadRequest(unreadable.InnerException?.Message ?? unreadable.Message));
+        }
+        catch (Exception fault) when (!context.Response.HasStarted)
+        {
+            Unexpected(logger, context.Request.Method, context.Request.Path, fault);
+            await WriteAsync(context, Errors.Internal(fault.Message));
+        }
+    }
+
+    [LoggerMessage(100, LogLevel.Error, "{Method} {Path} failed unexpectedly")]
+    private static partial void Unexpected(ILogger logger, string method, string path, Exception fault);
+}

@@ -1,0 +1,90 @@
+using System.Security.Claims;
+using System.Security.Cryptography.X509Certificates;
+using System.Text.Encodings.Web;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Http;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Understudy.Model;
+using Understudy.Vault.Rest;
+using Understudy.Vault.Storage;
+
+namespace Understudy.Vault.Security;
+
+/// <summary>Who may ask: users by bearer token, agents by a certificate of the vault's own authority.</summary>
+internal static class Authentication
+{
+    public const string Users = "user";
+    public const string Agents = "agent";
+
+    public static void Add(IServiceCollection services)
+    {
+        services.AddAuthentication(Users)
+            .AddScheme<AuthenticationSchemeOptions, UserHandler>(Users, null)
+            .AddScheme<AuthenticationSchemeOptions, AgentHandler>(Agents, null);
+        services.AddAuthorizationBuilder()
+            .SetFallbackPolicy(new AuthorizationPolicyBuilder(Users).RequireAuthenticatedUser().Build())
+            .AddPolicy(Agents, policy => policy.AddAuthenticationSchemes(Agents).RequireAuthenticatedUser());
+    }
+
+    public static string UserName(this ClaimsPrincipal user) => user.Identity?.Name ?? "nobody";
+
+    public static HostId AgentHost(this ClaimsPrincipal user) =>
+        HostId.TryParse(user.Identity?.Name, out HostId host) ? host : throw new ErrorException(Errors.NoAgentCertificate);
+
+    private static AuthenticateResult Known(string name, string scheme)
+    {
+        ClaimsIdentity identity = new([new Claim(ClaimTypes.Name, name)], scheme);
+        return AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(identity), scheme));
+    }
+
+    private sealed class UserHandler(IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, UserTokens tokens)
+        : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
+    {
+        private const string Prefix = "Bearer ";
+
+        protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
+        {
+            string? header = Request.Headers.Authorization;
+            if (header is null || !header.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase))
+            {
+                return AuthenticateResult.NoResult();
+            }
+
+            return await tokens.FindUserAsync(header[Prefix.Length..].Trim(), Context.RequestAborted) is { } user
+                ? Known(user, Users)
+                : AuthenticateResult.Fail("unknown token");
+        }
+
+        protected override Task HandleChallengeAsync(AuthenticationProperties properties)
+        {
+            Response.Headers.WWWAuthenticate = "Bearer";
+            return Problems.WriteAsync(Context, Errors.NoToken, StatusCodes.Status401Unauthorized);
+        }
+    }
+
+    private sealed class AgentHandler(
+        IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, VaultAuthority authority, VaultStorage storage)
+        : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
+    {
+        protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
+        {
+            X509Certificate2? certificate = Context.Connection.ClientCertificate;
+            if (certificate is null || authority.AgentOf(certificate) is not { } host)
+            {
+                return AuthenticateResult.NoResult();
+            }
+
+            await using VaultDb db = storage.Open();
+            return await db.Hosts.AnyAsync(row => row.Id == host.Value, Context.RequestAborted)
+                ? Known(host.ToString(), Agents)
+                : AuthenticateResult.Fail("the host has been removed");
+        }
+
+        protected override Task HandleChallengeAsync(AuthenticationProperties properties) =>
+            Problems.WriteAsync(Context, Errors.NoAgentCertificate, StatusCodes.Status401Unauthorized);
+    }
+}

@@ -1,0 +1,102 @@
+using Microsoft.EntityFrameworkCore;
+using Understudy.Api.Rest;
+using Understudy.Model;
+using Understudy.Plans;
+using Understudy.Vault.Agents;
+using Understudy.Vault.Events;
+using Understudy.Vault.Storage;
+
+namespace Understudy.Vault.Sites;
+
+/// <summary>Hosts as people see them: what is stored, and whether their agent is connected now.</summary>
+internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, EventJournal events)
+{
+    public async Task<IReadOnlyList<HostDto>> ListAsync(CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        List<HostRow> hosts = await db.Hosts.AsNoTracking().OrderBy(row => row.Name).ToListAsync(cancellationToken);
+        Dictionary<Guid, string> sites = await db.Sites.ToDictionaryAsync(row => row.Id, row => row.Name, cancellationToken);
+        Dictionary<Guid, int> vms = await db.Vms.GroupBy(row => row.HostId)
+            .Select(group => new { group.Key, Count = group.Count() })
+            .ToDictionaryAsync(group => group.Key, group => group.Count, cancellationToken);
+        return [.. hosts.Select(host => ToDto(host, sites[host.SiteId], vms.GetValueOrDefault(host.Id)))];
+    }
+
+    public async Task<HostDto> GetAsync(string nameOrId, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        HostRow host = await FindAsync(db, nameOrId, cancellationToken);
+        SiteRow site = await db.Sites.SingleAsync(row => row.Id == host.SiteId, cancellationToken);
+        return ToDto(host, site.Name, await db.Vms.CountAsync(row => row.HostId == host.Id, cancellationToken));
+    }
+
+    public async Task<HostCheckDto> CheckAsync(string nameOrId, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        HostRow host = await FindAsync(db, nameOrId, cancellationToken);
+        IReadOnlyList<Finding> findings = await CheckAsync(host, cancellationToken);
+        return new HostCheckDto(host.Name, Finding.Worst(findings), [.. findings.Select(finding => finding.Check)]);
+    }
+
+    /// <summary>Asks the agent for fresh facts; old ones are used when it cannot answer.</summary>
+    public async Task<IReadOnlyList<Finding>> CheckAsync(HostRow host, CancellationToken cancellationToken)
+    {
+        AgentSession? session = agents.Find(new HostId(host.Id));
+        HostFacts? facts = session is null ? null : await session.TryGetFactsAsync(cancellationToken);
+        return HostChecks.Evaluate(host.Name, session is not null, facts ?? FactsOf(host), session?.ClockDifference);
+    }
+
+    public async Task RemoveAsync(string nameOrId, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        HostRow host = await FindAsync(db, nameOrId, cancellationToken);
+        string? vm = await db.Protections.Where(row => row.SourceHost == host.Id || row.TargetHost == host.Id)
+            .Select(row => row.Name).FirstOrDefaultAsync(cancellationToken);
+        if (vm is not null)
+        {
+            throw new ErrorException(Errors.InUse("host", host.Name, $"the protection of {vm}"));
+        }
+
+        db.Vms.RemoveRange(db.Vms.Where(row => row.HostId == host.Id));
+        db.Cleanups.RemoveRange(db.Cleanups.Where(row => row.HostId == host.Id));
+        db.Hosts.Remove(host);
+        await db.SaveChangesAsync(cancellationToken);
+        agents.Find(new HostId(host.Id))?.Close();
+        await events.AddAsync(HealthLevel.Normal, "host-removed", null, host.Id, $"{host.Name} was removed; its certificate is no longer accepted.", CancellationToken.None);
+    }
+
+    public static async Task<HostRow> FindAsync(VaultDb db, string nameOrId, CancellationToken cancellationToken)
+    {
+        Guid id = Guid.TryParse(nameOrId, out Guid parsed) ? parsed : Guid.Empty;
+        return await db.Hosts.AsTracking().FirstOrDefaultAsync(row => row.Name == nameOrId || row.Id == id, cancellationToken)
+            ?? throw new ErrorException(Errors.UnknownHost(nameOrId));
+    }
+
+    public static HostFacts? FactsOf(HostRow host) => VaultJson.Read(host.FactsJson, VaultJson.Default.HostFacts);
+
+    private HostDto ToDto(HostRow host, string site, int vmCount)
+    {
+        AgentSession? session = agents.Find(new HostId(host.Id));
+        HostFacts? facts = FactsOf(host);
+        return new HostDto(
+            host.Id,
+            host.Name,
+            site,
+            session is not null,
+            host.JoinedAt,
+            host.LastSeenAt,
+            session?.ClockDifference?.TotalSeconds,
+            host.ReplicationEndpoint,
+            facts?.AgentVersion,
+            facts?.HypervisorVersion,
+            facts?.EmulatorVersion,
+            facts?.HardwareAcceleration,
+            facts?.Cpus,
+            facts?.MemoryBytes,
+            facts?.FreeMemoryBytes,
+            vmCount,
+            facts?.Networks ?? [],
+            facts?.Replicas,
+            facts?.Spool);
+    }
+}

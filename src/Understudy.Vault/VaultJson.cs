@@ -1,0 +1,32 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
+using Understudy.Api.Json;
+using Understudy.Model;
+using Understudy.Vault.Jobs;
+
+namespace Understudy.Vault;
+
+/// <summary>The vault's one JSON context: what it keeps in JSON columns.</summary>
+[JsonSourceGenerationOptions(
+    JsonSerializerDefaults.Web,
+    Converters =
+    [
+        typeof(VmIdConverter), typeof(ReplicaIdConverter), typeof(HostIdConverter), typeof(TestIdConverter), typeof(LineIdConverter),
+        typeof(RecoveryPointIdConverter),
+    ])]
+[JsonSerializable(typeof(HostFacts))]
+[JsonSerializable(typeof(DiscoveredVm))]
+[JsonSerializable(typeof(SourceReport))]
+[JsonSerializable(typeof(TargetReport))]
+[JsonSerializable(typeof(IReadOnlyList<NicPlan>))]
+[JsonSerializable(typeof(IReadOnlyList<string>))]
+[JsonSerializable(typeof(ErrorInfo))]
+[JsonSerializable(typeof(JobInput))]
+internal sealed partial class VaultJson : JsonSerializerContext
+{
+    public static string Write<T>(T value, JsonTypeInfo<T> type) => JsonSerializer.Serialize(value, type);
+
+    public static T? Read<T>(string? json, JsonTypeInfo<T> type)
+        where T : class => json is null ? null : JsonSerializer.Deserialize(json, type);
+}

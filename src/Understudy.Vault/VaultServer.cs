@@ -1,0 +1,167 @@
+using System.Net;
+using System.Security.Authentication;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Understudy.Api.Json;
+using Understudy.Api.Rest;
+using Understudy.Blocks.Storage;
+using Understudy.Vault.Agents;
+using Understudy.Vault.Jobs;
+using Understudy.Vault.Protection;
+using Understudy.Vault.Rest;
+using Understudy.Vault.Security;
+using Understudy.Vault.Sites;
+using Understudy.Vault.Storage;
+
+namespace Understudy.Vault;
+
+/// <summary>
+/// The vault: REST, the agents' control channel and the OpenAPI document on one TLS 1.3 port, jobs that go on where they
+/// were, all state in one data folder. It never sits in the path of replication.
+/// </summary>
+public sealed partial class VaultServer : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Task _duties;
+
+    private VaultServer(WebApplication app, Task duties, CancellationTokenSource stopping, int port, bool administratorIsNew)
+    {
+        _app = app;
+        _duties = duties;
+        _stopping = stopping;
+        Port = port;
+        AdministratorIsNew = administratorIsNew;
+    }
+
+    /// <summary>The port it listens on; of use when the settings say 0.</summary>
+    public int Port { get; }
+
+    /// <summary>True when this was the first start and <c>admin.token</c> was made.</summary>
+    public bool AdministratorIsNew { get; }
+
+    /// <summary>Runs until the token ends it.</summary>
+    /// <param name="configureLogging">Where the log goes.</param>
+    public static async Task RunAsync(VaultSettings settings, Action<ILoggingBuilder> configureLogging, CancellationToken cancellationToken)
+    {
+        await using VaultServer server = await StartAsync(settings, configureLogging, cancellationToken);
+        await Task.Delay(Timeout.InfiniteTimeSpan, settings.Time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    /// <summary>Returns when requests are answered.</summary>
+    public static async Task<VaultServer> StartAsync(VaultSettings settings, Action<ILoggingBuilder> configureLogging, CancellationToken cancellationToken)
+    {
+        Directory.CreateDirectory(settings.DataFolder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        FolderStore folder = new(settings.DataFolder);
+        VaultAuthority authority = await VaultAuthority.OpenAsync(folder, settings.Time, cancellationToken);
+        VaultStorage storage = await VaultStorage.OpenAsync(Path.Combine(settings.DataFolder, "vault.db"), cancellationToken);
+        WebApplication app = Build(settings, authority, storage, configureLogging);
+        IServiceProvider services = app.Services;
+        bool administratorIsNew = await services.GetRequiredService<UserTokens>().EnsureAdministratorAsync(folder, cancellationToken);
+        await services.GetRequiredService<PolicyStore>().EnsureBuiltInAsync(cancellationToken);
+        await services.GetRequiredService<BoardLoader>().LoadAsync(cancellationToken);
+        await app.StartAsync(cancellationToken);
+        CancellationTokenSource stopping = new();
+        Task duties = services.GetRequiredService<HostDuties>().RunAsync(stopping.Token);
+        await services.GetRequiredService<JobRunner>().ResumeAsync(cancellationToken);
+        int port = new Uri(services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First()).Port; // set once started
+        Started(services.GetRequiredService<ILogger<VaultServer>>(), settings.Name, port);
+        return new VaultServer(app, duties, stopping, port, administratorIsNew);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        _app.Services.GetRequiredService<AgentRegistry>().CloseAll();
+        await _app.Services.GetRequiredService<JobRunner>().StopAsync();
+        await _duties;
+        await _app.DisposeAsync();
+        _stopping.Dispose();
+    }
+
+    private static WebApplication Build(VaultSettings settings, VaultAuthority authority, VaultStorage storage, Action<ILoggingBuilder> configureLogging)
+    {
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = typeof(VaultServer).Assembly.GetName().Name });
+        configureLogging(builder.Logging);
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = 1 << 20;
+            kestrel.Listen(settings.Listen, listen => listen.UseHttps(https =>
+            {
+                IReadOnlyList<string> names = ServerNames(settings);
+                https.SslProtocols = SslProtocols.Tls13;
+                https.ServerCertificateSelector = (_, _) => authority.ServerCertificate(names);
+                https.ClientCertificateMode = ClientCertificateMode.AllowCertificate;
+                https.ClientCertificateValidation = (certificate, _, _) => authority.AgentOf(certificate) is not null;
+            }));
+        });
+        AddServices(builder.Services, settings, authority, storage);
+        WebApplication app = builder.Build();
+        MapAll(app, settings);
+        return app;
+    }
+
+    private static void AddServices(IServiceCollection services, VaultSettings settings, VaultAuthority authority, VaultStorage storage)
+    {
+        services.AddRoutingCore();
+        services.ConfigureHttpJsonOptions(json =>
+        {
+            json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default);
+            foreach (System.Text.Json.Serialization.JsonConverter converter in ApiJson.Default.Options.Converters)
+            {
+                json.SerializerOptions.Converters.Add(converter);
+            }
+        });
+        ApiDocument.Add(services);
+        Authentication.Add(services);
+        services.AddSingleton(settings).AddSingleton(settings.Time).AddSingleton(settings.Ids).AddSingleton(authority).AddSingleton(storage);
+        services.AddSingleton(new VaultAddresses(settings.Name, PublicUrls(settings)));
+        services.AddSingleton<Changes>().AddSingleton<Events.EventJournal>().AddSingleton<UserTokens>();
+        services.AddSingleton<AgentRegistry>().AddSingleton<AgentNews>().AddSingleton<HostDuties>().AddSingleton<AgentEndpoint>();
+        services.AddSingleton<SiteStore>().AddSingleton<Registration>().AddSingleton<HostStore>().AddSingleton<MappingStore>();
+        services.AddSingleton<ReportBoard>().AddSingleton<BoardLoader>().AddSingleton<PolicyStore>().AddSingleton<VmView>();
+        services.AddSingleton<PointFinder>().AddSingleton<ProtectCommand>().AddSingleton<VmCommands>();
+        services.AddSingleton<JobStore>().AddSingleton<StepExecutor>().AddSingleton<JobRunner>();
+    }
+
+    private static void MapAll(WebApplication app, VaultSettings settings)
+    {
+        ILogger logger = app.Services.GetRequiredService<ILogger<VaultServer>>();
+        app.Use(next => context => Problems.HandleAsync(context, next, logger));
+        app.UseRouting();
+        app.UseAuthentication();
+        app.UseAuthorization();
+        app.UseWebSockets(new WebSocketOptions { KeepAliveInterval = TimeSpan.Zero }); // the channel has its own heartbeat
+        app.MapOpenApi().AllowAnonymous();
+        app.Map(Api.Control.ControlLimits.Path, (HttpContext context, AgentEndpoint endpoint) => endpoint.RunAsync(context))
+            .RequireAuthorization(Authentication.Agents)
+            .ExcludeFromDescription(); // no REST: docs/protocols/control.md
+        RouteGroupBuilder api = app.MapGroup("/api/v1");
+        api.MapGet("/status", (TimeProvider time) => new StatusDto(settings.Name, Version, time.GetUtcNow()))
+            .AllowAnonymous()
+            .WithName("getStatus").WithSummary("That the vault answers, and its version");
+        SiteRoutes.Map(api);
+        VmRoutes.Map(api);
+        JobRoutes.Map(api);
+    }
+
+    private static string Version => typeof(VaultServer).Assembly.GetName().Version?.ToString(3) ?? "0";
+
+    private static IReadOnlyList<string> PublicUrls(VaultSettings settings) =>
+        settings.PublicUrls.Count > 0 ? settings.PublicUrls : [$"https://{Dns.GetHostName()}:{settings.Listen.Port}"];
+
+    /// <summary>Names in the server's certificate: those it is known by, and those that are always true.</summary>
+    private static IReadOnlyList<string> ServerNames(VaultSettings settings) =>
+        [.. PublicUrls(settings).Select(url => new Uri(url).Host.Trim('[', ']')), Dns.GetHostName(), "localhost", "127.0.0.1", "::1"];
+
+    [LoggerMessage(1, LogLevel.Information, "The vault {Name} listens on port {Port}")]
+    private static partial void Started(ILogger logger, string name, int port);
+}
