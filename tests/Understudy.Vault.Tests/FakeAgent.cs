@@ -1,0 +1,195 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging.Abstractions;
+using Understudy.Api.Control;
+using Understudy.Api.Registration;
+using Understudy.Blocks.Identity;
+using Understudy.Model;
+using Understudy.Testing.Devices;
+
+namespace Understudy.Vault.Tests;
+
+/// <summary>
+/// An agent with behaviour and without a hypervisor: joins with a real key, dials the vault's real control channel, and
+/// keeps replicas, tests and runs as simple facts that the tests look at. What it is made of beyond that is the
+/// product's own agent side (link, operations, outcome log).
+/// </summary>
+internal sealed class FakeAgent : IAsyncDisposable
+{
+    private readonly MemoryFileStore _store = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private OutcomeLog? _outcomes;
+    private AgentOperations? _operations;
+    private VaultLink? _link;
+    private Task _running = Task.CompletedTask;
+
+    public FakeAgent(string name) => Name = name;
+
+    public string Name { get; }
+
+    public AgentMembership? Membership { get; private set; }
+
+    public HostId Id => Membership!.Host; // set by JoinAsync
+
+    public List<DiscoveredVm> Vms { get; } = [];
+
+    public List<HostNetwork> Networks { get; } = [new("default", true, false, "virbr0")];
+
+    public long FreeBytes { get; set; } = 100L << 30;
+
+    /// <summary>Every operation this agent has really carried out, by method; a repeated one is not in it twice.</summary>
+    public ConcurrentQueue<(string Method, OperationId? Operation)> Done { get; } = new();
+
+    public ConcurrentDictionary<ReplicaId, VmId> Replicas { get; } = new();
+
+    public ConcurrentDictionary<ReplicaId, SourceProtectRequest> Sources { get; } = new();
+
+    public ConcurrentDictionary<TestId, TestStartRequest> Tests { get; } = new();
+
+    public ConcurrentDictionary<ReplicaId, List<RecoveryPointInfo>> Points { get; } = new();
+
+    /// <summary>What to do before a method is carried out: wait, throw, cut.</summary>
+    public ConcurrentDictionary<string, Func<CancellationToken, Task>> Before { get; } = new();
+
+    public AgentError? Unreachable { get; set; }
+
+    public string? LastConfigured { get; private set; }
+
+    public async Task JoinAsync(RegistrationKeyFile key)
+    {
+        Membership = await AgentMembership.JoinAsync(
+            key, new JoinOptions(Name, Name, "0.1.0", $"{Name}:7443", [Name, "127.0.0.1"], null), CancellationToken.None);
+        await Membership.SaveAsync(_store, CancellationToken.None);
+        Membership = await AgentMembership.LoadAsync(_store, CancellationToken.None);
+    }
+
+    public async Task StartAsync()
+    {
+        _outcomes = await OutcomeLog.OpenAsync(_store, NullLogger.Instance, CancellationToken.None);
+        _operations = new AgentOperations(_outcomes, NullLogger.Instance);
+        Register(_operations);
+        _link = new VaultLink(
+            new VaultLinkSettings([.. Membership!.VaultUrls.Select(url => new Uri(url))], Membership.CaCertificate, null), // joined before
+            () => Membership.ToCertificate(),
+            _ => ValueTask.FromResult(new AgentHello("0.1.0", $"{Name}:7443", Facts(), [.. Vms], [], [.. Replicas.Select(pair => Report(pair.Key, TargetPhase.Receiving))])),
+            _operations,
+            TimeProvider.System,
+            NullLogger.Instance);
+        _running = _link.RunAsync(_stopping.Token);
+    }
+
+    /// <summary>As a kill would: nothing is said to the vault, operations end without an outcome.</summary>
+    public async Task StopAsync()
+    {
+        await _stopping.CancelAsync();
+        await _running;
+        await _operations!.DisposeAsync(); // started before
+        await _outcomes!.DisposeAsync();
+    }
+
+    public void PostInventory() => _link!.Post(new Inventory([.. Vms]));
+
+    /// <summary>A cycle has arrived: a new point stands.</summary>
+    public RecoveryPointInfo AddPoint(ReplicaId replica, DateTimeOffset cutAt)
+    {
+        List<RecoveryPointInfo> points = Points.GetOrAdd(replica, _ => []);
+        RecoveryPointInfo point = new(new RecoveryPointId(Line, (ulong)(points.Count + 1) * 100), cutAt, PointKind.CrashConsistent, null);
+        points.Add(point);
+        _link!.Post(Report(replica, TargetPhase.Receiving));
+        return point;
+    }
+
+    public void Post(SourceReport report) => _link!.Post(report);
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_link is not null && !_stopping.IsCancellationRequested)
+        {
+            await StopAsync();
+        }
+
+        _stopping.Dispose();
+    }
+
+    public static LineId Line => new(1, 7);
+
+    private HostFacts Facts() => new(
+        Name, "0.1.0", null, "9.0.0", "7.2.22", true, 4, 16L << 30, 8L << 30, ["pc-q35-7.2"], [.. Networks],
+        new StorageSpace("/var/lib/understudy/replicas", FreeBytes, 200L << 30, null),
+        new StorageSpace("/var/lib/understudy/spool", 50L << 30, 50L << 30, null));
+
+    private TargetReport Report(ReplicaId replica, TargetPhase phase)
+    {
+        List<RecoveryPointInfo> points = Points.GetOrAdd(replica, _ => []);
+        return new TargetReport(Replicas[replica], replica, Line, phase, points.Count, points.FirstOrDefault(), points.LastOrDefault(), 1 << 20, 1 << 30, [], null);
+    }
+
+    private void Register(AgentOperations operations)
+    {
+        On(operations, AgentMethods.HostFacts, _ => new HostFactsAnswer(Facts(), TimeProvider.System.GetUtcNow()));
+        On(operations, AgentMethods.PeerCheck, _ => new PeerCheckAnswer(Unreachable?.Error));
+        On(operations, AgentMethods.ReplicaCreate, request =>
+        {
+            Replicas[request.Replica] = request.Vm;
+            return new ReplicaCreated(Line, [$"replica {request.Replica}"]);
+        });
+        On(operations, AgentMethods.ReplicaConfigure, request =>
+        {
+            LastConfigured = $"retention {request.Settings.Retention}";
+            return Nothing.Value;
+        });
+        On(operations, AgentMethods.SourceProtect, request =>
+        {
+            Sources[request.Replica] = request;
+            return Nothing.Value;
+        });
+        On(operations, AgentMethods.SourceConfigure, request =>
+        {
+            LastConfigured = $"frequency {request.Settings.Frequency}";
+            return Nothing.Value;
+        });
+        On(operations, AgentMethods.PointsList, request => new PointsAnswer([.. Points.GetOrAdd(request.Replica, _ => [])]));
+        On(operations, AgentMethods.TestStart, request =>
+        {
+            Tests[request.Test] = request;
+            return new TestStarted(request.VmName, request.Isolated ? "us-test" : null, [$"VM {request.VmName}"]);
+        });
+        On(operations, AgentMethods.TestComplete, request =>
+        {
+            Tests.TryRemove(request.Test, out _);
+            return new Removed(["VM"], []);
+        });
+        On(operations, AgentMethods.FailoverStart, request =>
+        {
+            _link!.Post(Report(request.Replica, TargetPhase.CommitPending));
+            return new FailoverStarted(new LineId(2, 8), request.VmName, [$"VM {request.VmName}"]);
+        });
+        On(operations, AgentMethods.Commit, request =>
+        {
+            _link!.Post(Report(request.Replica, TargetPhase.FailedOver));
+            return new Committed(["/images/web1.qcow2"], null);
+        });
+        On(operations, AgentMethods.SourceUnprotect, request =>
+        {
+            Sources.TryRemove(request.Replica, out _);
+            return new Removed(["tracking"], ["VM web1"]);
+        });
+        On(operations, AgentMethods.TargetUnprotect, request =>
+        {
+            Replicas.TryRemove(request.Replica, out _);
+            return new Removed(["replica"], []);
+        });
+        On(operations, AgentMethods.PointExport, request => new PointExported([$"{request.Folder}/vda.{request.Format}"]));
+    }
+
+    private void On<TRequest, TAnswer>(AgentOperations operations, AgentMethod<TRequest, TAnswer> method, Func<TRequest, TAnswer> behaviour) =>
+        operations.On(method, async (request, context, cancellationToken) =>
+        {
+            if (Before.TryGetValue(method.Name, out Func<CancellationToken, Task>? before))
+            {
+                await before(cancellationToken);
+            }
+
+            Done.Enqueue((method.Name, context.Operation));
+            return behaviour(request);
+        });
+}
