@@ -29,7 +29,7 @@ public sealed record PolicySetDto
 
     public string? Commit { get; init; }
 
-    /// <summary>Fields of later versions and misspelt ones arrive here and are refused by name.</summary>
+    /// <summary>Fields of later versions and misspelt ones arrive here and are refused by name. Set by the serializer only.</summary>
     [JsonExtensionData]
-    public Dictionary<string, JsonElement>? Others { get; init; }
+    public Dictionary<string, JsonElement>? Others { get; set; }
 }
