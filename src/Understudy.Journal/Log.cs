@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Understudy.Blocks.Identity;
 
 namespace Understudy.Journal;
 
@@ -27,4 +28,25 @@ internal static partial class Log
 
     [LoggerMessage(2008, LogLevel.Debug, "{Segment}: sealed with {Records} records, {Bytes} bytes")]
     public static partial void Sealed(ILogger logger, string segment, int records, long bytes);
+
+    [LoggerMessage(2010, LogLevel.Information, "Replica {Replica} of VM {Vm} created on line {Line}")]
+    public static partial void Created(ILogger logger, ReplicaId replica, VmId vm, LineId line);
+
+    [LoggerMessage(2011, LogLevel.Information, "Replica {Replica} opened on line {Line}: {Points} points, received up to {Sequence}")]
+    public static partial void Opened(ILogger logger, ReplicaId replica, LineId line, int points, ulong sequence);
+
+    [LoggerMessage(2012, LogLevel.Information, "Replica {Replica}: line {Line} minted by {MintedBy} at {Parent}")]
+    public static partial void LineMinted(ILogger logger, ReplicaId replica, LineId line, string mintedBy, RecoveryPointId parent);
+
+    [LoggerMessage(2013, LogLevel.Information, "Replica {Replica}: records {First} to {Last} dropped, divergence noted")]
+    public static partial void Dropped(ILogger logger, ReplicaId replica, ulong first, ulong last);
+
+    [LoggerMessage(2014, LogLevel.Information, "Replica {Replica}: base is {Stage} now")]
+    public static partial void BaseStageReached(ILogger logger, ReplicaId replica, BaseStage stage);
+
+    [LoggerMessage(2020, LogLevel.Debug, "Replica {Replica}: base moved to {Point}, {Blocks} blocks in {Elapsed}")]
+    public static partial void Applied(ILogger logger, ReplicaId replica, RecoveryPointId point, long blocks, TimeSpan elapsed);
+
+    [LoggerMessage(2021, LogLevel.Error, "Replica {Replica}: moving the base to {Point} stopped, it goes on with the next try: {Reason}")]
+    public static partial void ApplyStopped(ILogger logger, ReplicaId replica, RecoveryPointId point, string reason);
 }

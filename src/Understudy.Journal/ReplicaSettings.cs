@@ -19,11 +19,13 @@ public sealed record ReplicaSettings
     /// <summary>Extents of resolved regions that a view keeps: 40 bytes each.</summary>
     public int ViewExtents { get; init; } = 50_000;
 
-    /// <summary>Decoded blocks that a view keeps, so that small sequential reads decode each record once.</summary>
-    public int ViewBlocks { get; init; } = 32;
+    /// <summary>Decoded content that a view keeps, so that small sequential reads decode each record once.</summary>
+    public int ViewCacheBytes { get; init; } = 4 * 1024 * 1024;
 
     /// <summary>Segment files held open for reading at a time.</summary>
     public int OpenSegments { get; init; } = 64;
+
+    internal SafetyRules Rules { get; init; } = SafetyRules.All;
 
     internal void Validate()
     {
@@ -34,7 +36,7 @@ public sealed record ReplicaSettings
         ArgumentOutOfRangeException.ThrowIfNotEqual(RegionBytes % BlockSize.Bytes, 0);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(RegionBytes, 1L << 30);
         ArgumentOutOfRangeException.ThrowIfLessThan(ViewExtents, 1);
-        ArgumentOutOfRangeException.ThrowIfLessThan(ViewBlocks, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(ViewCacheBytes, BlockSize.Bytes);
         ArgumentOutOfRangeException.ThrowIfLessThan(OpenSegments, 1);
     }
 }

@@ -47,8 +47,18 @@ internal sealed class SegmentFile
         private set;
     }
 
-    /// <summary>Size of the file on disk when sealed; the records so far otherwise.</summary>
-    public long FileBytes { get; set; }
+    /// <summary>Whether records at its end have been dropped: nothing can follow in the numbering.</summary>
+    public bool IsCut => Volatile.Read(ref _validThrough) != ulong.MaxValue;
+
+    /// <summary>The last record of a segment whose index is in memory.</summary>
+    public IndexEntry LastEntry => (_live ?? throw new InvariantException("a sealed segment is not appended to")).Snapshot()[^1];
+
+    /// <summary>Size of the file on disk; of the open one, up to its last record.</summary>
+    public long FileBytes
+    {
+        get => _live is { Count: > 0 } live && live.Snapshot()[^1] is var last ? last.FileOffset + last.RecordBytes : field;
+        private set;
+    }
 
     public static SegmentFile OfLive(ReadHandles handles, string name, SegmentHeader header, EntryList entries) =>
         new(handles, name, header) { _live = entries };
@@ -98,6 +108,10 @@ internal sealed class SegmentFile
             ? ValueTask.CompletedTask
             : CollectAsync(disk.Value, range, after, through, into, cancellationToken);
     }
+
+    /// <summary>Adds the extents of all disks with a sequence after this one, in no particular order.</summary>
+    public ValueTask CollectAllAsync(ulong after, List<SegmentExtent> into, CancellationToken cancellationToken) =>
+        CollectAsync(null, new ByteRange(0, long.MaxValue), after, LastSequence, into, cancellationToken);
 
     /// <summary>Adds the checkpoint, geometry and definition records that count, in order.</summary>
     public ValueTask CollectControlsAsync(List<SegmentExtent> into, CancellationToken cancellationToken) =>
@@ -155,14 +169,14 @@ internal sealed class SegmentFile
         "The points that need this record cannot be read; points that overwrite it later can. Resynchronise the VM.");
 
     private static void Select(
-        SegmentFile segment, ReadOnlySpan<IndexEntry> entries, ushort group, ByteRange range, ulong after, ulong through,
+        SegmentFile segment, ReadOnlySpan<IndexEntry> entries, ushort? group, ByteRange range, ulong after, ulong through,
         List<SegmentExtent> into)
     {
         foreach (ref readonly IndexEntry entry in entries)
         {
             bool inGroup = group == IndexPage.ControlGroup
                 ? !entry.IsExtent
-                : entry.IsExtent && entry.Disk.Value == group && entry.Range.Overlaps(range);
+                : entry.IsExtent && (group is null || entry.Disk.Value == group) && entry.Range.Overlaps(range);
             if (inGroup && entry.Sequence > after && entry.Sequence <= through)
             {
                 into.Add(new SegmentExtent(segment, entry));
@@ -171,7 +185,7 @@ internal sealed class SegmentFile
     }
 
     private async ValueTask CollectAsync(
-        ushort group, ByteRange range, ulong after, ulong through, List<SegmentExtent> into, CancellationToken cancellationToken)
+        ushort? group, ByteRange range, ulong after, ulong through, List<SegmentExtent> into, CancellationToken cancellationToken)
     {
         if (_live is null)
         {
@@ -213,7 +227,7 @@ internal sealed class SegmentFile
 
     /// <summary>False when an index page is damaged.</summary>
     private async ValueTask<bool> TryCollectSealedAsync(
-        ushort group, ByteRange range, ulong after, ulong through, List<SegmentExtent> into, CancellationToken cancellationToken)
+        ushort? group, ByteRange range, ulong after, ulong through, List<SegmentExtent> into, CancellationToken cancellationToken)
     {
         IndexFence[] fences = _fences!; // Set before the live index is given up.
         byte[]? page = null;
@@ -223,7 +237,7 @@ internal sealed class SegmentFile
             for (int i = 0; i < fences.Length; i++)
             {
                 IndexFence fence = fences[i];
-                if (fence.Group == group && fence.MinSequence <= through
+                if ((group is null || fence.Group == group) && fence.MinSequence <= through
                     && (group == IndexPage.ControlGroup || (fence.FirstOffset < range.EndBytes && fence.MaxEnd > range.OffsetBytes)))
                 {
                     page ??= ArrayPool<byte>.Shared.Rent(IndexPage.SizeBytes);

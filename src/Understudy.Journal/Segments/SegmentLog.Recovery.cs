@@ -87,6 +87,13 @@ public sealed partial class SegmentLog
                 await OpenRunAsync(run, cancellationToken);
             }
 
+            if (mark is null && !_present.Any(runs[^1].Holds))
+            {
+                throw new StorageException(FaultKind.Missing, WatermarkFile.NameOf(options.Prefix),
+                    "neither a segment nor the record of what was acknowledged is there: nobody can say what this journal held",
+                    "Bring the folder back, or resynchronise the VM.");
+            }
+
             ulong used = Math.Max(_highestSeen, mark?.Segment ?? 0);
             NextNumber = Math.Max(runs[^1].From, used + 1);
             if (mark is { } m && m.Segment >= runs[^1].From && LastSequence < m.Sequence)

@@ -38,6 +38,21 @@ public sealed partial class SegmentLog : IAsyncDisposable
     /// <summary>All segments in order, the open one last; a snapshot that stays valid.</summary>
     internal ImmutableArray<SegmentFile> Segments => _segments;
 
+    /// <summary>Bytes of all segments, the footers of sealed ones included.</summary>
+    public long FileBytes
+    {
+        get
+        {
+            long bytes = 0;
+            foreach (SegmentFile segment in _segments)
+            {
+                bytes += segment.FileBytes;
+            }
+
+            return bytes;
+        }
+    }
+
     /// <summary>The number the next new segment gets.</summary>
     internal ulong NextNumber => _nextNumber;
 
@@ -93,6 +108,12 @@ public sealed partial class SegmentLog : IAsyncDisposable
     public async ValueTask<ulong> FlushAsync(CancellationToken cancellationToken)
     {
         ThrowIfDead();
+        if (!_options.Rules.FlushBeforeAcknowledging)
+        {
+            await (_writer?.WriteBatchAsync() ?? ValueTask.CompletedTask);
+            return FlushedSequence = ReceivedSequence;
+        }
+
         if (_writer is not null && FlushedSequence < ReceivedSequence)
         {
             try
@@ -138,6 +159,9 @@ public sealed partial class SegmentLog : IAsyncDisposable
         _writer = null;
         await writer.DisposeAsync();
     }
+
+    /// <summary>Whether records are being appended to this segment.</summary>
+    internal bool IsOpen(SegmentFile segment) => _writer is { } writer && writer.Header.Number == segment.Number;
 
     /// <summary>
     /// Forgets all records after a sequence: the log goes on from there with new segments. The caller has noted the new

@@ -12,6 +12,8 @@ public sealed record SegmentLogOptions
     /// <summary>What the names of its files begin with: <c>journal/</c>, or <c>pins/NAME-</c> where several logs share a folder.</summary>
     public required string Prefix { get; init; }
 
+    internal SafetyRules Rules { get; init; } = SafetyRules.All;
+
     internal string Folder => SegmentWriter.FolderOf(Prefix);
 
     /// <summary>Written into every file and checked when it is opened.</summary>

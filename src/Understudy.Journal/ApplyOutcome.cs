@@ -1,0 +1,20 @@
+using Understudy.Blocks.Identity;
+
+namespace Understudy.Journal;
+
+/// <summary>What an apply has done.</summary>
+public abstract record ApplyOutcome
+{
+    private ApplyOutcome()
+    {
+    }
+
+    /// <summary>The base holds this point now; nothing older is listed.</summary>
+    public sealed record Applied(RecoveryPointId Point, long BlocksWritten) : ApplyOutcome;
+
+    /// <summary>The base holds the wanted point, or a newer one, already.</summary>
+    public sealed record NothingToDo : ApplyOutcome;
+
+    /// <summary>The base must not be changed any more.</summary>
+    public sealed record BaseIsFinal(BaseStage Stage) : ApplyOutcome;
+}
