@@ -1,0 +1,54 @@
+using Understudy.Blocks;
+using Understudy.Blocks.Identity;
+using Understudy.Journal.Tests.Rig;
+
+namespace Understudy.Journal.Tests;
+
+public sealed class ReplicaTests
+{
+    private static readonly DiskId A = new(0);
+    private static readonly DiskId B = new(1);
+
+    [Fact]
+    public async Task A_point_reads_as_the_disks_were_at_its_checkpoint_before_and_after_apply_and_reopening()
+    {
+        CrashDisk disk = new();
+        SourceModel source = new(TestRig.Line1);
+        Replica replica = await Replica.CreateAsync(TestRig.Environment(disk), TestRig.Spec, default);
+        Dictionary<RecoveryPointId, Snapshot> points = [];
+        await replica.AppendAsync(source.SetGeometry(TestRig.Disk(0, 300 * 1024), TestRig.Disk(1, 128 * 1024)), source.SetDefinition(1));
+        for (int i = 1; i <= 4; i++)
+        {
+            await replica.AppendAsync(
+                source.Write(A, 4096 * i, Bytes(i, 70_656)),
+                source.Write(B, 65536, Bytes(i + 50, 65536)),
+                source.Zero(A, new ByteRange(8192 * i, 16384)),
+                source.Checkpoint(TestRig.Start.AddMinutes(i)));
+            points.Add(source.LastPoint, source.TakeSnapshot());
+            Assert.Equal(source.Sequence, await replica.FlushAsync(default));
+        }
+
+        Assert.Equal(points.Keys, replica.Points.Select(p => p.Id));
+        foreach ((RecoveryPointId id, Snapshot snapshot) in points)
+        {
+            await replica.AssertHoldsAsync(id, snapshot);
+        }
+
+        RecoveryPointId third = points.Keys.ElementAt(2);
+        Assert.IsType<ApplyOutcome.Applied>(await replica.ApplyAsync(third, default));
+        await replica.DisposeAsync();
+        replica = await Replica.OpenAsync(TestRig.Environment(disk), default);
+        Assert.Equal(points.Keys.Skip(2), replica.Points.Select(p => p.Id));
+        await replica.AssertHoldsAsync(third, points[third]);
+        await replica.AssertHoldsAsync(points.Keys.Last(), points[points.Keys.Last()]);
+        Assert.True((await replica.VerifyAsync(null, default)).IsWhole);
+        await replica.DisposeAsync();
+    }
+
+    private static byte[] Bytes(int seed, int count)
+    {
+        byte[] bytes = new byte[count];
+        new Random(seed).NextBytes(bytes);
+        return bytes;
+    }
+}
