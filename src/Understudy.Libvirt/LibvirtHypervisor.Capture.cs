@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Libvirt.Calls;
 using Understudy.Libvirt.Capture;
@@ -10,9 +10,6 @@ namespace Understudy.Libvirt;
 
 public sealed partial class LibvirtHypervisor
 {
-    public async ValueTask<IReadOnlyList<string>> ListCheckpointsAsync(VmId vm, CancellationToken cancellationToken) =>
-        await _connection.OnDomainAsync(vm, Lane.Query, "list the checkpoints", _settings.QueryLimit, ListCheckpoints, cancellationToken);
-
     public async ValueTask<ICapture> BeginCaptureAsync(CaptureRequest request, CancellationToken cancellationToken)
     {
         await PrepareScratchFolderAsync(cancellationToken);
@@ -30,33 +27,27 @@ public sealed partial class LibvirtHypervisor
             await capture.OpenAsync(new ScratchWatch(_connection, _settings, _time, request, limit, wasPaused), cancellationToken);
             return capture;
         }
-        catch
+        catch (Exception reason)
         {
-            await UndoBeginAsync(capture, request, names);
+            await UndoBeginAsync(capture, request, names, reason);
             throw;
-        }
-    }
-
-    public async ValueTask DeleteCheckpointAsync(VmId vm, string name, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await ChangeAsync(vm, $"delete checkpoint {name}", domain => DeleteCheckpoint(domain, name), cancellationToken);
-        }
-        catch (HypervisorException gone) when (gone.Fault == HypervisorFault.NoSuchVm)
-        {
         }
     }
 
     public async ValueTask ClearStaleCaptureAsync(VmId vm, CancellationToken cancellationToken) => await _captures.ClearStaleAsync(vm, cancellationToken);
 
     /// <summary>A begin that failed leaves no job, no files and no checkpoint, as far as libvirt lets us.</summary>
-    private async Task UndoBeginAsync(LibvirtCapture? capture, CaptureRequest request, ScratchNames names)
+    private async Task UndoBeginAsync(LibvirtCapture? capture, CaptureRequest request, ScratchNames names, Exception reason)
     {
         if (capture is null)
         {
-            // Libvirt refused, or did not answer: in the second case the job may run yet, and then ClearStaleCapture finds it.
-            _captures.Release(names);
+            if (reason is HypervisorException { Fault: not (HypervisorFault.TimedOut or HypervisorFault.Unreachable) })
+            {
+                _captures.Forget(names, request.TargetDevices);
+                return;
+            }
+
+            _captures.Release(names); // Libvirt did not answer: the job may run yet, and ClearStaleCapture finds it.
             return;
         }
 
@@ -65,9 +56,9 @@ public sealed partial class LibvirtHypervisor
         {
             await DeleteCheckpointAsync(request.Vm, request.NewCheckpoint, CancellationToken.None);
         }
-        catch (HypervisorException reason)
+        catch (UnderstudyException failure)
         {
-            _logger.CheckpointLeftBehind(request.NewCheckpoint, request.Vm.ToString(), reason.Message);
+            _logger.CheckpointLeftBehind(request.NewCheckpoint, request.Vm.ToString(), failure.Message);
         }
     }
 
@@ -90,40 +81,5 @@ public sealed partial class LibvirtHypervisor
             BackupXml.Checkpoint(request.NewCheckpoint, request.TargetDevices),
             0));
         return wasPaused;
-    }
-
-    /// <summary>Topological order is by age: libvirt keeps checkpoints in one chain.</summary>
-    private static List<string> ListCheckpoints(DomainHandle domain)
-    {
-        int count = LibvirtLibrary.DomainListAllCheckpoints(domain, out nint array, LibvirtConstants.CheckpointListTopological);
-        List<string> names = [];
-        foreach (CheckpointHandle checkpoint in NativeResult.TakeArray(count, array, value => new CheckpointHandle(value)))
-        {
-            using (checkpoint)
-            {
-                names.Add(Marshal.PtrToStringUTF8(LibvirtLibrary.CheckpointGetName(checkpoint))!); // A checkpoint has a name.
-            }
-        }
-
-        return names;
-    }
-
-    private static int DeleteCheckpoint(DomainHandle domain, string name)
-    {
-        using CheckpointHandle checkpoint = LibvirtLibrary.CheckpointLookupByName(domain, name, 0);
-        if (checkpoint.IsInvalid)
-        {
-            LibvirtException reason = LibvirtException.Last();
-            return reason.Code == LibvirtErrorCode.NoDomainCheckpoint ? 0 : throw reason;
-        }
-
-        if (LibvirtLibrary.CheckpointDelete(checkpoint, 0) >= 0)
-        {
-            return 0;
-        }
-
-        // After a crash of QEMU libvirt still lists the checkpoint, but its bitmap was never stored: only the entry is left to delete.
-        LibvirtException failure = LibvirtException.Last();
-        return Faults.IsTrackingLost(failure) ? LibvirtLibrary.CheckpointDelete(checkpoint, LibvirtConstants.CheckpointDeleteMetadataOnly) : throw failure;
     }
 }

@@ -34,11 +34,14 @@ public sealed partial class LibvirtHypervisor
         return found;
     }
 
+    /// <summary>Sizes are asked separately, since QEMU has to answer for them: a VM that hangs is listed all the same.</summary>
     public async ValueTask<VmFacts?> FindVmAsync(VmId vm, CancellationToken cancellationToken)
     {
         try
         {
-            return await _connection.OnDomainAsync(vm, Lane.Query, "read the facts", _settings.QueryLimit, domain => ReadVm(vm, domain), cancellationToken);
+            VmFacts facts = await _connection.OnDomainAsync(
+                vm, Lane.Free, "read the facts", _settings.QueryLimit, domain => ReadVm(vm, domain), cancellationToken);
+            return facts with { Disks = await ReadSizesAsync(facts, cancellationToken) };
         }
         catch (HypervisorException gone) when (gone.Fault == HypervisorFault.NoSuchVm)
         {
@@ -70,7 +73,7 @@ public sealed partial class LibvirtHypervisor
         return ids;
     }
 
-    private VmFacts ReadVm(VmId vm, DomainHandle domain)
+    private static VmFacts ReadVm(VmId vm, DomainHandle domain)
     {
         VmRunState state = ReadRunState(domain);
         DomainDescription description = DomainXml.Read(NativeResult.Take(LibvirtLibrary.DomainGetXml(domain, 0)));
@@ -85,11 +88,30 @@ public sealed partial class LibvirtHypervisor
             NativeResult.Check(LibvirtLibrary.DomainIsPersistent(domain)) == 1,
             description.HasGuestAgentChannel,
             NativeResult.Check(LibvirtLibrary.DomainSnapshotNum(domain, 0)) > 0,
-            [.. description.Disks.Select(disk => disk with { SizeBytes = ReadSize(domain, description.Name, disk) })],
+            description.Disks,
             description.Nics);
     }
 
-    /// <summary>Zero when nobody knows: an empty drive, or a file that is not there. The list of VMs must not fail for that.</summary>
+    private async Task<IReadOnlyList<VmDiskFacts>> ReadSizesAsync(VmFacts facts, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _connection.OnDomainAsync<IReadOnlyList<VmDiskFacts>>(
+                facts.Id,
+                Lane.Query,
+                "read the disk sizes",
+                _settings.QueryLimit,
+                domain => [.. facts.Disks.Select(disk => disk with { SizeBytes = ReadSize(domain, facts.Name, disk) })],
+                cancellationToken);
+        }
+        catch (HypervisorException hung) when (hung.Fault is HypervisorFault.TimedOut or HypervisorFault.Busy)
+        {
+            _logger.SizeUnknown("(all)", facts.Name, hung.Message);
+            return facts.Disks;
+        }
+    }
+
+    /// <summary>Zero when nobody knows: an empty drive, or a file that is not there.</summary>
     private unsafe long ReadSize(DomainHandle domain, string vmName, VmDiskFacts disk)
     {
         if (disk.Source is null)

@@ -17,15 +17,17 @@ public sealed partial class LibvirtHypervisor : IHypervisor, IVmEvents, IAsyncDi
     private readonly LibvirtSettings _settings;
     private readonly TimeProvider _time;
     private readonly IIdSource _ids;
+    private readonly IImageTool _images;
     private readonly ILogger _logger;
     private readonly LibvirtConnection _connection;
     private readonly CaptureHost _captures;
 
-    public LibvirtHypervisor(LibvirtSettings settings, TimeProvider time, IIdSource ids, ILogger logger)
+    public LibvirtHypervisor(LibvirtSettings settings, TimeProvider time, IIdSource ids, IImageTool images, ILogger logger)
     {
         _settings = settings;
         _time = time;
         _ids = ids;
+        _images = images;
         _logger = logger;
         _connection = new LibvirtConnection(settings, time, logger);
         _captures = new CaptureHost(_connection, settings, logger);

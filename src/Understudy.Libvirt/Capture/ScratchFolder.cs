@@ -22,6 +22,7 @@ internal sealed partial class ScratchFolder(string path)
         {
             Directory.CreateDirectory(Path);
             File.SetUnixFileMode(Path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            CheckReachable(owner);
             if (owner is { } user && ChangeOwner(Path, user.UserId, user.GroupId) != 0)
             {
                 throw new IOException($"its owner cannot be changed to {user.UserId}: {Marshal.GetLastPInvokeErrorMessage()}");
@@ -31,6 +32,18 @@ internal sealed partial class ScratchFolder(string path)
         {
             throw new HypervisorException(
                 HypervisorFault.Refused, $"the scratch folder {Path} cannot be prepared: {reason.Message}", "Choose another scratch folder, or run the agent as root.", reason);
+        }
+    }
+
+    /// <summary>QEMU's own error would name the socket, not the folder above it that is closed.</summary>
+    private void CheckReachable(QemuUser? owner)
+    {
+        for (DirectoryInfo? parent = Directory.GetParent(Path); owner is not null && parent is not null; parent = parent.Parent)
+        {
+            if ((parent.UnixFileMode & UnixFileMode.OtherExecute) == 0)
+            {
+                throw new IOException($"QEMU's user {owner.Value.UserId} cannot pass {parent.FullName} (chmod o+x would let it)");
+            }
         }
     }
 

@@ -16,6 +16,9 @@ internal sealed class LibvirtConnection : IAsyncDisposable
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(5);
 
+    /// <summary>The lane of calls that concern no VM.</summary>
+    private static readonly VmId Nobody = new(Guid.Empty);
+
     private readonly LibvirtSettings _settings;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -69,10 +72,11 @@ internal sealed class LibvirtConnection : IAsyncDisposable
     {
         LibvirtSession session = await GetSessionAsync(cancellationToken);
         long start = _time.GetTimestamp();
-        IDisposable? stay = await EnterAsync(vm, lane, what, limit, cancellationToken);
+        string whole = $"{what} of VM {vm}";
+        IDisposable? stay = await EnterAsync(vm, lane, whole, limit, cancellationToken);
         return await RunAsync(
             session,
-            $"{what} of VM {vm}",
+            whole,
             limit - _time.GetElapsedTime(start),
             stay,
             connect =>
@@ -111,8 +115,8 @@ internal sealed class LibvirtConnection : IAsyncDisposable
         {
             throw new HypervisorException(
                 HypervisorFault.Busy,
-                $"could not {what} of VM {vm}: an earlier call on it has not ended within {limit.TotalSeconds:0} s",
-                "Libvirt hangs on this VM, often because QEMU does: virsh domstate VM --reason, journalctl -u libvirtd.");
+                $"could not {what}: an earlier call has not ended within {limit.TotalSeconds:0} s",
+                "Libvirt hangs, often because a QEMU does: virsh domstate VM --reason, journalctl -u libvirtd.");
         }
     }
 
@@ -170,7 +174,9 @@ internal sealed class LibvirtConnection : IAsyncDisposable
         try
         {
             EventLoop.Ensure(_logger);
-            return await _queue.RunAsync(what, _settings.QueryLimit, null, () => LibvirtSession.Open(_settings.Uri, Events), cancellationToken);
+            // In a lane too: while libvirtd takes connections but does not answer, one thread waits for it, not all.
+            IDisposable? stay = await EnterAsync(Nobody, Lane.Job, what, _settings.QueryLimit, cancellationToken);
+            return await _queue.RunAsync(what, _settings.QueryLimit, stay, () => LibvirtSession.Open(_settings.Uri, Events), cancellationToken);
         }
         catch (LibvirtException error)
         {

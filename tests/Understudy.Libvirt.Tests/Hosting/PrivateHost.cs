@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
+using Understudy.Qemu;
 using Understudy.Testing;
 
 namespace Understudy.Libvirt.Tests.Hosting;
@@ -44,7 +45,12 @@ public sealed class PrivateHost : IAsyncLifetime
 
     internal LibvirtSettings Settings => new() { Uri = Uri, ScratchFolder = Path.Combine(VmFolder, "scratch") };
 
-    internal LibvirtHypervisor Connect(LibvirtSettings? settings = null) => new(settings ?? Settings, TimeProvider.System, new SeededIdSource(Environment.TickCount), NullLogger.Instance);
+    internal LibvirtHypervisor Connect(LibvirtSettings? settings = null) => new(
+        settings ?? Settings,
+        TimeProvider.System,
+        new SeededIdSource(Environment.TickCount),
+        new ImageTool(new QemuSettings { DaemonFolder = "/nonexistent" }),
+        NullLogger.Instance);
 
     public ValueTask DisposeAsync()
     {

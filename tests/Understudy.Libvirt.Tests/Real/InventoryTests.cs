@@ -61,11 +61,7 @@ public sealed class InventoryTests(PrivateHost host)
     [Fact]
     public async Task A_host_that_is_not_there_is_unreachable_with_libvirts_words()
     {
-        await using var nowhere = new LibvirtHypervisor(
-            new LibvirtSettings { Uri = "qemu+unix:///system?socket=/nonexistent/sock", ScratchFolder = "/tmp/us-none" },
-            TimeProvider.System,
-            new Testing.SeededIdSource(1),
-            Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance);
+        await using LibvirtHypervisor nowhere = host.Connect(host.Settings with { Uri = "qemu+unix:///system?socket=/nonexistent/sock" });
 
         var fault = await Assert.ThrowsAsync<HypervisorException>(async () => await nowhere.ListVmsAsync(default));
 

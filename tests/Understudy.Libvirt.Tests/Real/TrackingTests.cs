@@ -92,6 +92,27 @@ public sealed class TrackingTests(PrivateHost host)
     }
 
     [Fact]
+    public async Task Checkpoints_of_a_vm_that_is_off_can_be_deleted_and_the_others_lose_nothing()
+    {
+        await using LibvirtHypervisor hypervisor = host.Connect();
+        await using TestVm vm = await TestVm.StartAsync(host, hypervisor);
+        await hypervisor.CutAndEndAsync(vm, since: null, "us-1");
+        await vm.WriteAsync("vda", 0x11, 0, Block);
+        await hypervisor.CutAndEndAsync(vm, "us-1", "us-2");
+        await vm.WriteAsync("vda", 0x22, 4 * Block, Block);
+        await vm.StopCleanlyAsync(host);
+
+        await hypervisor.DeleteCheckpointAsync(vm.Id, "us-2", default);
+        await hypervisor.DeleteCheckpointAsync(vm.Id, "us-2", default);
+
+        Assert.Equal(["us-1"], await hypervisor.ListCheckpointsAsync(vm.Id, default));
+        Assert.DoesNotContain("us-2", Tool.Run("qemu-img", "info", vm.PathOf("vda")), StringComparison.Ordinal);
+        await hypervisor.StartAsync(vm.Id, default);
+        await using ICapture capture = await hypervisor.CutAsync(vm, "us-1", "us-3");
+        Assert.Equal([new ByteRange(0, Block), new ByteRange(4 * Block, Block)], await capture.ChangedAsync(disk: 0));
+    }
+
+    [Fact]
     public async Task Checkpoints_of_others_are_listed_in_order_and_stay()
     {
         await using LibvirtHypervisor hypervisor = host.Connect();
