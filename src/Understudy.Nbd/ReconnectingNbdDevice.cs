@@ -20,6 +20,8 @@ public sealed record NbdReconnectOptions
 /// since the last flush the server carried out, and whether it kept them. So the write fails, and with it the device: it is
 /// dead for good as after a failed flush, and its owner must go back to what it knows to be durable. A device on
 /// which nothing was written since the last flush loses nothing and goes on.</para>
+/// <para>The server may come back read-only (the commit of a failover takes writing away): reads go on, writes are then
+/// refused by the server.</para>
 /// <para>The state (current connection, unflushed writes) is behind one lock; connecting is behind a gate, so that many
 /// waiting reads make one attempt at a time.</para>
 /// </summary>
@@ -230,13 +232,13 @@ public sealed class ReconnectingNbdDevice : IBlockDevice, IExtentSource
 
     private async ValueTask<NbdClient> ReplaceAsync(NbdClient replacement)
     {
-        if (replacement.SizeBytes != SizeBytes || replacement.IsReadOnly != IsReadOnly)
+        if (replacement.SizeBytes != SizeBytes)
         {
             await replacement.DisposeAsync();
             throw new StorageException(
                 FaultKind.Corrupt,
                 _subject,
-                $"another disk answers: {replacement.SizeBytes} bytes in place of {SizeBytes}, read-only {replacement.IsReadOnly}");
+                $"another disk answers: {replacement.SizeBytes} bytes in place of {SizeBytes}");
         }
 
         NbdClient old;

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Understudy.Blocks;
 using Understudy.Protection.Ports;
+using Understudy.Qemu.Native;
 using Understudy.Qemu.Processes;
 
 namespace Understudy.Qemu;
@@ -23,6 +24,15 @@ public sealed class ImageTool : IImageTool
         await RunAsync(
             ["create", "-q", "-f", format, path, sizeBytes.ToString(CultureInfo.InvariantCulture)],
             $"{path} could not be made", _settings.CommandLimit, cancellationToken);
+        MakeDurable(path);
+    }
+
+    public async ValueTask GrowAsync(string path, string format, long sizeBytes, CancellationToken cancellationToken)
+    {
+        await RunAsync(
+            ["resize", "-q", "-f", format, path, sizeBytes.ToString(CultureInfo.InvariantCulture)],
+            $"{path} could not be made longer", _settings.CommandLimit, cancellationToken);
+        MakeDurable(path);
     }
 
     public async ValueTask CreateOverlayAsync(string path, ImageBacking backing, CancellationToken cancellationToken)
@@ -92,6 +102,7 @@ public sealed class ImageTool : IImageTool
             // qemu-img's default cache mode for output would never flush.
             await RunAsync(["convert", "-q", "-t", "writeback", "-O", format, source, partial], $"{path} could not be written", NoLimit, cancellationToken);
             File.Move(partial, path);
+            MakeDurable(path);
         }
         catch
         {
@@ -134,18 +145,31 @@ public sealed class ImageTool : IImageTool
         return new(new DriveInfo(existing ?? "/").AvailableFreeSpace);
     }
 
-    /// <summary>The folder can be passed through but not listed by the guests' user; the images themselves are given to
-    /// it by libvirt when a guest starts on them.</summary>
-    private static void PrepareNew(string path)
+    public ValueTask CreateFolderAsync(string folder, CancellationToken cancellationToken)
     {
-        string folder = Path.GetDirectoryName(path) ?? "/";
+        CreateFolder(folder);
+        return default;
+    }
+
+    private static void CreateFolder(string folder)
+    {
         if (!Directory.Exists(folder))
         {
             Directory.CreateDirectory(
                 folder,
                 UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
         }
+    }
 
+    private static void MakeDurable(string path)
+    {
+        PosixCalls.FlushPath(path);
+        PosixCalls.FlushPath(Path.GetDirectoryName(path) ?? "/");
+    }
+
+    private static void PrepareNew(string path)
+    {
+        CreateFolder(Path.GetDirectoryName(path) ?? "/");
         if (File.Exists(path))
         {
             throw new StorageException(FaultKind.Exists, path, "a file of that name is there already", "Choose another name, or remove it.");

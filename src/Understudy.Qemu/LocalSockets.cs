@@ -44,7 +44,7 @@ public sealed class LocalSockets : ILocalSockets
         catch (SocketException refused)
         {
             socket.Dispose();
-            throw new UnderstudyException(FaultClass.Transient, $"Nobody answers on {path}: {refused.Message}", null, refused);
+            throw new StorageException(FaultKind.Io, path, $"nobody answers on this socket ({refused.Message})", inner: refused);
         }
         catch
         {

@@ -3,8 +3,11 @@ namespace Understudy.Protection.Ports;
 /// <summary>Making and looking at image files (qemu-img). Paths are absolute. Faults throw <see cref="ImageToolException"/>.</summary>
 public interface IImageTool
 {
-    /// <summary>An empty image. Makes the folder above where missing; refuses when the file exists.</summary>
+    /// <summary>An empty image, durable when this returns. Makes the folder above where missing; refuses when the file exists.</summary>
     ValueTask CreateAsync(string path, string format, long sizeBytes, CancellationToken cancellationToken);
+
+    /// <summary>Makes an image longer; the new part reads as zeros. Durable when this returns. Nobody may have it open.</summary>
+    ValueTask GrowAsync(string path, string format, long sizeBytes, CancellationToken cancellationToken);
 
     /// <summary>An empty qcow2 over a backing image; refuses when the file exists.</summary>
     ValueTask CreateOverlayAsync(string path, ImageBacking backing, CancellationToken cancellationToken);
@@ -26,6 +29,9 @@ public interface IImageTool
 
     /// <summary>Image files in a folder, full paths in ordinal order; empty when the folder is missing.</summary>
     ValueTask<IReadOnlyList<string>> ListAsync(string folder, CancellationToken cancellationToken);
+
+    /// <summary>With the folders above it. Others may pass through it but not list it: what is in it is given out one by one.</summary>
+    ValueTask CreateFolderAsync(string folder, CancellationToken cancellationToken);
 
     /// <summary>No error when it is missing or not empty: others may keep files there.</summary>
     ValueTask DeleteFolderIfEmptyAsync(string folder, CancellationToken cancellationToken);

@@ -6,7 +6,7 @@ public interface ILocalSockets
     /// <summary>Listens for this user only. A socket file left behind by an earlier process is replaced.</summary>
     ValueTask<ILocalListener> ListenAsync(string path, CancellationToken cancellationToken);
 
-    /// <summary>Throws a transient <see cref="Blocks.UnderstudyException"/> when nobody listens there.</summary>
+    /// <summary>Throws <see cref="Blocks.FaultKind.Io"/> when nobody listens there.</summary>
     ValueTask<Stream> ConnectAsync(string path, CancellationToken cancellationToken);
 }
 

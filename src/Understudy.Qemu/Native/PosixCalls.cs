@@ -7,6 +7,7 @@ namespace Understudy.Qemu.Native;
 internal static partial class PosixCalls
 {
     private const int NoSuchProcess = 3;
+    private const int ReadOnlyCloseOnExec = 0x80000;
 
     public const int Terminate = 15;
     public const int KillNow = 9;
@@ -25,6 +26,28 @@ internal static partial class PosixCalls
         if (ChangeOwner(path, userId, uint.MaxValue) != 0)
         {
             throw new Win32Exception(Marshal.GetLastPInvokeError());
+        }
+    }
+
+    /// <summary>A file's content, or a folder's names, durable.</summary>
+    public static void FlushPath(string path)
+    {
+        int descriptor = Open(path, ReadOnlyCloseOnExec);
+        if (descriptor < 0)
+        {
+            throw new Win32Exception(Marshal.GetLastPInvokeError());
+        }
+
+        try
+        {
+            if (Sync(descriptor) != 0)
+            {
+                throw new Win32Exception(Marshal.GetLastPInvokeError());
+            }
+        }
+        finally
+        {
+            _ = Close(descriptor);
         }
     }
 
@@ -48,4 +71,13 @@ internal static partial class PosixCalls
 
     [LibraryImport("libc", EntryPoint = "chown", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int ChangeOwner(string path, uint userId, uint groupId);
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Open(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
+    private static partial int Sync(int descriptor);
+
+    [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
+    private static partial int Close(int descriptor);
 }

@@ -35,21 +35,20 @@ public abstract record NetworkPlacement
     {
     }
 
-    /// <summary>Each card by the map of its source network; a card whose network is not in the map is refused.</summary>
-    public sealed record Mapped(IReadOnlyDictionary<string, NetworkMapping> Map) : NetworkPlacement;
+    /// <summary>Each card by its own plan; a card without one is refused, naming its source network.</summary>
+    public sealed record Planned(IReadOnlyList<CardPlan> Cards) : NetworkPlacement;
 
-    /// <summary>All cards on one network. <paramref name="NewMacs"/> by the source's address; empty keeps them.</summary>
-    public sealed record All(string Network, IReadOnlyDictionary<string, string> NewMacs) : NetworkPlacement;
+    /// <summary>All cards on one network, addresses kept.</summary>
+    public sealed record All(string Network) : NetworkPlacement;
 
     /// <summary>No cards at all.</summary>
     public sealed record None : NetworkPlacement;
 }
 
-/// <param name="NewMacs">By the source's address; a card that is not named keeps its address.</param>
-public sealed record NetworkMapping(string TargetNetwork, IReadOnlyDictionary<string, string> NewMacs)
-{
-    public static NetworkMapping KeepingMacs(string targetNetwork) => new(targetNetwork, new Dictionary<string, string>());
-}
+/// <param name="Mac">The card, by its address at the source.</param>
+/// <param name="Network">A network of this host; null leaves the card out.</param>
+/// <param name="NewMac">Null keeps the source's address.</param>
+public sealed record CardPlan(string Mac, string? Network, string? NewMac = null);
 
 /// <param name="Notes">What of the source's definition was left out or changed in a way its owner may notice.</param>
 public sealed record TransformedDomain(string Xml, IReadOnlyList<string> Notes);

@@ -9,22 +9,18 @@ internal static class NicRules
 
     public static void Apply(XElement devices, NetworkPlacement placement, string vmName, List<string> notes)
     {
-        XElement[] cards = [.. devices.Elements("interface")];
-        if (placement is NetworkPlacement.None)
+        foreach (XElement card in devices.Elements("interface").ToArray())
         {
-            cards.Remove();
-            if (cards.Length > 0)
+            CardPlan plan = PlanFor(card, placement, vmName);
+            if (plan.Network is null)
             {
-                notes.Add("The network cards were left out.");
+                card.Remove();
+                notes.Add($"Network card {plan.Mac} was left out.");
             }
-
-            return;
-        }
-
-        foreach (XElement card in cards)
-        {
-            (string network, IReadOnlyDictionary<string, string> newMacs) = Destination(card, placement, vmName);
-            Plug(card, network, newMacs, notes);
+            else
+            {
+                Plug(card, plan.Network, plan.NewMac, notes);
+            }
         }
     }
 
@@ -35,20 +31,22 @@ internal static class NicRules
         return (string?)source?.Attribute("network") ?? (string?)source?.Attribute("bridge") ?? (string?)source?.Attribute("dev");
     }
 
-    private static (string Network, IReadOnlyDictionary<string, string> NewMacs) Destination(XElement card, NetworkPlacement placement, string vmName)
+    private static CardPlan PlanFor(XElement card, NetworkPlacement placement, string vmName)
     {
+        string mac = (string?)card.Element("mac")?.Attribute("address") ?? "without address";
         switch (placement)
         {
+            case NetworkPlacement.None:
+                return new CardPlan(mac, null);
             case NetworkPlacement.All all:
-                return (all.Network, all.NewMacs);
-            case NetworkPlacement.Mapped mapped:
-                string mac = (string?)card.Element("mac")?.Attribute("address") ?? "without address";
-                string? network = NetworkOf(card);
-                if (network is not null && mapped.Map.TryGetValue(network, out NetworkMapping? mapping))
+                return new CardPlan(mac, all.Network);
+            case NetworkPlacement.Planned planned:
+                if (planned.Cards.FirstOrDefault(card => string.Equals(card.Mac, mac, StringComparison.OrdinalIgnoreCase)) is { } plan)
                 {
-                    return (mapping.TargetNetwork, mapping.NewMacs);
+                    return plan;
                 }
 
+                string? network = NetworkOf(card);
                 string shown = network ?? $"of type {(string?)card.Attribute("type") ?? "unknown"}, without a name";
                 throw new RefusedException(
                     RefusalCode.NetworkUnmapped,
@@ -59,21 +57,20 @@ internal static class NicRules
         }
     }
 
-    private static void Plug(XElement card, string network, IReadOnlyDictionary<string, string> newMacs, List<string> notes)
+    private static void Plug(XElement card, string network, string? newMac, List<string> notes)
     {
         if (card.Elements("filterref").Any())
         {
             notes.Add($"Packet filter {(string?)card.Element("filterref")?.Attribute("filter")} of a network card was left out.");
         }
 
-        string? mac = (string?)card.Element("mac")?.Attribute("address");
         card.Elements().Where(element => !GuestSide.Contains(element.Name.LocalName)).Remove();
         card.RemoveAttributes();
         card.SetAttributeValue("type", "network");
         card.Add(new XElement("source", new XAttribute("network", network)));
-        if (mac is not null && newMacs.TryGetValue(mac, out string? newMac))
+        if (newMac is not null)
         {
-            card.Element("mac")!.SetAttributeValue("address", newMac); // Not null: mac came from it.
+            card.Element("mac")?.SetAttributeValue("address", newMac);
         }
     }
 }

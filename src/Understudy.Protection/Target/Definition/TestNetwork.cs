@@ -9,10 +9,13 @@ namespace Understudy.Protection.Target.Definition;
 /// </summary>
 public sealed record TestNetwork(string Name, string Bridge, string Xml)
 {
-    /// <param name="number">Chooses bridge and subnet, 0 to 511; the caller takes one that is free on the host.</param>
+    /// <summary>As many as 198.18.0.0/15 has subnets of 256 addresses.</summary>
+    public const int Count = 512;
+
+    /// <param name="number">Chooses bridge and subnet; the caller takes one that is free on the host.</param>
     public static TestNetwork For(string vmName, Guid run, int number)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(number, 511);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(number, Count);
         ArgumentOutOfRangeException.ThrowIfNegative(number);
         string name = $"{vmName}-bubble";
         string bridge = BridgeFor(number);

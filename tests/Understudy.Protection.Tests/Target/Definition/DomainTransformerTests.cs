@@ -15,7 +15,7 @@ public sealed class DomainTransformerTests
         "web1-test",
         NewId,
         new Dictionary<string, DiskImage> { ["vda"] = new("/pool/web1/a.qcow2", "qcow2"), ["sda"] = new("/pool/web1/b.qcow2", "qcow2") },
-        new NetworkPlacement.All("web1-test-bubble", new Dictionary<string, string>()),
+        new NetworkPlacement.All("web1-test-bubble"),
         "/var/log/understudy",
         new TargetCapabilities(HardwareAcceleration: true));
 
@@ -126,11 +126,11 @@ public sealed class DomainTransformerTests
         {
             Kind = TransformKind.Failover,
             Name = "web1",
-            Networks = new NetworkPlacement.Mapped(new Dictionary<string, NetworkMapping>
-            {
-                ["office"] = NetworkMapping.KeepingMacs("berlin-office"),
-                ["br-backup"] = new("berlin-backup", new Dictionary<string, string> { ["52:54:00:aa:bb:02"] = "52:54:00:01:02:03" }),
-            }),
+            Networks = new NetworkPlacement.Planned(
+            [
+                new CardPlan("52:54:00:AA:BB:01", "berlin-office"),
+                new CardPlan("52:54:00:aa:bb:02", "berlin-backup", "52:54:00:01:02:03"),
+            ]),
         };
         string xml = DomainTransformer.Transform(SourceDefinition.Full, failover).Xml;
         Assert.Equal("berlin-office", Value(xml, "/domain/devices/interface[1]/source/@network"));
@@ -144,12 +144,22 @@ public sealed class DomainTransformerTests
     {
         DomainTransform failover = ToTest with
         {
-            Networks = new NetworkPlacement.Mapped(new Dictionary<string, NetworkMapping> { ["office"] = NetworkMapping.KeepingMacs("berlin-office") }),
+            Networks = new NetworkPlacement.Planned([new CardPlan("52:54:00:aa:bb:01", "berlin-office")]),
         };
         RefusedException refused = Assert.Throws<RefusedException>(() => DomainTransformer.Transform(SourceDefinition.Full, failover));
         Assert.Equal(RefusalCode.NetworkUnmapped, refused.Code);
         Assert.Contains("'br-backup'", refused.Message, StringComparison.Ordinal);
         Assert.Contains("understudy network map br-backup", refused.Remedy, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_card_planned_to_be_unplugged_is_left_out_and_noted()
+    {
+        TransformedDomain domain = DomainTransformer.Transform(
+            SourceDefinition.Full,
+            ToTest with { Networks = new NetworkPlacement.Planned([new CardPlan("52:54:00:aa:bb:01", null), new CardPlan("52:54:00:aa:bb:02", "n")]) });
+        Assert.Equal("1", Value(domain.Xml, "count(/domain/devices/interface)"));
+        Assert.Contains("Network card 52:54:00:aa:bb:01 was left out.", domain.Notes);
     }
 
     [Fact]
@@ -184,7 +194,7 @@ public sealed class DomainTransformerTests
     [Fact]
     public void Transforming_a_result_again_changes_nothing_more()
     {
-        DomainTransform failover = ToTest with { Networks = new NetworkPlacement.All("n", new Dictionary<string, string>()) };
+        DomainTransform failover = ToTest with { Networks = new NetworkPlacement.All("n") };
         string once = DomainTransformer.Transform(SourceDefinition.Full, failover).Xml;
         Assert.Equal(once, DomainTransformer.Transform(once, failover).Xml);
     }

@@ -1,0 +1,187 @@
+using System.Globalization;
+using Understudy.Blocks;
+using Understudy.Blocks.Identity;
+using Understudy.Journal;
+using Understudy.Journal.Records;
+using Understudy.Nbd;
+using Understudy.Protection.Ports;
+
+namespace Understudy.Protection.Target.Hosting;
+
+/// <summary>Who may open the base images now.</summary>
+internal enum BaseAccess
+{
+    ReadWrite,
+
+    /// <summary>The commit needs them without a writer (its pivot opens them as a backing file).</summary>
+    ReadOnly,
+
+    /// <summary>They belong to the guest's QEMU alone: its image lock refuses even a reader.</summary>
+    None,
+}
+
+/// <summary>
+/// The base images of one replica, all opened by one storage daemon and reached over its socket. Which disks there are
+/// is read from the image folder, so a restarted agent asks for the very daemon that runs and adopts it. A daemon that
+/// died is started again by the next connection; what was written and not flushed is then reported as lost by the device
+/// (<see cref="ReconnectingNbdDevice"/>).
+/// </summary>
+internal sealed class BaseImages(ReplicaPlaces places, TargetServices services) : IBaseImages
+{
+    private const string Format = "qcow2";
+
+    private readonly AsyncGate _gate = new();
+    private BaseAccess _access = BaseAccess.ReadWrite;
+    private bool _suspect;
+
+    public async ValueTask<IBlockDevice> OpenAsync(DiskGeometry disk, bool readOnly, CancellationToken cancellationToken)
+    {
+        using (await _gate.EnterAsync(cancellationToken))
+        {
+            Invariant.Check(_access == BaseAccess.ReadWrite || (readOnly && _access == BaseAccess.ReadOnly), $"base image of disk {disk.Target} opened in the wrong phase of a commit");
+            await PrepareAsync(disk, readOnly, cancellationToken);
+        }
+
+        IBlockDevice device = await ReconnectingNbdDevice.OpenAsync(
+            $"base image {places.BaseImage(disk)}", token => ConnectAsync(disk.Disk, token), services.Time, new NbdReconnectOptions(), cancellationToken);
+        return readOnly ? new ReadOnlyDevice(device) : new FlushWatch(device, this);
+    }
+
+    /// <summary>Ends the daemon that has the images open in the old way; the next connection starts the new one. What
+    /// was written must have been flushed.</summary>
+    public async ValueTask ChangeAccessAsync(BaseAccess access, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        _access = access;
+        if (access == BaseAccess.None)
+        {
+            await services.Daemons.StopAsync(places.BaseDaemon, cancellationToken);
+        }
+        else
+        {
+            await EnsureDaemonAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>Ends the daemon and deletes the images.</summary>
+    public async ValueTask DeleteAsync(CancellationToken cancellationToken)
+    {
+        await ChangeAccessAsync(BaseAccess.None, cancellationToken);
+        foreach ((_, string image) in await FindImagesAsync(cancellationToken))
+        {
+            await services.Images.DeleteAsync(image, cancellationToken);
+        }
+
+        await services.Images.DeleteFolderIfEmptyAsync(places.ImageFolder, cancellationToken);
+    }
+
+    private async ValueTask PrepareAsync(DiskGeometry disk, bool readOnly, CancellationToken cancellationToken)
+    {
+        string image = places.BaseImage(disk);
+        ImageFacts? facts = await services.Images.FindAsync(image, cancellationToken);
+        if (facts is null && readOnly)
+        {
+            throw new StorageException(FaultKind.Missing, image, "the base image is missing", "Bring it back to this place, or stop protecting the VM and protect it again.");
+        }
+
+        if (_suspect)
+        {
+            // A flush failed: nothing the old process still holds in memory may be taken for durable.
+            await services.Daemons.StopAsync(places.BaseDaemon, cancellationToken);
+            _suspect = false;
+        }
+
+        if (facts is null)
+        {
+            await services.Images.CreateAsync(image, Format, disk.SizeBytes, cancellationToken);
+        }
+        else if (facts.SizeBytes < disk.SizeBytes && !readOnly)
+        {
+            await services.Daemons.StopAsync(places.BaseDaemon, cancellationToken);
+            await services.Images.GrowAsync(image, Format, disk.SizeBytes, cancellationToken);
+        }
+
+        await EnsureDaemonAsync(cancellationToken);
+    }
+
+    private async ValueTask<NbdClient> ConnectAsync(DiskId disk, CancellationToken cancellationToken)
+    {
+        using (await _gate.EnterAsync(cancellationToken))
+        {
+            if (_access == BaseAccess.None)
+            {
+                throw new StorageException(FaultKind.Closed, places.ImageFolder, "the base images belong to the running VM");
+            }
+
+            await EnsureDaemonAsync(cancellationToken);
+        }
+
+        Stream stream = await services.Sockets.ConnectAsync(places.BaseSocket, cancellationToken);
+        return await NbdClient.ConnectAsync(stream, new NbdClientOptions { Export = ReplicaPlaces.BaseExport(disk) }, cancellationToken);
+    }
+
+    private async ValueTask EnsureDaemonAsync(CancellationToken cancellationToken)
+    {
+        bool writable = _access == BaseAccess.ReadWrite;
+        StorageExport[] exports =
+        [
+            .. (await FindImagesAsync(cancellationToken)).Select(found =>
+                new StorageExport(ReplicaPlaces.BaseExport(found.Disk), new StorageBacking.Image(found.Path, Format), writable)),
+        ];
+        if (exports.Length > 0)
+        {
+            await services.Daemons.EnsureAsync(new StorageDaemonSpec(places.BaseDaemon, places.BaseSocket, ForGuests: false, exports), cancellationToken);
+        }
+    }
+
+    /// <summary>Base images are named <c>target-number.qcow2</c> (<see cref="ReplicaPlaces.BaseImage"/>); overlays are not.</summary>
+    private async ValueTask<IReadOnlyList<(DiskId Disk, string Path)>> FindImagesAsync(CancellationToken cancellationToken)
+    {
+        List<(DiskId Disk, string Path)> found = [];
+        foreach (string path in await services.Images.ListAsync(places.ImageFolder, cancellationToken))
+        {
+            string name = path[(path.LastIndexOf('/') + 1)..];
+            string[] parts = name.EndsWith(".qcow2", StringComparison.Ordinal) ? name[..^".qcow2".Length].Split('-') : [];
+            if (parts.Length == 2 && ushort.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out ushort number))
+            {
+                found.Add((new DiskId(number), path));
+            }
+        }
+
+        return found;
+    }
+
+    /// <summary>Remembers that a flush failed, so that the next opening begins with a new process.</summary>
+    private sealed class FlushWatch(IBlockDevice inner, BaseImages owner) : IBlockDevice, IExtentSource
+    {
+        public long SizeBytes => inner.SizeBytes;
+
+        public bool IsReadOnly => inner.IsReadOnly;
+
+        public ValueTask ReadAsync(long offsetBytes, Memory<byte> buffer, CancellationToken cancellationToken) =>
+            inner.ReadAsync(offsetBytes, buffer, cancellationToken);
+
+        public ValueTask WriteAsync(long offsetBytes, ReadOnlyMemory<byte> data, CancellationToken cancellationToken) =>
+            inner.WriteAsync(offsetBytes, data, cancellationToken);
+
+        public ValueTask ZeroAsync(ByteRange range, CancellationToken cancellationToken) => inner.ZeroAsync(range, cancellationToken);
+
+        public async ValueTask FlushAsync(CancellationToken cancellationToken)
+        {
+            try
+            {
+                await inner.FlushAsync(cancellationToken);
+            }
+            catch (StorageException)
+            {
+                owner._suspect = true;
+                throw;
+            }
+        }
+
+        public ValueTask<IReadOnlyList<BlockExtent>> GetExtentsAsync(ByteRange range, CancellationToken cancellationToken) =>
+            ((IExtentSource)inner).GetExtentsAsync(range, cancellationToken);
+
+        public ValueTask DisposeAsync() => inner.DisposeAsync();
+    }
+}

@@ -1,0 +1,42 @@
+using Microsoft.Extensions.Logging;
+
+namespace Understudy.Protection.Target;
+
+internal static partial class Log
+{
+    [LoggerMessage(6001, LogLevel.Warning, "View {Export} cannot be opened: {Reason}")]
+    public static partial void ViewNotOpened(ILogger logger, string export, string reason);
+
+    [LoggerMessage(6002, LogLevel.Information, "{Vm}: test {Test} of point {Point} runs as {TestVm}")]
+    public static partial void TestRuns(ILogger logger, string vm, Guid test, string point, string testVm);
+
+    [LoggerMessage(6003, LogLevel.Information, "{Vm}: test {Test} was removed")]
+    public static partial void TestRemoved(ILogger logger, string vm, Guid test);
+
+    [LoggerMessage(6004, LogLevel.Warning, "{Vm}: an unfinished test {Test} from before the restart is being removed")]
+    public static partial void TestLeftOver(ILogger logger, string vm, Guid test);
+
+    [LoggerMessage(6005, LogLevel.Information, "{Vm}: failover to {Point}, step {Step}")]
+    public static partial void FailoverStepReached(ILogger logger, string vm, string point, string step);
+
+    [LoggerMessage(6006, LogLevel.Warning, "{Vm}: the commit waits: {Reason}")]
+    public static partial void CommitWaits(ILogger logger, string vm, string reason);
+
+    [LoggerMessage(6007, LogLevel.Warning, "{Vm}: the guest {GuestVm} was paused by an I/O error; its disks can be read again and it is resumed")]
+    public static partial void GuestResumed(ILogger logger, string vm, string guestVm);
+
+    [LoggerMessage(6008, LogLevel.Warning, "{Vm}: the storage daemon of {GuestVm} had ended; a new one took over")]
+    public static partial void DaemonReplaced(ILogger logger, string vm, string guestVm);
+
+    [LoggerMessage(6009, LogLevel.Warning, "{Vm}: {What} failed and is tried again: {Reason}")]
+    public static partial void TriedAgain(ILogger logger, string vm, string what, string reason);
+
+    [LoggerMessage(6010, LogLevel.Information, "{Vm}: the oldest recovery point is now {Point}")]
+    public static partial void OldestMoved(ILogger logger, string vm, string point);
+
+    [LoggerMessage(6011, LogLevel.Error, "{Vm}: the replica stands still: {Reason}")]
+    public static partial void ReplicaStopped(ILogger logger, string vm, string reason);
+
+    [LoggerMessage(6012, LogLevel.Warning, "{Vm}: change tracking since the failover is lost, a comparison will find what changed: {Reason}")]
+    public static partial void TrackingLost(ILogger logger, string vm, string reason);
+}

@@ -1,0 +1,85 @@
+using Understudy.Journal;
+using Understudy.Protection.Durable;
+using Understudy.Protection.Ports;
+using Understudy.Protection.Target.Hosting;
+using Understudy.Protection.Target.Runs;
+
+namespace Understudy.Protection.Target;
+
+/// <summary>Ending protection at this side (REG-6).</summary>
+public sealed partial class ReplicaHost
+{
+    private const string OurCheckpoints = "understudy-";
+
+    /// <summary>
+    /// Removes the replica and all that is ours. A VM that was failed over and committed stays as an ordinary VM with its
+    /// disks; one that was not committed, and tests that stand, are in the way and named. <see cref="RunAsync"/> must
+    /// have ended.
+    /// </summary>
+    public async ValueTask<RemovedThings> UnprotectAsync(CancellationToken cancellationToken)
+    {
+        if (_tests.Current is [var test, ..])
+        {
+            throw new RefusedException(RefusalCode.Busy, $"{_context.Vm}: test {test.VmName} stands.", "Complete it first (understudy job complete).");
+        }
+
+        if (_failover.Current is { Step: not FailoverStep.Committed })
+        {
+            throw new RefusedException(RefusalCode.NotCommitted, $"{_context.Vm} has been failed over to this host and is not committed.", "Commit the failover first: until then the VM's disks are here and in the journal.");
+        }
+
+        _spec = _spec with { Removing = true };
+        await RunFiles.ReplicaDocument.SaveAsync(_stores.State, RunFiles.Replica, _spec, cancellationToken);
+        return await RemoveAsync(cancellationToken);
+    }
+
+    private async ValueTask<RemovedThings> RemoveAsync(CancellationToken cancellationToken)
+    {
+        List<string> gone = [$"replica {_spec.Replica} of {_spec.VmName}"];
+        List<string> kept = [];
+        await _context.Slot.CloseAsync();
+        if (_failover.Current is { } committed)
+        {
+            await RemoveTrackingAsync(committed, gone, cancellationToken);
+            kept.Add($"VM {committed.VmName} ({_spec.Vm}), an ordinary VM on {string.Join(", ", committed.Disks.Select(disk => disk.Base))}");
+            await _context.Bases.ChangeAccessAsync(BaseAccess.None, cancellationToken);
+        }
+        else
+        {
+            await _context.Bases.DeleteAsync(cancellationToken);
+            gone.Add($"base images in {_spec.ImageFolder}");
+        }
+
+        await Replica.DeleteAsync(JournalEnvironment(), cancellationToken);
+        await DurableDocument<FailoverRecord>.DeleteAsync(_stores.State, RunFiles.Failover, cancellationToken);
+        await DurableDocument<ReplicaSpec>.DeleteAsync(_stores.State, RunFiles.Replica, cancellationToken); // Last: it says that this goes on.
+        return new RemovedThings(gone, kept);
+    }
+
+    /// <summary>Checkpoints of ours with their bitmaps; from the images themselves when the VM is off.</summary>
+    private async ValueTask RemoveTrackingAsync(FailoverRecord committed, List<string> gone, CancellationToken cancellationToken)
+    {
+        IHypervisor hypervisor = _context.Services.Hypervisor;
+        if (await hypervisor.FindVmAsync(_spec.Vm, cancellationToken) is { } vm)
+        {
+            foreach (string checkpoint in await hypervisor.ListCheckpointsAsync(vm.Id, cancellationToken))
+            {
+                if (checkpoint.StartsWith(OurCheckpoints, StringComparison.Ordinal))
+                {
+                    await hypervisor.DeleteCheckpointAsync(vm.Id, checkpoint, cancellationToken);
+                    gone.Add($"checkpoint {checkpoint}");
+                }
+            }
+
+            if (vm.State is not (VmRunState.Off or VmRunState.Crashed))
+            {
+                return; // The images are the running VM's: what it held of ours went with the checkpoints.
+            }
+        }
+
+        foreach (FailoverDisk disk in committed.Disks)
+        {
+            await _context.Services.Images.RemoveBitmapAsync(disk.Base, committed.Bitmap, cancellationToken);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+using Understudy.Blocks;
+using Understudy.Blocks.Identity;
+using Understudy.Blocks.Storage;
+using Understudy.Journal;
+using Understudy.Protection.Target.Hosting;
+using Understudy.Protection.Target.Runs;
+using Understudy.Replication.Receiving;
+
+namespace Understudy.Protection.Target;
+
+/// <param name="Journal">The replica's own folder.</param>
+/// <param name="State">This host's records about it, beside that folder.</param>
+public sealed record ReplicaStores(IFileStore Journal, IFileStore State);
+
+/// <summary>
+/// One replica on this host with everything that stands on it: base images and their daemon, views and their server,
+/// tests, failover and commit. Opening it puts back together what a killed agent left; <see cref="RunAsync"/> serves the
+/// views and does the housekeeping. Orders may come at any time and from several callers; each run has a gate of its own.
+/// </summary>
+public sealed partial class ReplicaHost : IAsyncDisposable
+{
+    private readonly ReplicaContext _context;
+    private readonly ReplicaStores _stores;
+    private readonly TestRuns _tests;
+    private readonly FailoverRuns _failover;
+    private readonly PointExports _exports;
+    private readonly GuestWatch _watch;
+    private volatile UnderstudyException? _error;
+    private ReplicaSpec _spec;
+
+    private ReplicaHost(TargetServices services, ReplicaStores stores, ReplicaSpec spec)
+    {
+        ReplicaPlaces places = new(spec, services.Settings);
+        ReplicaSlot slot = new();
+        _spec = spec;
+        _stores = stores;
+        _context = new ReplicaContext(
+            spec,
+            places,
+            stores.State,
+            new BaseImages(places, services),
+            slot,
+            new PointPins(slot),
+            new ViewServer(slot, services.Sockets, places.ViewSocket, services.Time, services.Logger),
+            new RunDisks(places, services),
+            services);
+        _tests = new TestRuns(_context);
+        _failover = new FailoverRuns(_context);
+        _exports = new PointExports(_context);
+        _watch = new GuestWatch(_context);
+    }
+
+    public ReplicaSpec Spec => _spec;
+
+    public ReplicaHostStatus Status => new(
+        _spec,
+        _context.Slot.IsOpen ? _context.Slot.Replica.Status : null,
+        _tests.Current,
+        _failover.Current,
+        _failover.Waiting,
+        _error);
+
+    /// <summary>Oldest first; none once the base has become the VM's own disk.</summary>
+    public IReadOnlyList<RecoveryPoint> Points => _context.Slot.IsOpen ? _context.Slot.Replica.Points : [];
+
+    /// <summary>Where the receiver puts records.</summary>
+    public IReplicaSink Sink => new ReplicaSink(_context.Slot.Replica);
+
+    /// <summary>Makes an empty replica; durable when this returns.</summary>
+    public static async ValueTask<ReplicaHost> CreateAsync(TargetServices services, ReplicaStores stores, ReplicaSpec spec, CancellationToken cancellationToken)
+    {
+        await stores.State.CreateFolderAsync("", cancellationToken);
+        await RunFiles.ReplicaDocument.SaveAsync(stores.State, RunFiles.Replica, spec, cancellationToken);
+        ReplicaHost host = new(services, stores, spec);
+        await host.RecoverAsync(cancellationToken);
+        return host;
+    }
+
+    /// <summary>Null when the store holds no replica (any more).</summary>
+    public static async ValueTask<ReplicaHost?> OpenAsync(TargetServices services, ReplicaStores stores, CancellationToken cancellationToken)
+    {
+        if (await RunFiles.ReplicaDocument.LoadAsync(stores.State, RunFiles.Replica, cancellationToken) is not { } spec)
+        {
+            return null;
+        }
+
+        ReplicaHost host = new(services, stores, spec);
+        if (spec.Removing)
+        {
+            await host._failover.LoadAsync(cancellationToken);
+            await host.RemoveAsync(cancellationToken);
+            return null;
+        }
+
+        await host.RecoverAsync(cancellationToken);
+        return host;
+    }
+
+    public ValueTask<PointContents> GetPointAsync(RecoveryPointId point, CancellationToken cancellationToken) =>
+        TestRuns.GetPointAsync(_context.Slot.Replica, point, cancellationToken);
+
+    /// <inheritdoc cref="TestRuns.StartAsync"/>
+    public ValueTask<TestStarted> StartTestAsync(TestRequest request, CancellationToken cancellationToken) => _tests.StartAsync(request, cancellationToken);
+
+    /// <inheritdoc cref="TestRuns.CompleteAsync"/>
+    public ValueTask<RemovedThings> CompleteTestAsync(Guid test, string? note, CancellationToken cancellationToken) =>
+        _tests.CompleteAsync(test, note, cancellationToken);
+
+    /// <inheritdoc cref="FailoverRuns.StartAsync"/>
+    public ValueTask<FailoverStarted> StartFailoverAsync(FailoverRequest request, CancellationToken cancellationToken) =>
+        _failover.StartAsync(request, cancellationToken);
+
+    /// <inheritdoc cref="FailoverRuns.CommitAsync"/>
+    public ValueTask<CommitOutcome> CommitAsync(CancellationToken cancellationToken) => _failover.CommitAsync(cancellationToken);
+
+    /// <inheritdoc cref="PointExports.RunAsync"/>
+    public ValueTask<IReadOnlyList<string>> ExportPointAsync(RecoveryPointId point, string folder, string format, CancellationToken cancellationToken) =>
+        _exports.RunAsync(point, folder, format, cancellationToken);
+
+    public async ValueTask ConfigureAsync(TimeSpan retention, CancellationToken cancellationToken)
+    {
+        ReplicaSpec changed = _spec with { Retention = retention };
+        await RunFiles.ReplicaDocument.SaveAsync(_stores.State, RunFiles.Replica, changed, cancellationToken);
+        _spec = changed;
+    }
+
+    public ValueTask DisposeAsync() => _context.Slot.CloseAsync();
+
+    /// <summary>The order matters: the failover's record decides whether the base may be opened, and how.</summary>
+    private async ValueTask RecoverAsync(CancellationToken cancellationToken)
+    {
+        await _failover.LoadAsync(cancellationToken);
+        FailoverStep step = _failover.Current?.Step ?? FailoverStep.Preparing;
+        if (step <= FailoverStep.EndingViews)
+        {
+            await OpenReplicaAsync(step >= FailoverStep.Copying ? BaseAccess.ReadOnly : BaseAccess.ReadWrite, cancellationToken);
+        }
+        else
+        {
+            await _context.Bases.ChangeAccessAsync(BaseAccess.None, cancellationToken);
+        }
+
+        await _failover.RecoverAsync(cancellationToken);
+        await _tests.RecoverAsync(cancellationToken);
+        await _context.Pins.RemoveOthersAsync([.. _tests.Current.Select(test => test.Id)], cancellationToken);
+    }
+
+    private async ValueTask OpenReplicaAsync(BaseAccess access, CancellationToken cancellationToken)
+    {
+        if (access != BaseAccess.ReadWrite)
+        {
+            await _context.Bases.ChangeAccessAsync(access, cancellationToken);
+        }
+
+        ReplicaEnvironment environment = JournalEnvironment();
+        try
+        {
+            _context.Slot.Put(await Replica.OpenAsync(environment, cancellationToken));
+        }
+        catch (StorageException missing) when (missing.Kind == FaultKind.Missing && _failover.Current is null)
+        {
+            // Made just now, or the agent died between the order to make it and its making.
+            NewReplica made = new(_spec.Replica, _spec.Vm, _spec.FirstLine, "protection");
+            _context.Slot.Put(await Replica.CreateAsync(environment, made, cancellationToken));
+        }
+    }
+
+    private ReplicaEnvironment JournalEnvironment() => new(
+        _stores.Journal, _context.Bases, _context.Services.Time, _context.Services.Ids, _context.Services.Settings.Journal, _context.Logger);
+}

@@ -1,0 +1,20 @@
+using Understudy.Blocks.Identity;
+
+namespace Understudy.Protection.Target;
+
+/// <summary>A replica as this host was told to keep it; durable beside the replica itself.</summary>
+/// <param name="VmName">The VM's name at the source.</param>
+/// <param name="TargetName">The name it gets when it is failed over.</param>
+/// <param name="FirstLine">The line its source was given at the beginning.</param>
+/// <param name="ImageFolder">Where its base images are, and after a commit the VM's disks; of no other VM.</param>
+/// <param name="Removing">Protection has been ended: whoever opens it goes on removing.</param>
+/// <param name="Retention">How far back recovery points are kept; zero keeps the newest only.</param>
+public sealed record ReplicaSpec(
+    ReplicaId Replica,
+    VmId Vm,
+    string VmName,
+    string TargetName,
+    LineId FirstLine,
+    string ImageFolder,
+    TimeSpan Retention,
+    bool Removing = false);

@@ -1,0 +1,239 @@
+using Understudy.Blocks;
+using Understudy.Blocks.Identity;
+using Understudy.Journal;
+using Understudy.Protection.Durable;
+using Understudy.Protection.Ports;
+using Understudy.Protection.Target.Definition;
+using Understudy.Protection.Target.Hosting;
+
+namespace Understudy.Protection.Target.Runs;
+
+/// <summary>
+/// The failover of one replica and its commit (FO-2, FO-4, FO-5). There is at most one; its file names the step reached,
+/// written before the step's first effect. Steps before the new line is minted can be undone and are, when anything
+/// fails; from there on it only goes forward. One gate: who starts, who commits and who recovers take turns.
+/// </summary>
+internal sealed partial class FailoverRuns(ReplicaContext context)
+{
+    private readonly AsyncGate _gate = new();
+
+    /// <summary>Null while the replica is only a replica.</summary>
+    public FailoverRecord? Current { get; private set; }
+
+    /// <summary>What a commit under way waits for; null when it does not wait.</summary>
+    public string? Waiting { get; private set; }
+
+    /// <summary>What stands of the failover, before anything else is opened: it decides who may open the base.</summary>
+    public async ValueTask LoadAsync(CancellationToken cancellationToken) =>
+        Current = await RunFiles.FailoverDocument.LoadAsync(context.State, RunFiles.Failover, cancellationToken);
+
+    /// <summary>After a restart. A failover that had not taken over is undone (whoever ordered it asks again), one that
+    /// had goes on; a VM that runs gets its views back.</summary>
+    public async ValueTask RecoverAsync(CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        switch (Current?.Step)
+        {
+            case null:
+                break;
+            case FailoverStep.Preparing:
+                await UndoAsync(Current, cancellationToken);
+                break;
+            case FailoverStep.TakingOver or FailoverStep.Starting:
+                await ServeAsync(Current, cancellationToken);
+                await GoOnAsync(cancellationToken);
+                break;
+            case < FailoverStep.EndingViews:
+                await ServeAsync(Current, cancellationToken);
+                break;
+            default:
+                _ = context.Views.TryClose(Current.Id); // They had ended; the commit goes on by its loop.
+                break;
+        }
+    }
+
+    /// <summary>Refuses without having changed anything, or ends with the VM running here.</summary>
+    public async ValueTask<FailoverStarted> StartAsync(FailoverRequest request, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        if (Current is { } known)
+        {
+            if (known.Point != request.Point || known.Step > FailoverStep.Running)
+            {
+                throw new RefusedException(
+                    RefusalCode.AlreadyFailedOver, $"{context.Vm} has been failed over to point {known.Point} already.", "Commit that failover.");
+            }
+
+            await GoOnAsync(cancellationToken);
+            return Describe(known, []);
+        }
+
+        PointContents contents = await TestRuns.GetPointAsync(context.Slot.Replica, request.Point, cancellationToken);
+        FailoverRecord failover = Plan(request, contents);
+        TransformedDomain domain = await TransformAsync(failover, contents, cancellationToken);
+        await RequireFreeAsync(failover.VmName, cancellationToken);
+        await SaveAsync(failover, cancellationToken);
+        try
+        {
+            await PrepareAsync(failover, domain, cancellationToken);
+        }
+        catch
+        {
+            await UndoAsync(failover, CancellationToken.None); // Also when the caller gave up: nothing may stay.
+            throw;
+        }
+
+        await SaveAsync(failover with { Step = FailoverStep.TakingOver }, cancellationToken);
+        await GoOnAsync(cancellationToken);
+        return Describe(failover, domain.Notes);
+    }
+
+    /// <summary>From taking over to running; what has happened already is left as it is.</summary>
+    private async ValueTask GoOnAsync(CancellationToken cancellationToken)
+    {
+        Invariant.Check(Current is not null, "no failover to go on with");
+        FailoverRecord failover = Current!; // Checked above.
+        if (failover.Step == FailoverStep.TakingOver)
+        {
+            if (context.Slot.Replica.Line != failover.Line)
+            {
+                await context.Slot.Replica.MintLineAsync(failover.Line, failover.Point, $"unplanned failover {failover.Id}", cancellationToken);
+            }
+
+            await SaveAsync(failover = failover with { Step = FailoverStep.Starting }, cancellationToken);
+        }
+
+        if (failover.Step == FailoverStep.Starting)
+        {
+            VmRunState state = await context.Services.Hypervisor.GetRunStateAsync(context.Spec.Vm, cancellationToken);
+            if (state is VmRunState.Off or VmRunState.Crashed)
+            {
+                await context.Services.Hypervisor.StartAsync(context.Spec.Vm, cancellationToken);
+            }
+
+            await SaveAsync(failover with { Step = FailoverStep.Running }, cancellationToken);
+        }
+    }
+
+    private FailoverRecord Plan(FailoverRequest request, PointContents contents)
+    {
+        Guid id = context.Services.Ids.NewGuid();
+        LineId line = new(context.Slot.Replica.Line.Counter + 1, context.Services.Ids.NewRandom128());
+        return new FailoverRecord(
+            id,
+            request.Point,
+            line,
+            request.VmName,
+            ReplicaPlaces.Bitmap(id),
+            [
+                .. contents.Geometry.Disks.Select(disk => new FailoverDisk(
+                    disk.Disk,
+                    disk.Target,
+                    context.Places.FailoverOverlay(id, disk.Target),
+                    context.Places.SecondOverlay(id, disk.Target),
+                    context.Places.BaseImage(disk))),
+            ],
+            request.Cards,
+            context.Services.Time.GetUtcNow(),
+            FailoverStep.Preparing);
+    }
+
+    private async ValueTask<TransformedDomain> TransformAsync(FailoverRecord failover, PointContents contents, CancellationToken cancellationToken)
+    {
+        string definition = contents.DefinitionXml ?? throw DomainTransformer.Unreadable("the source has sent none yet");
+        HostFacts host = await context.Services.Hypervisor.GetHostAsync(cancellationToken);
+        return DomainTransformer.Transform(definition, new DomainTransform(
+            TransformKind.Failover,
+            failover.VmName,
+            context.Spec.Vm,
+            failover.Disks.ToDictionary(disk => disk.TargetDevice, disk => new DiskImage(disk.Overlay, "qcow2")),
+            new NetworkPlacement.Planned(failover.Cards),
+            context.Places.LogFolder(failover.VmName),
+            new TargetCapabilities(host.HardwareAcceleration)));
+    }
+
+    private async ValueTask RequireFreeAsync(string name, CancellationToken cancellationToken)
+    {
+        foreach (VmFacts vm in await context.Services.Hypervisor.ListVmsAsync(cancellationToken))
+        {
+            if (vm.Id == context.Spec.Vm)
+            {
+                throw new RefusedException(
+                    RefusalCode.NameTaken, $"This host has a VM with the identity of {context.Vm} already: '{vm.Name}' ({vm.Id}).", "Remove that definition (virsh undefine), if it is not needed.");
+            }
+
+            if (vm.Name == name)
+            {
+                throw new RefusedException(RefusalCode.NameTaken, $"This host has a VM called '{name}' already.", "Choose another name for the failover.");
+            }
+        }
+    }
+
+    private async ValueTask PrepareAsync(FailoverRecord failover, TransformedDomain domain, CancellationToken cancellationToken)
+    {
+        await ServeAsync(failover, cancellationToken);
+        await context.RunDisks.MakeOverlaysAsync(failover.Id, OverlaysOf(failover), failover.Bitmap, cancellationToken);
+        await context.Services.Images.CreateFolderAsync(context.Places.LogFolder(failover.VmName), cancellationToken);
+        await context.Services.Hypervisor.DefineAsync(domain.Xml, cancellationToken);
+    }
+
+    private async ValueTask ServeAsync(FailoverRecord failover, CancellationToken cancellationToken)
+    {
+        context.Views.Hold(failover.Id, failover.Point, $"VM {failover.VmName} runs on point {failover.Point}");
+        await context.RunDisks.EnsureDaemonAsync(failover.Id, failover.Point, OverlaysOf(failover), cancellationToken);
+    }
+
+    /// <summary>Only while the old line owns the VM: the VM has never run here.</summary>
+    private async ValueTask UndoAsync(FailoverRecord failover, CancellationToken cancellationToken)
+    {
+        Invariant.Check(failover.Step == FailoverStep.Preparing, "a failover that has taken over cannot be undone");
+        await UndefineOursAsync(failover, cancellationToken);
+        await context.RunDisks.StopDaemonAsync(failover.Id, cancellationToken);
+        await context.RunDisks.DeleteOverlaysAsync(OverlaysOf(failover), cancellationToken);
+        await context.Services.Images.DeleteFolderIfEmptyAsync(context.Places.LogFolder(failover.VmName), cancellationToken);
+        context.Views.Release(failover.Id);
+        await DurableDocument<FailoverRecord>.DeleteAsync(context.State, RunFiles.Failover, cancellationToken);
+        Current = null;
+    }
+
+    /// <summary>A definition of that identity is ours when its disks are; anybody else's stays.</summary>
+    private async ValueTask UndefineOursAsync(FailoverRecord failover, CancellationToken cancellationToken)
+    {
+        if (await context.Services.Hypervisor.FindVmAsync(context.Spec.Vm, cancellationToken) is null)
+        {
+            return;
+        }
+
+        string definition = await context.Services.Hypervisor.GetDefinitionAsync(context.Spec.Vm, DefinitionKind.Inactive, cancellationToken);
+        if (failover.Disks.All(disk => DiskPlaces.PlaceOf(definition, disk) == DiskPlace.OnOverlay))
+        {
+            await context.Services.Hypervisor.UndefineAsync(context.Spec.Vm, cancellationToken);
+        }
+    }
+
+    /// <summary>The VM that runs on views now, if one does.</summary>
+    public WatchedGuest? Guest => Current is { Step: >= FailoverStep.Starting and < FailoverStep.EndingViews } running
+        ? new WatchedGuest(running.Id, context.Spec.Vm, running.VmName, running.Point, OverlaysOf(running))
+        : null;
+
+    private static RunDisk[] OverlaysOf(FailoverRecord failover) =>
+        [.. failover.Disks.Select(disk => new RunDisk(disk.Disk, disk.TargetDevice, disk.Overlay))];
+
+    private async ValueTask SaveAsync(FailoverRecord failover, CancellationToken cancellationToken)
+    {
+        await RunFiles.FailoverDocument.SaveAsync(context.State, RunFiles.Failover, failover, cancellationToken);
+        Current = failover;
+        Log.FailoverStepReached(context.Logger, context.Vm, failover.Point.ToString(), failover.Step.ToString());
+    }
+
+    private FailoverStarted Describe(FailoverRecord failover, IReadOnlyList<string> notes) => new(
+        failover.Line,
+        failover.VmName,
+        [
+            $"VM {failover.VmName} ({context.Spec.Vm})",
+            $"storage daemon {ReplicaPlaces.RunDaemon(failover.Id)} on {context.Places.RunSocket(failover.Id)}",
+            .. failover.Disks.Select(disk => $"overlay {disk.Overlay}"),
+            $"logs in {context.Places.LogFolder(failover.VmName)}",
+        ],
+        notes);
+}

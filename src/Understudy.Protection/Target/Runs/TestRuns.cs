@@ -1,0 +1,157 @@
+using Understudy.Blocks;
+using Understudy.Blocks.Identity;
+using Understudy.Blocks.Storage;
+using Understudy.Journal;
+using Understudy.Protection.Ports;
+using Understudy.Protection.Target.Definition;
+using Understudy.Protection.Target.Hosting;
+
+namespace Understudy.Protection.Target.Runs;
+
+/// <summary>
+/// The test failovers of one replica (TST-1, TST-2). A test's file is durable before its first effect and goes after its
+/// last trace; a test that was being made when the agent died is removed, one that ran goes on. Tests are changed under
+/// one gate; starting one takes about a second and never touches the replica's data.
+/// </summary>
+internal sealed partial class TestRuns(ReplicaContext context)
+{
+    private readonly AsyncGate _gate = new();
+    private readonly SortedDictionary<Guid, TestRecord> _tests = [];
+
+    /// <summary>A snapshot, in the order of their ids.</summary>
+    public IReadOnlyList<TestRecord> Current { get; private set; } = [];
+
+    /// <summary>After a restart: finished tests go on, unfinished ones are removed.</summary>
+    public async ValueTask RecoverAsync(CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        await context.State.CreateFolderAsync(RunFiles.TestFolder, cancellationToken);
+        foreach (StoreEntry entry in await context.State.ListAsync(RunFiles.TestFolder, cancellationToken))
+        {
+            string name = entry.Name[(entry.Name.LastIndexOf('/') + 1)..];
+            if (!name.EndsWith(".state", StringComparison.Ordinal)
+                || await RunFiles.TestDocument.LoadAsync(context.State, $"{RunFiles.TestFolder}/{name}", cancellationToken) is not { } test)
+            {
+                continue;
+            }
+
+            Put(test);
+            await ReserveAgainAsync(test, cancellationToken);
+            if (test.Step == TestStep.Running)
+            {
+                Hold(test);
+                await context.RunDisks.EnsureDaemonAsync(test.Id, test.Point, test.Disks, cancellationToken);
+            }
+            else
+            {
+                Log.TestLeftOver(context.Logger, context.Vm, test.Id);
+                await RemoveAsync(test, cancellationToken);
+            }
+        }
+    }
+
+    /// <summary>Refuses when the point is not listed or the name or network cannot be had; then nothing was changed.</summary>
+    public async ValueTask<TestStarted> StartAsync(TestRequest request, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        if (_tests.TryGetValue(request.Id, out TestRecord? known))
+        {
+            if (known.Step == TestStep.Running)
+            {
+                return Describe(known, []);
+            }
+
+            await RemoveAsync(known, cancellationToken); // The attempt before this one failed half way.
+        }
+
+        PointContents contents = await GetPointAsync(context.Slot.Replica, request.Point, cancellationToken);
+        TestRecord test = await PlanAsync(request, contents, cancellationToken);
+        try
+        {
+            TransformedDomain domain = await TransformAsync(test, request, contents, cancellationToken);
+            await SaveAsync(test, cancellationToken);
+            await MakeAsync(test, domain, cancellationToken);
+            await SaveAsync(test = test with { Step = TestStep.Running }, cancellationToken);
+            Log.TestRuns(context.Logger, context.Vm, test.Id, test.Point.ToString(), test.VmName);
+            return Describe(test, domain.Notes);
+        }
+        catch
+        {
+            // Also when the caller gave up: what was made must not stay. The file is the last thing to go.
+            await RemoveAsync(test, CancellationToken.None);
+            throw;
+        }
+    }
+
+    /// <summary>Removes all that the test made. A test that is gone already is fine.</summary>
+    public async ValueTask<RemovedThings> CompleteAsync(Guid id, string? note, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        if (!_tests.TryGetValue(id, out TestRecord? test))
+        {
+            return RemovedThings.Nothing;
+        }
+
+        await SaveAsync(test = test with { Note = note }, cancellationToken);
+        IReadOnlyList<string> gone = Describe(test, []).Made;
+        await RemoveAsync(test, cancellationToken);
+        Log.TestRemoved(context.Logger, context.Vm, id);
+        return new RemovedThings(gone, []);
+    }
+
+    internal static async ValueTask<PointContents> GetPointAsync(Replica replica, RecoveryPointId point, CancellationToken cancellationToken) =>
+        replica.Points.Any(listed => listed.Id == point)
+            ? await replica.GetPointAsync(point, cancellationToken)
+            : throw new RefusedException(RefusalCode.NoSuchPoint, $"There is no recovery point {point}; it may have left the retention window.", "See understudy point list.");
+
+    private async ValueTask<TestRecord> PlanAsync(TestRequest request, PointContents contents, CancellationToken cancellationToken)
+    {
+        HashSet<string> taken = [.. (await context.Services.Hypervisor.ListVmsAsync(cancellationToken)).Select(vm => vm.Name)];
+        string wanted = VmNames.Propose(request.VmName);
+        bool needsBubble = request.Network == TestNetworkKind.Bubble
+            || (request.Network == TestNetworkKind.Chosen && request.Cards.Any(card => card.Network is null));
+        return new TestRecord(
+            request.Id,
+            request.Point,
+            new VmId(context.Services.Ids.NewGuid()),
+            taken.Contains(wanted) ? VmNames.NextForTest(context.Spec.TargetName, taken) : wanted,
+            request.Network,
+            needsBubble ? await context.Services.Bubbles.TakeAsync(cancellationToken) : null,
+            [.. contents.Geometry.Disks.Select(disk => new RunDisk(disk.Disk, disk.Target, context.Places.TestOverlay(request.Id, disk.Target)))],
+            context.Services.Time.GetUtcNow(),
+            TestStep.Making);
+    }
+
+    private async ValueTask<TransformedDomain> TransformAsync(TestRecord test, TestRequest request, PointContents contents, CancellationToken cancellationToken)
+    {
+        string definition = contents.DefinitionXml ?? throw DomainTransformer.Unreadable("the source has sent none yet");
+        HostFacts host = await context.Services.Hypervisor.GetHostAsync(cancellationToken);
+        return DomainTransformer.Transform(definition, new DomainTransform(
+            TransformKind.Test,
+            test.VmName,
+            test.TestVm,
+            test.Disks.ToDictionary(disk => disk.TargetDevice, disk => new DiskImage(disk.Overlay, "qcow2")),
+            Placement(test, request),
+            context.Places.LogFolder(test.VmName),
+            new TargetCapabilities(host.HardwareAcceleration)));
+    }
+
+    private NetworkPlacement Placement(TestRecord test, TestRequest request)
+    {
+        string? bubble = BubbleOf(test)?.Name;
+        return test.Network switch
+        {
+            TestNetworkKind.None => new NetworkPlacement.None(),
+            TestNetworkKind.Bubble => new NetworkPlacement.All(bubble!), // Not null: PlanAsync took a number for it.
+
+            // Several tests, or production, may be on a network that was there before: no MAC may be there twice.
+            TestNetworkKind.Chosen => new NetworkPlacement.Planned(
+            [
+                .. request.Cards.Select(card => card.Network is null
+                    ? card with { Network = bubble, NewMac = null }
+                    : card with { NewMac = MacAddress.FromRandom(context.Services.Ids.NewRandom128()) }),
+            ]),
+            _ => throw new System.Diagnostics.UnreachableException(),
+        };
+    }
+}

@@ -1,0 +1,83 @@
+using System.Text;
+using Understudy.Blocks.Identity;
+using Understudy.Journal;
+using Understudy.Journal.Records;
+using Understudy.Replication.Receiving;
+
+namespace Understudy.Qemu.Tests.Recovery;
+
+/// <summary>A source made of memory: two disks, records as a source would send them, and what each point must hold.</summary>
+internal sealed class SourceFeed : IDisposable
+{
+    public const int DiskBytes = 16 * 1024 * 1024;
+    public const int BlockBytes = 64 * 1024;
+
+    public static readonly VmId Vm = new(Guid.Parse("6f3ac9aa-0000-4000-8000-000000000001"));
+    public static readonly LineId Line = new(1, 0xfeed);
+    private static readonly string[] Targets = ["vda", "vdb"];
+
+    private readonly RecordCodec _codec = new();
+    private readonly Random _random;
+    private readonly byte[] _buffer = new byte[RecordHeader.SizeBytes + (2 * RecordLimits.MaxDataBytes)];
+    private readonly byte[][] _disks = [new byte[DiskBytes], new byte[DiskBytes]];
+    private ulong _sequence;
+
+    public SourceFeed(int seed) => _random = new Random(seed);
+
+    /// <summary>Content of vda and vdb at each point.</summary>
+    public Dictionary<RecoveryPointId, byte[][]> Content { get; } = [];
+
+    public static string Definition => $"""
+        <domain type='qemu'>
+          <name>web1</name>
+          <uuid>{Vm}</uuid>
+          <memory unit='MiB'>32</memory>
+          <vcpu>1</vcpu>
+          <os><type arch='x86_64' machine='pc'>hvm</type></os>
+          <cpu mode='custom' match='exact'><model fallback='allow'>qemu64</model></cpu>
+          <devices>
+            <emulator>/nowhere/qemu</emulator>
+            <disk type='file' device='disk'><driver name='qemu' type='qcow2' cache='none'/><source file='/nowhere/a.qcow2'/><target dev='vda' bus='virtio'/></disk>
+            <disk type='file' device='disk'><driver name='qemu' type='qcow2' cache='none'/><source file='/nowhere/b.qcow2'/><target dev='vdb' bus='virtio'/></disk>
+            <interface type='network'><mac address='52:54:00:aa:bb:01'/><source network='office'/><model type='virtio'/></interface>
+            <serial type='file'><source path='/nowhere/web1.log'/></serial>
+            <memballoon model='none'/>
+          </devices>
+        </domain>
+        """;
+
+    public async Task BeginAsync(IReplicaSink sink)
+    {
+        GeometryBody geometry = new([.. Targets.Select((target, i) => new DiskGeometry(new DiskId((ushort)i), target, DiskBytes, DiskFormat.Qcow2))]);
+        await SendAsync(sink, _codec.EncodeGeometry(Line, ++_sequence, geometry, _buffer));
+        await SendAsync(sink, _codec.EncodeDefinition(Line, ++_sequence, Encoding.UTF8.GetBytes(Definition), _buffer));
+    }
+
+    /// <summary>Writes some blocks of both disks and makes a point of it.</summary>
+    public async Task<RecoveryPointId> PointAsync(IReplicaSink sink, int blocks = 8, TimeSpan age = default)
+    {
+        for (int i = 0; i < blocks; i++)
+        {
+            int disk = _random.Next(2);
+            int offset = _random.Next(DiskBytes / BlockBytes) * BlockBytes;
+            Span<byte> block = _disks[disk].AsSpan(offset, BlockBytes);
+            _random.NextBytes(block[..(BlockBytes / 2)]); // Half of it compresses.
+            await SendAsync(sink, _codec.EncodeData(Line, ++_sequence, new DiskId((ushort)disk), offset, _disks[disk].AsSpan(offset, BlockBytes), _buffer));
+        }
+
+        CheckpointBody checkpoint = new() { Kind = PointKind.Crash, CutAt = DateTimeOffset.UtcNow - age };
+        await SendAsync(sink, _codec.EncodeCheckpoint(Line, ++_sequence, checkpoint, _buffer));
+        Assert.Equal(_sequence, await sink.FlushAsync(CancellationToken.None));
+        RecoveryPointId point = new(Line, _sequence);
+        Content[point] = [.. _disks.Select(disk => (byte[])disk.Clone())];
+        return point;
+    }
+
+    public void Dispose() => _codec.Dispose();
+
+    private async Task SendAsync(IReplicaSink sink, int length)
+    {
+        AppendOutcome outcome = await sink.AppendAsync(_buffer.AsMemory(0, length), CancellationToken.None);
+        Assert.IsType<AppendOutcome.Accepted>(outcome);
+    }
+}
