@@ -26,7 +26,6 @@ internal sealed class CallQueueItem<T>(string what, IDisposable? held, Func<T> c
 
     public override void Run()
     {
-        // What is held is released before the result is published: the caller's next call must find its lane free.
         if (Volatile.Read(ref _state) == Abandoned)
         {
             Release();
@@ -52,6 +51,7 @@ internal sealed class CallQueueItem<T>(string what, IDisposable? held, Func<T> c
             return;
         }
 
+        // Before the result is published: the caller's next call must find its lane free.
         Release();
         if (!TryEnd())
         {

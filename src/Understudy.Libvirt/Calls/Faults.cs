@@ -52,7 +52,7 @@ internal static class Faults
             return TrackingLost;
         }
 
-        if (Says(text, "domain is not running") || Says(text, "inactive domain"))
+        if (Says(text, "domain is not running") || Says(text, "inactive domain") || Says(text, "read from monitor") || Says(text, "from qemu monitor"))
         {
             return (HypervisorFault.NotRunning, "Start the VM.");
         }

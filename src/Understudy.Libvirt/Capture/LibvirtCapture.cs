@@ -18,7 +18,7 @@ internal sealed class LibvirtCapture : ICapture
     private readonly ConcurrentDictionary<string, NbdClient> _exports = new(StringComparer.Ordinal);
     private readonly List<CapturedDisk> _disks = [];
     private readonly AsyncGate _ending = new();
-    private readonly CancellationTokenSource _stopWatch = new();
+    private readonly CancellationTokenSource _stopWatch = new(); // Never disposed: ending twice is allowed.
     private Task _watch = Task.CompletedTask;
     private HypervisorException? _fault;
     private bool _ended;
@@ -109,13 +109,11 @@ internal sealed class LibvirtCapture : ICapture
         {
             await EndAsync(CancellationToken.None);
         }
-        catch (HypervisorException reason)
+        catch (Exception reason) when (reason is HypervisorException or ObjectDisposedException)
         {
             _host.Logger.CaptureLeftBehind(_request.Vm.ToString(), reason.Message);
             _host.Release(_names);
         }
-
-        _stopWatch.Dispose();
     }
 
     /// <summary>Why reading failed: the watch's reason, the job's end from outside, or what QEMU answered.</summary>
@@ -145,13 +143,24 @@ internal sealed class LibvirtCapture : ICapture
 
     private async Task ConnectAsync(string device, CancellationToken cancellationToken)
     {
-        Stream stream = await NbdSocket.ConnectUnixAsync(_names.Socket, cancellationToken);
         var options = new NbdClientOptions
         {
             Export = device,
             Contexts = _request.Since is null ? [] : [BackupXml.DirtyContext(device)],
         };
-        _exports[device] = await NbdClient.ConnectAsync(stream, options, cancellationToken);
+        try
+        {
+            Stream stream = await NbdSocket.ConnectUnixAsync(_names.Socket, cancellationToken);
+            _exports[device] = await NbdClient.ConnectAsync(stream, options, cancellationToken);
+        }
+        catch (StorageException failure)
+        {
+            throw new HypervisorException(
+                failure.Kind == FaultKind.Denied ? HypervisorFault.Refused : HypervisorFault.Busy,
+                $"the export of disk {device} of VM {_request.Vm} cannot be opened: {failure.Message}",
+                failure.Remedy,
+                failure);
+        }
     }
 
     private async Task CloseExportsAsync()

@@ -16,6 +16,8 @@ internal sealed class LibvirtConnection : IAsyncDisposable
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(5);
 
+    private static readonly TimeSpan LeastLimit = TimeSpan.FromSeconds(1);
+
     /// <summary>The lane of calls that concern no VM.</summary>
     private static readonly VmId Nobody = new(Guid.Empty);
 
@@ -77,7 +79,7 @@ internal sealed class LibvirtConnection : IAsyncDisposable
         return await RunAsync(
             session,
             whole,
-            limit - _time.GetElapsedTime(start),
+            Remaining(limit, start),
             stay,
             connect =>
             {
@@ -101,6 +103,13 @@ internal sealed class LibvirtConnection : IAsyncDisposable
         }
 
         await _queue.DisposeAsync();
+    }
+
+    /// <summary>A call that got its turn in the last moment still has one second.</summary>
+    private TimeSpan Remaining(TimeSpan limit, long start)
+    {
+        TimeSpan left = limit - _time.GetElapsedTime(start);
+        return left > LeastLimit ? left : LeastLimit;
     }
 
     private async Task<IDisposable?> EnterAsync(VmId vm, Lane lane, string what, TimeSpan limit, CancellationToken cancellationToken)
