@@ -86,6 +86,7 @@ public sealed partial class SourceVm : IDisposable
         }
 
         SourceState state = SourceTransitions.New(spec);
+        await environment.Store.CreateFolderAsync("", cancellationToken);
         await states.SaveAsync(state, cancellationToken);
         return new SourceVm(environment, state, policy);
     }

@@ -1,0 +1,138 @@
+using System.Text;
+using Understudy.Blocks.Identity;
+using Understudy.Journal;
+using Understudy.Journal.Records;
+using Understudy.Replication.Receiving;
+
+namespace Understudy.Protection.Tests.Source.World;
+
+/// <summary>
+/// A replica reduced to images in memory. At every listed point it compares them, byte for byte, with what the VM's disks
+/// held at that cut, and the definition with the VM's.
+/// </summary>
+internal sealed class CheckingReplica(ScriptedVm vm, LineId line) : IReplicaSink
+{
+    private readonly RecordCodec _codec = new();
+    private readonly List<byte[]> _unflushed = [];
+    private byte[][]? _disks;
+    private string? _definition;
+
+    public LineId Line { get; set; } = line;
+
+    public ulong ReceivedSequence { get; private set; }
+
+    public ulong FlushedSequence { get; private set; }
+
+    public RecoveryPointId? LastPoint { get; private set; }
+
+    public List<(ulong Sequence, DateTimeOffset CutAt)> Points { get; } = [];
+
+    public List<string> Definitions { get; } = [];
+
+    public long DataBytes { get; private set; }
+
+    public long ZeroRecords { get; private set; }
+
+    /// <summary>Answers instead of the rules when set.</summary>
+    public Func<RecordHeader, AppendOutcome?>? Instead { get; set; }
+
+    public ValueTask<AppendOutcome> AppendAsync(ReadOnlyMemory<byte> record, CancellationToken cancellationToken)
+    {
+        Assert.Equal(RecordDefect.None, RecordHeader.Read(record.Span, out RecordHeader header));
+        Assert.True(header.Matches(record.Span[RecordHeader.SizeBytes..]));
+        return ValueTask.FromResult(Instead?.Invoke(header) ?? Append(header, record));
+    }
+
+    public ValueTask<ulong> FlushAsync(CancellationToken cancellationToken)
+    {
+        foreach (byte[] record in _unflushed)
+        {
+            RecordHeader.Read(record, out RecordHeader header);
+            Apply(header, record.AsSpan(RecordHeader.SizeBytes));
+        }
+
+        _unflushed.Clear();
+        FlushedSequence = ReceivedSequence;
+        return ValueTask.FromResult(FlushedSequence);
+    }
+
+    /// <summary>Power loss at the target.</summary>
+    public void Crash()
+    {
+        _unflushed.Clear();
+        ReceivedSequence = FlushedSequence;
+    }
+
+    /// <summary>The target's storage lost what it had promised.</summary>
+    public void Forget(ulong records) => ReceivedSequence = FlushedSequence -= records;
+
+    private AppendOutcome Append(RecordHeader header, ReadOnlyMemory<byte> record)
+    {
+        if (header.Line != Line)
+        {
+            return new AppendOutcome.StaleLine(Line);
+        }
+
+        if (header.Sequence <= ReceivedSequence)
+        {
+            return new AppendOutcome.Duplicate();
+        }
+
+        if (header.Sequence != ReceivedSequence + 1)
+        {
+            return new AppendOutcome.Gap(ReceivedSequence + 1);
+        }
+
+        _unflushed.Add(record.ToArray());
+        ReceivedSequence = header.Sequence;
+        return new AppendOutcome.Accepted();
+    }
+
+    private void Apply(RecordHeader header, ReadOnlySpan<byte> payload)
+    {
+        byte[] body = new byte[header.Kind == RecordKind.Zero ? 0 : header.LengthBytes];
+        Assert.True(header.Kind == RecordKind.Zero || _codec.TryDecode(header, payload, body));
+        switch (header.Kind)
+        {
+            case RecordKind.Geometry:
+                GeometryBody geometry = GeometryBody.TryRead(body)!;
+                _disks ??= [.. geometry.Disks.Select(disk => new byte[disk.SizeBytes])];
+                break;
+            case RecordKind.Definition:
+                _definition = Encoding.UTF8.GetString(body);
+                Definitions.Add(_definition);
+                break;
+            case RecordKind.Data:
+                DataBytes += body.Length;
+                body.CopyTo(_disks![header.Disk.Value].AsSpan((int)header.OffsetBytes));
+                break;
+            case RecordKind.Zero:
+                ZeroRecords++;
+                _disks![header.Disk.Value].AsSpan((int)header.OffsetBytes, (int)header.LengthBytes).Clear();
+                break;
+            case RecordKind.Checkpoint:
+                TakePoint(header, CheckpointBody.TryRead(body)!);
+                break;
+        }
+    }
+
+    private void TakePoint(RecordHeader header, CheckpointBody body)
+    {
+        if (body.Hidden)
+        {
+            return;
+        }
+
+        byte[][] truth = vm.ContentAt(body.CutAt);
+        for (int i = 0; i < truth.Length; i++)
+        {
+            int differs = truth[i].AsSpan().CommonPrefixLength(_disks![i]);
+            Assert.True(
+                differs == truth[i].Length, $"point {header.Sequence}: disk {i} differs from the cut of {body.CutAt:O} at byte {differs}");
+        }
+
+        Assert.Equal(vm.Definition, _definition);
+        LastPoint = header.PointId;
+        Points.Add((header.Sequence, body.CutAt));
+    }
+}
