@@ -282,6 +282,42 @@ public sealed class SourceVmTests
         Assert.True(world.Vm.CheckpointNames.Count <= 2);
     }
 
+    [Fact]
+    public void Slice_given_up_half_sent_leaves_nothing_of_itself_when_the_guest_empties_those_blocks()
+    {
+        SourceWorld world = new(Seed(), 20);
+        for (int block = 0; block < 19; block++)
+        {
+            world.Vm.Write(0, block, Enumerable.Repeat((byte)(block + 1), BlockSize.Bytes).ToArray());
+        }
+
+        bool damaged = false;
+        world.Replica.Instead = header => header.Sequence > 3 ? new Journal.AppendOutcome.Full("the pool is full") : null;
+        world.RunUntil(
+            () =>
+            {
+                if (!damaged && world.Engine?.Status.Wait == SourceWait.SpaceAtTarget)
+                {
+                    damaged = true;
+                    Assert.True(world.Replica.DataBytes > 0 || world.Replica.ReceivedSequence == 3, "the slice is to be half sent");
+                    Blocks.Storage.StoreEntry segment = world.SourceHost.Disk.ListAll("source/app/spool")[0];
+                    Assert.True(world.SourceHost.Disk.FlipBit(segment.Name, segment.LengthBytes - 10));
+                    for (int block = 0; block < 19; block++)
+                    {
+                        world.Vm.Discard(0, block);
+                    }
+
+                    world.Replica.Instead = null;
+                    world.Engine.PeerIsBack();
+                }
+
+                return world.Replica.Points.Count == 2;
+            },
+            guestWrites: false);
+        Assert.Contains(world.Events, happened => happened.Kind == SourceEventKind.CycleGivenUp);
+        Assert.True(world.Replica.DataBytes > 0);
+    }
+
     [Theory]
     [InlineData("begin")]
     [InlineData("begun")]
