@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Journal.Records;
 using Understudy.Journal.Segments;
@@ -25,8 +26,8 @@ internal static class TestRig
         OpenSegments = 2,
     };
 
-    public static ReplicaEnvironment Environment(CrashDisk disk, ReplicaSettings? settings = null, TimeProvider? time = null) => new(
-        disk, disk, time ?? new FixedTime(), new SeededIdSource(7), settings ?? Small, NullLogger.Instance);
+    public static ReplicaEnvironment Environment(CrashDisk disk, ReplicaSettings? settings = null, TimeProvider? time = null, IIdSource? ids = null) => new(
+        disk, disk, time ?? new FixedTime(), ids ?? new SeededIdSource(7), settings ?? Small, NullLogger.Instance);
 
     public static NewReplica Spec { get; } = new(Replica, Vm, Line1, "test");
 
