@@ -48,7 +48,6 @@ public sealed partial class Replica
     {
         using AsyncGate.Pass pass = await _gate.EnterAsync(cancellationToken);
         ThrowIfDead();
-        ulong before = _log.FlushedSequence;
         try
         {
             await _log.FlushAsync(cancellationToken);
@@ -59,16 +58,24 @@ public sealed partial class Replica
             throw;
         }
 
-        if (_points.Count > 0 && _points[^1].Sequence > before)
+        ListFlushedPoints();
+        PublishStatus();
+        return _log.FlushedSequence;
+    }
+
+    /// <summary>Adds points that have become durable since points were last listed, by this flush or by the end of a segment.</summary>
+    private void ListFlushedPoints()
+    {
+        ulong flushed = _log.FlushedSequence;
+        for (int i = _points.FindLastIndex(p => p.Sequence <= _listedThrough) + 1; i < _points.Count && _points[i].Sequence <= flushed; i++)
         {
-            Publish();
-        }
-        else
-        {
-            PublishStatus();
+            if (!_points[i].Hidden)
+            {
+                _listed = _listed.Add(_points[i].Point);
+            }
         }
 
-        return _log.FlushedSequence;
+        _listedThrough = flushed;
     }
 
     private AppendOutcome? Refuse(ReadOnlySpan<byte> record, out RecordHeader header)

@@ -45,6 +45,7 @@ public sealed partial class Replica : IAsyncDisposable
     private GeometryBody? _baseGeometry;
     private volatile ImmutableList<RecoveryPoint> _listed = [];
     private volatile ReplicaStatus _status = null!; // Set at the end of both ways to make a replica.
+    private ulong _listedThrough;
     private bool _isDead;
 
     private Replica(ReplicaEnvironment env, Manifest manifest, SegmentLog log)
@@ -200,6 +201,7 @@ public sealed partial class Replica : IAsyncDisposable
         ulong oldest = _manifest.Oldest?.Sequence ?? 0;
         ulong flushed = _log.FlushedSequence;
         _listed = [.. _points.Where(p => !p.Hidden && p.Sequence >= oldest && p.Sequence <= flushed).Select(p => p.Point)];
+        _listedThrough = flushed;
         PublishStatus();
     }
 

@@ -45,6 +45,23 @@ public sealed class ReplicaTests
         await replica.DisposeAsync();
     }
 
+    [Fact]
+    public async Task A_point_is_listed_by_the_next_flush_also_when_the_end_of_a_segment_made_it_durable_before()
+    {
+        SourceModel source = new(TestRig.Line1);
+        Replica replica = await Replica.CreateAsync(TestRig.Environment(new CrashDisk()), TestRig.Spec, default);
+        await replica.AppendAsync(source.SetGeometry(TestRig.Disk(0, 65536)), source.Checkpoint(TestRig.Start));
+        RecoveryPointId point = source.LastPoint;
+        while (replica.FlushedSequence == 0)
+        {
+            await replica.AppendAsync(source.Write(A, 0, Bytes(1, 4096)));
+        }
+
+        Assert.Empty(replica.Points);
+        await replica.FlushAsync(default);
+        Assert.Equal(point, Assert.Single(replica.Points).Id);
+    }
+
     private static byte[] Bytes(int seed, int count)
     {
         byte[] bytes = new byte[count];

@@ -4,13 +4,13 @@ using Understudy.Blocks.Identity;
 namespace Understudy.Journal.Tests.Rig;
 
 /// <summary>Opens what a crash has left and compares it with what was promised before, and with what it can become.</summary>
-internal sealed class CrashChecker(ReplicaScript script)
+internal sealed class CrashChecker(ReplicaScript script, ReplicaSettings? settings = null)
 {
     public async Task CheckAsync(CrashDisk found, int changes)
     {
         Expectation before = script.Expectations.Last(e => e.Changes <= changes);
         Expectation after = script.Expectations.FirstOrDefault(e => e.Changes > changes) ?? before;
-        Replica replica = await Replica.OpenAsync(TestRig.Environment(found), default);
+        Replica replica = await Replica.OpenAsync(TestRig.Environment(found, settings), default);
         CheckPosition(replica, before, after);
         await CheckPointsAsync(replica, before, after);
         await CheckDivergenceAsync(replica, changes, before, after);
@@ -88,7 +88,7 @@ internal sealed class CrashChecker(ReplicaScript script)
         await replica.ApplyAsync(source.LastPoint, default);
         await replica.DisposeAsync();
 
-        Replica again = await Replica.OpenAsync(TestRig.Environment(found), default);
+        Replica again = await Replica.OpenAsync(TestRig.Environment(found, settings), default);
         Assert.Equal([source.LastPoint], again.Points.Select(p => p.Id));
         await again.AssertHoldsAsync(source.LastPoint, snapshot);
         foreach (RecoveryPointId point in pinned)

@@ -14,7 +14,7 @@ internal sealed record Expectation(
 /// Random use of a replica on a <see cref="CrashDisk"/>, beside plain arrays that say what every point must hold. After
 /// each step it notes what must be true from then on.
 /// </summary>
-internal sealed class ReplicaScript(CrashDisk disk, Random random)
+internal sealed class ReplicaScript(CrashDisk disk, Random random, ReplicaSettings? settings = null)
 {
     private static readonly DiskId[] Disks = [new(0), new(3)];
 
@@ -44,7 +44,7 @@ internal sealed class ReplicaScript(CrashDisk disk, Random random)
 
     public async Task BeginAsync()
     {
-        _replica = await Replica.CreateAsync(TestRig.Environment(disk, time: _time, ids: _ids), TestRig.Spec, default);
+        _replica = await Replica.CreateAsync(TestRig.Environment(disk, settings, _time, _ids), TestRig.Spec, default);
         await AppendAsync(_source.SetGeometry(TestRig.Disk(0, 4 * 65536), TestRig.Disk(3, (2 * 65536) + 1536)));
         Note("begin");
     }
@@ -56,6 +56,13 @@ internal sealed class ReplicaScript(CrashDisk disk, Random random)
             string step = await StepAsync();
             Note(step);
         }
+    }
+
+    /// <summary>Makes everything durable.</summary>
+    public async Task SettleAsync()
+    {
+        await Replica.FlushAsync(default);
+        Note("settle");
     }
 
     public async Task CheckEverythingAsync()
@@ -278,7 +285,7 @@ internal sealed class ReplicaScript(CrashDisk disk, Random random)
         await CloseViewsAsync();
         await Replica.FlushAsync(default);
         await Replica.DisposeAsync();
-        _replica = await Replica.OpenAsync(TestRig.Environment(disk, time: _time, ids: _ids), default);
+        _replica = await Replica.OpenAsync(TestRig.Environment(disk, settings, _time, _ids), default);
         Assert.Equal(_source.Sequence, Replica.ReceivedSequence);
     }
 
