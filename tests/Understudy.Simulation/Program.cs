@@ -1,2 +1,3 @@
-Console.Error.WriteLine("sim: not built yet");
-return 2;
+using Understudy.Simulation.Running;
+
+return CommandLine.Run(args, Console.Out, Console.Error);

@@ -48,11 +48,17 @@ internal sealed class ModelVm
 
     public void ChangeDefinition() => DefinitionVersion++;
 
+    public static int VersionOf(string definitionXml)
+    {
+        string version = System.Xml.Linq.XElement.Parse(definitionXml).Element("description")?.Value ?? "0";
+        return int.Parse(version, System.Globalization.CultureInfo.InvariantCulture);
+    }
+
     /// <summary>What the disks held at each cut, by the cut's time (unique by construction).</summary>
     public Cut? FindCut(DateTimeOffset cutAt) => _cuts.GetValueOrDefault(cutAt);
 
     /// <summary>The content at this instant, as a cut nobody made.</summary>
-    public Cut Now() => new([.. Disks.Select(d => d.Snapshot())], DefinitionXml);
+    public Cut Now() => new([.. Disks.Select(d => d.Snapshot())], DefinitionVersion);
 
     public void Write(int disk, long offset, ReadOnlySpan<byte> data)
     {
@@ -185,5 +191,5 @@ internal sealed class ModelVm
     }
 }
 
-/// <summary>All disks of a VM at one instant, and its definition then.</summary>
-internal sealed record Cut(IReadOnlyList<DiskImage> Disks, string DefinitionXml);
+/// <summary>All disks of a VM at one instant, and which definition it had then.</summary>
+internal sealed record Cut(IReadOnlyList<DiskImage> Disks, int DefinitionVersion);

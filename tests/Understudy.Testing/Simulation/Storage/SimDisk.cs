@@ -44,21 +44,25 @@ public sealed class SimDisk
     /// <summary>A process's view of one folder of the disk; its handles die with the process.</summary>
     public IFileStore OpenStore(SimProcess process, string folder) => new SimFileStore(this, process, folder);
 
-    /// <summary>A file of the disk as a block device, created zeroed when it does not exist.</summary>
+    /// <summary>A file of the disk as a block device; for writing it is made, durably, when it does not exist.</summary>
     public IBlockDevice OpenDevice(SimProcess process, string path, long sizeBytes, bool readOnly)
     {
-        (SimFolder folder, string name) = Resolve(path, create: true);
-        if (!folder.Entries.TryGetValue(name, out object? node))
+        if (Find(path) is not SimContent content)
         {
-            var content = new SimContent();
+            if (readOnly)
+            {
+                throw new StorageException(FaultKind.Missing, path, "no such image");
+            }
+
+            content = new SimContent();
             content.SetLength(sizeBytes);
             content.Flush(content.LastChange);
+            (SimFolder folder, string name) = Resolve(path, create: true);
             folder.Link(name, content);
             Settle(path);
-            node = content;
         }
 
-        return new SimBlockDevice(this, process, path, (SimContent)node, readOnly);
+        return new SimBlockDevice(this, process, path, content, readOnly);
     }
 
     /// <summary>Flips one bit of a file without telling anyone. False when the file has no such byte.</summary>
@@ -71,6 +75,19 @@ public sealed class SimDisk
 
         content.Flip(offset, (byte)(1 << _random.Next(8)));
         return true;
+    }
+
+    /// <summary>A file's content as it is now, past every fault; null when there is none.</summary>
+    public byte[]? ReadFile(string path)
+    {
+        if (Find(path) is not SimContent content)
+        {
+            return null;
+        }
+
+        byte[] bytes = new byte[content.LengthBytes];
+        content.Read(0, bytes);
+        return bytes;
     }
 
     /// <summary>All files below a folder with their lengths, in ordinal order.</summary>

@@ -1,0 +1,179 @@
+using Microsoft.Extensions.Logging;
+using Understudy.Blocks;
+using Understudy.Blocks.Identity;
+using Understudy.Journal;
+using Understudy.Journal.Segments;
+using Understudy.Simulation.Checkers;
+using Understudy.Simulation.Models;
+using Understudy.Testing.Simulation;
+using Understudy.Testing.Simulation.Storage;
+
+namespace Understudy.Simulation.Agents;
+
+/// <summary>
+/// One replica in one life of the target's process: opens it, has it checked, and carries out what the world orders
+/// (apply, pins, a new line, a drop). Every order is told to the watch before it is given and when it was answered.
+/// </summary>
+internal sealed class ReplicaKeeper
+{
+    private readonly ReplicaWatch _watch;
+    private readonly SimProcess _process;
+    private readonly SimRandom _random;
+    private readonly SeededIds _ids;
+
+    private ReplicaKeeper(ReplicaWatch watch, SimProcess process, SimRandom random, Replica replica, SeededIds ids)
+    {
+        _watch = watch;
+        _process = process;
+        _random = random;
+        _ids = ids;
+        Replica = replica;
+        Checker = new PointChecker(watch, process, random);
+    }
+
+    public Replica Replica { get; }
+
+    public PointChecker Checker { get; }
+
+    public ReplicaWatch Watch => _watch;
+
+    public static async Task<ReplicaKeeper> OpenAsync(
+        ReplicaWatch watch, SimProcess process, ReplicaSettings settings, SimRandom random, ILogger logger)
+    {
+        SimHost host = process.Host ?? throw new InvalidOperationException("a replica lives on a host");
+        var ids = new SeededIds(random.Fork(1));
+        var environment = new ReplicaEnvironment(
+            host.Disk.OpenStore(process, $"replicas/{watch.Id}"),
+            new SimBaseImages(host, process, $"bases/{watch.Id}"),
+            process.Time,
+            ids,
+            settings,
+            logger);
+        Replica replica = await OpenOrCreateAsync(watch, host, environment, process);
+        watch.Opened(replica);
+        var keeper = new ReplicaKeeper(watch, process, random, replica, ids);
+        await keeper.CheckAllAsync();
+        await keeper.CheckDivergenceAsync();
+        return keeper;
+    }
+
+    /// <summary>All listed and all pinned points, byte for byte.</summary>
+    public async Task CheckAllAsync()
+    {
+        await Checker.CheckAllAsync(Replica);
+        foreach ((PinId pin, RecoveryPoint point) in _watch.Pins.ToArray())
+        {
+            if (!Replica.Status.Pins.Any(p => p.Id == pin))
+            {
+                _watch.Violate("pins", $"pin {pin} of {point.Id} is gone");
+            }
+            else
+            {
+                await Checker.CheckAsync(Replica, point);
+            }
+        }
+
+        _watch.Look(Replica);
+    }
+
+    /// <summary>Moves the oldest point to a random later one.</summary>
+    public async Task ApplyAsync(RecoveryPoint to)
+    {
+        _watch.OrderOldest(to.Sequence);
+        await Replica.ApplyAsync(to.Id, default);
+        _watch.Look(Replica);
+    }
+
+    public async Task PinAsync(RecoveryPoint point)
+    {
+        PinId pin = await Replica.AddPinAsync(point.Id, "simulation", default);
+        _watch.Pins[pin] = point;
+    }
+
+    public async Task UnpinAsync(PinId pin)
+    {
+        _watch.Pins.Remove(pin);
+        await Replica.RemovePinAsync(pin, default);
+    }
+
+    /// <summary>
+    /// What an unplanned failover does to a replica: the line is minted first, then what is newer than the parent is
+    /// dropped. Called again after a restart it goes on where the last life was killed.
+    /// </summary>
+    /// <param name="touchedAfter">Blocks that records after a sequence have touched, as the sender knows it.</param>
+    public async Task TakeOverAsync(RecoveryPoint parent, Func<ulong, IReadOnlySet<(int Disk, int Block)>> touchedAfter)
+    {
+        foreach ((PinId pin, RecoveryPoint point) in _watch.Pins.ToArray())
+        {
+            if (point.Sequence > parent.Sequence)
+            {
+                await UnpinAsync(pin);
+            }
+        }
+
+        LineOrder order = _watch.Failover ??= new LineOrder(new LineId(_watch.Line.Counter + 1, _ids.NewRandom128()), parent.Id);
+        _watch.OrderDrop(new Drop(parent.Id, Replica.ReceivedSequence > parent.Sequence ? touchedAfter(parent.Sequence) : new HashSet<(int, int)>()));
+        if (Replica.Line != order.Line)
+        {
+            _watch.OrderLine(order);
+            await Replica.MintLineAsync(order.Line, order.Parent, "failover", default);
+            _watch.LineAnswered();
+        }
+
+        DropOutcome outcome = await Replica.DropAfterAsync(parent.Id, default);
+        if (outcome is DropOutcome.InUse)
+        {
+            return; // A checker's own view of a newer point; the world tries again.
+        }
+
+        _watch.DropAnswered();
+        _watch.Failover = null;
+        _watch.Look(Replica);
+        await CheckDivergenceAsync();
+    }
+
+    /// <summary>Everything that dropped records had touched is still known.</summary>
+    public async Task CheckDivergenceAsync()
+    {
+        foreach (Drop drop in _watch.Drops)
+        {
+            IReadOnlyDictionary<DiskId, ExtentSet> noted = await Replica.ReadDivergenceAsync(drop.Parent, default);
+            foreach ((int disk, int block) in drop.Touched)
+            {
+                long start = (long)block * BlockSize.Bytes;
+                long end = Math.Min(start + BlockSize.Bytes, _watch.Vm.Disks[disk].SizeBytes);
+                if (!noted.TryGetValue(new DiskId((ushort)disk), out ExtentSet? extents) || !extents.Contains(ByteRange.FromTo(start, end)))
+                {
+                    _watch.Violate("divergence", $"block {block} of disk {disk} was touched by records dropped after {drop.Parent}, and is not noted");
+                    return;
+                }
+            }
+        }
+    }
+
+    private static async Task<Replica> OpenOrCreateAsync(
+        ReplicaWatch watch, SimHost host, ReplicaEnvironment environment, SimProcess process)
+    {
+        if (watch.IsCreated)
+        {
+            return await Replica.OpenAsync(environment, default);
+        }
+
+        // The agent's own part: the replica's folder, durable by name.
+        var root = host.Disk.OpenStore(process, "");
+        await root.CreateFolderAsync($"replicas/{watch.Id}", default);
+        await root.FlushFolderAsync("", default);
+        await root.FlushFolderAsync("replicas", default);
+        try
+        {
+            Replica made = await Replica.CreateAsync(environment, new NewReplica(watch.Id, watch.Vm.Id, watch.Line, "protection"), default);
+            watch.IsCreated = true;
+            return made;
+        }
+        catch (StorageException there) when (there.Kind == FaultKind.Exists)
+        {
+            watch.IsCreated = true; // Made by the life before, which never heard the answer.
+            return await Replica.OpenAsync(environment, default);
+        }
+    }
+}

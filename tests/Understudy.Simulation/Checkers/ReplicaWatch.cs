@@ -1,0 +1,144 @@
+using Understudy.Blocks.Identity;
+using Understudy.Journal;
+using Understudy.Simulation.Models;
+using Understudy.Simulation.Running;
+
+namespace Understudy.Simulation.Checkers;
+
+/// <summary>
+/// What the checkers know of one replica from outside: what it has promised, what it has listed, and which orders it was
+/// given. It lives in the world, not in any process, so a restart or a power loss does not make it forget.
+/// </summary>
+internal sealed class ReplicaWatch(ModelVm vm, ReplicaId id, LineId firstLine, Violations violations)
+{
+    private readonly SortedDictionary<ulong, RecoveryPoint> _listed = [];
+    private readonly Violations _violations = violations;
+    private ulong _promised;
+    private ulong _oldestOrdered;
+
+    public ModelVm Vm { get; } = vm;
+
+    public ReplicaId Id { get; } = id;
+
+    public bool IsCreated { get; set; }
+
+    /// <summary>The line that owns the VM as far as anybody was told.</summary>
+    public LineId Line { get; private set; } = firstLine;
+
+    /// <summary>An order whose answer is not known yet: it may have happened, or not.</summary>
+    public LineOrder? LineInDoubt { get; private set; }
+
+    public Drop? DropInDoubt { get; private set; }
+
+    /// <summary>A failover that was ordered; it is carried on with after a restart.</summary>
+    public LineOrder? Failover { get; set; }
+
+    /// <summary>Drops that were answered: each must be remembered as divergence.</summary>
+    public List<Drop> Drops { get; } = [];
+
+    /// <summary>Pins that were answered, by the point they hold.</summary>
+    public Dictionary<PinId, RecoveryPoint> Pins { get; } = [];
+
+    public ulong Promised => _promised;
+
+    public RecoveryPoint? Newest => _listed.Count == 0 ? null : _listed.Values.Last();
+
+    public void Violate(string checker, string what) => _violations.Report($"{checker} ({Vm.Name})", what);
+
+    /// <summary>The replica has said that everything up to here is durable; whoever heard it relies on it.</summary>
+    public void Promise(ulong sequence) => _promised = Math.Max(_promised, sequence);
+
+    /// <summary>Points before this one may vanish from now on.</summary>
+    public void OrderOldest(ulong sequence) => _oldestOrdered = Math.Max(_oldestOrdered, sequence);
+
+    public void OrderLine(LineOrder order) => LineInDoubt = order;
+
+    public void LineAnswered()
+    {
+        Line = LineInDoubt?.Line ?? Line;
+        LineInDoubt = null;
+    }
+
+    public void OrderDrop(Drop drop) => DropInDoubt = drop;
+
+    public void DropAnswered()
+    {
+        if (DropInDoubt is { } drop)
+        {
+            Drops.Add(drop);
+            Forget(drop.Parent.Sequence);
+        }
+
+        DropInDoubt = null;
+    }
+
+    /// <summary>The replica as it was found after a start: everything promised must be there.</summary>
+    public void Opened(Replica replica)
+    {
+        if (LineInDoubt is { } order && replica.Line == order.Line)
+        {
+            LineAnswered();
+        }
+
+        LineInDoubt = null;
+        if (DropInDoubt is { } drop && replica.ReceivedSequence <= drop.Parent.Sequence)
+        {
+            DropAnswered();
+        }
+
+        DropInDoubt = null;
+        if (replica.Line != Line)
+        {
+            Violate("lines", $"the replica's line is {replica.Line}, it was made {Line}");
+        }
+
+        if (replica.FlushedSequence < _promised)
+        {
+            Violate("durability", $"sequence {_promised} was acknowledged, after a restart only {replica.FlushedSequence} is there");
+        }
+
+        Look(replica);
+    }
+
+    /// <summary>Compares the points listed now with those listed before.</summary>
+    public void Look(Replica replica)
+    {
+        IReadOnlyList<RecoveryPoint> now = replica.Points;
+        for (int i = 1; i < now.Count; i++)
+        {
+            if (now[i].Sequence <= now[i - 1].Sequence)
+            {
+                Violate("points", $"{now[i].Id} is listed after {now[i - 1].Id}");
+            }
+        }
+
+        foreach (RecoveryPoint before in _listed.Values)
+        {
+            bool mayGo = before.Sequence < _oldestOrdered || DropInDoubt is { } drop && before.Sequence > drop.Parent.Sequence;
+            if (!mayGo && !now.Any(p => p.Id == before.Id))
+            {
+                Violate("points", $"{before.Id} was listed and is gone; points before {_oldestOrdered} may go");
+            }
+        }
+
+        _listed.Clear();
+        foreach (RecoveryPoint point in now)
+        {
+            _listed[point.Sequence] = point;
+        }
+    }
+
+    private void Forget(ulong after)
+    {
+        _promised = Math.Min(_promised, after);
+        foreach (ulong sequence in _listed.Keys.Where(s => s > after).ToArray())
+        {
+            _listed.Remove(sequence);
+        }
+    }
+}
+
+internal sealed record LineOrder(LineId Line, RecoveryPointId Parent);
+
+/// <summary>Records that were dropped, and the blocks they had touched as the checker knows it.</summary>
+internal sealed record Drop(RecoveryPointId Parent, IReadOnlySet<(int Disk, int Block)> Touched);

@@ -1,0 +1,131 @@
+using System.Text;
+using Understudy.Blocks;
+using Understudy.Blocks.Identity;
+using Understudy.Journal;
+using Understudy.Journal.Records;
+using Understudy.Testing.Simulation;
+
+namespace Understudy.Simulation.Models;
+
+/// <summary>
+/// The shortest way from a VM to a replica, for runs that are about the replica alone: cuts the VM, makes the records of a
+/// cycle and appends them, in the target's own process. What it remembers survives that process, as a source's does.
+/// </summary>
+internal sealed class Feeder(ModelVm vm, SimRandom random)
+{
+    private readonly ModelVm _vm = vm;
+    private readonly SimRandom _random = random;
+    private readonly List<Sent> _sent = [];
+    private readonly byte[] _record = new byte[RecordHeader.SizeBytes + BlockSize.Bytes];
+
+    /// <summary>The line its records carry.</summary>
+    public LineId Line { get; set; }
+
+    /// <summary>Leaves a block out of every cycle: a planted fault.</summary>
+    public bool LosesABlock { get; set; }
+
+    public long Checkpoints { get; private set; }
+
+    /// <summary>Blocks in records after a sequence, as far as they were ever sent.</summary>
+    public IReadOnlySet<(int Disk, int Block)> TouchedAfter(ulong sequence) =>
+        _sent.Where(s => s.Sequence > sequence && s.Cut is null && s.Disk >= 0).Select(s => (s.Disk, s.Block)).ToHashSet();
+
+    /// <summary>One cycle: everything that changed since the last checkpoint the replica has, and a checkpoint.</summary>
+    public async Task<AppendOutcome> FeedAsync(Replica replica, TimeProvider time)
+    {
+        using var codec = new RecordCodec();
+        ulong next = replica.ReceivedSequence + 1;
+        _sent.RemoveAll(s => s.Sequence >= next);
+        (Cut cut, DateTimeOffset at) = _vm.MakeCut($"feed-{Checkpoints}", time.GetUtcNow());
+        _vm.DeleteCheckpoint($"feed-{Checkpoints}");
+        foreach (Sent what in Plan(cut))
+        {
+            int size = Encode(codec, what with { Sequence = next }, cut, at);
+            AppendOutcome outcome = await replica.AppendAsync(_record.AsMemory(0, size), default);
+            if (outcome is not AppendOutcome.Accepted)
+            {
+                return outcome;
+            }
+
+            _sent.Add(what with { Sequence = next++ });
+        }
+
+        Checkpoints++;
+        return new AppendOutcome.Duplicate();
+    }
+
+    /// <summary>A record as a source would send it that has not heard of any newer line.</summary>
+    public ReadOnlyMemory<byte> MakeRecord(LineId line, ulong sequence)
+    {
+        int size = RecordCodec.EncodeZero(line, sequence, new DiskId(0), new ByteRange(0, BlockSize.Bytes), _record);
+        return _record.AsMemory(0, size);
+    }
+
+    private List<Sent> Plan(Cut cut)
+    {
+        var plan = new List<Sent>();
+        Sent? last = _sent.FindLast(s => s.Cut is not null);
+        if (last is null && !_sent.Exists(s => s.Disk == Sent.Geometry))
+        {
+            plan.Add(new Sent(Sent.Geometry));
+        }
+
+        if (last is null || last.Cut!.DefinitionVersion != cut.DefinitionVersion)
+        {
+            plan.Add(new Sent(Sent.Definition));
+        }
+
+        HashSet<(int, int)> partial = [.. _sent.Where(s => s.Sequence > (last?.Sequence ?? 0) && s.Disk >= 0).Select(s => (s.Disk, s.Block))];
+        for (int disk = 0; disk < cut.Disks.Count; disk++)
+        {
+            for (int block = 0; block < cut.Disks[disk].BlockCount; block++)
+            {
+                byte[]? before = last?.Cut!.Disks[disk].Reference(block);
+                if (before != cut.Disks[disk].Reference(block) || partial.Contains((disk, block)))
+                {
+                    plan.Add(new Sent(disk, block));
+                }
+            }
+        }
+
+        if (LosesABlock && plan.Count(s => s.Disk >= 0) > 1)
+        {
+            plan.RemoveAt(plan.FindIndex(s => s.Disk >= 0));
+        }
+
+        plan.Add(new Sent(Sent.Checkpoint) { Cut = cut });
+        return plan;
+    }
+
+    private int Encode(RecordCodec codec, Sent what, Cut cut, DateTimeOffset at)
+    {
+        switch (what.Disk)
+        {
+            case Sent.Geometry:
+                var geometry = new GeometryBody([.. cut.Disks.Select((d, i) => new DiskGeometry(new DiskId((ushort)i), _vm.Targets[i], d.SizeBytes, DiskFormat.Qcow2))]);
+                return codec.EncodeGeometry(Line, what.Sequence, geometry, _record);
+            case Sent.Definition:
+                return codec.EncodeDefinition(Line, what.Sequence, Encoding.UTF8.GetBytes(_vm.DefinitionXml), _record);
+            case Sent.Checkpoint:
+                return codec.EncodeCheckpoint(Line, what.Sequence, new CheckpointBody { Kind = PointKind.Crash, CutAt = at }, _record);
+            default:
+                var disk = new DiskId((ushort)what.Disk);
+                long offset = (long)what.Block * BlockSize.Bytes;
+                ReadOnlySpan<byte> content = cut.Disks[what.Disk].Block(what.Block);
+                return content.IndexOfAnyExcept((byte)0) < 0 && _random.Chance(0.8)
+                    ? RecordCodec.EncodeZero(Line, what.Sequence, disk, new ByteRange(offset, content.Length), _record)
+                    : codec.EncodeData(Line, what.Sequence, disk, offset, content, _record);
+        }
+    }
+
+    private sealed record Sent(int Disk, int Block = 0)
+    {
+        public const int Geometry = -1;
+        public const int Definition = -2;
+        public const int Checkpoint = -3;
+
+        public ulong Sequence { get; init; }
+
+        public Cut? Cut { get; init; }
+    }
+}

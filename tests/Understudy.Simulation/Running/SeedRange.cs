@@ -1,0 +1,80 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Understudy.Simulation.Running;
+
+/// <summary>Many seeds, on a few threads of their own; each seed is one thread's from beginning to end.</summary>
+internal static class SeedRange
+{
+    /// <summary>One seed in so many is run twice and its traces compared.</summary>
+    private const ulong TwiceEvery = 20;
+
+    public static bool Run(ulong from, ulong count, int cores, TextWriter output)
+    {
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"seeds {from} to {from + count - 1}"));
+        var counters = new Counters();
+        var gate = new Lock();
+        ulong next = 0;
+        long violations = 0;
+        long events = 0;
+        long steps = 0;
+        long fewest = long.MaxValue;
+        long started = Stopwatch.GetTimestamp();
+        TimeSpan busy = TimeSpan.Zero;
+
+        void Work()
+        {
+            while (true)
+            {
+                ulong index;
+                lock (gate)
+                {
+                    if (next == count)
+                    {
+                        return;
+                    }
+
+                    index = next++;
+                }
+
+                long begun = Stopwatch.GetTimestamp();
+                SeedResult result = SeedRunner.Run(from + index);
+                TimeSpan took = Stopwatch.GetElapsedTime(begun);
+                string? violation = result.Violation ?? (index % TwiceEvery == 0 ? CompareWithSecondRun(result) : null);
+                lock (gate)
+                {
+                    busy += took;
+                    events += result.Events;
+                    steps += result.Steps;
+                    fewest = Math.Min(fewest, result.Events);
+                    counters.AddAll(result.Counters);
+                    if (violation is not null)
+                    {
+                        violations++;
+                        output.WriteLine($"VIOLATION seed {result.Seed}: {violation}");
+                        output.WriteLine($"  ./sim --replay {result.Seed}");
+                    }
+                }
+            }
+        }
+
+        Thread[] threads = [.. Enumerable.Range(0, cores).Select(n => new Thread(Work, 16 * 1024 * 1024) { Name = $"seeds {n}", IsBackground = true })];
+        Array.ForEach(threads, t => t.Start());
+        Array.ForEach(threads, t => t.Join());
+
+        output.WriteLine("reached:");
+        counters.Print(output);
+        TimeSpan elapsed = Stopwatch.GetElapsedTime(started);
+        output.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{elapsed.TotalSeconds:F1} s on {cores} cores, {count / busy.TotalSeconds:F0} seeds a second a core; {events / (long)count} events and {steps / (long)count} steps a seed, at least {fewest} events"));
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{count} seeds, {violations} violations"));
+        return violations == 0;
+    }
+
+    private static string? CompareWithSecondRun(SeedResult first)
+    {
+        SeedResult second = SeedRunner.Run(first.Seed);
+        return second.Hash == first.Hash ? null : $"determinism: trace {first.Hash:x16} the first time, {second.Hash:x16} the second";
+    }
+}

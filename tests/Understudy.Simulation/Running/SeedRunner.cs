@@ -1,0 +1,43 @@
+using Understudy.Simulation.World;
+using Understudy.Testing.Simulation;
+
+namespace Understudy.Simulation.Running;
+
+internal sealed record SeedResult(ulong Seed, string? Violation, ulong Hash, long Events, long Steps, Counters Counters);
+
+/// <summary>One seed, from nothing to its verdict.</summary>
+internal static class SeedRunner
+{
+    public static SeedResult Run(ulong seed, Plant plant = Plant.None, TextWriter? trace = null)
+    {
+        var context = new RunContext(seed, plant, trace);
+        long poolWork = ThreadPoolWork();
+        try
+        {
+            context.Simulator.Run(() => RunKindAsync(context));
+        }
+        catch (SimulationException broken)
+        {
+            context.Violations.Report("simulation", broken.Message);
+        }
+#pragma warning disable CA1031 // A crash of anything inside the run is this seed's violation, not the end of all seeds.
+        catch (Exception crashed)
+#pragma warning restore CA1031
+        {
+            context.Violations.Report("crash", crashed.ToString());
+        }
+
+        if (ThreadPoolWork() != poolWork)
+        {
+            context.Violations.Report("determinism", "something ran on the thread pool and came back unseen");
+        }
+
+        return new SeedResult(
+            seed, context.Violations.First, context.Trace.Hash, context.Trace.Events, context.Simulator.Steps, context.Counters);
+    }
+
+    private static Task RunKindAsync(RunContext context) => new ReplicaRun(context).RunAsync();
+
+    /// <summary>Nothing in a simulation uses the pool, so any change is an escape.</summary>
+    private static long ThreadPoolWork() => ThreadPool.CompletedWorkItemCount + ThreadPool.PendingWorkItemCount;
+}
