@@ -45,9 +45,10 @@ public sealed partial class Replica
             previous = segment;
         }
 
-        // The last run stays open when the log goes on in it; otherwise the next segment begins a new one.
+        // The last run stays open when the log goes on in it; otherwise the next segment begins a new one. The last
+        // segment there is need not be the last there was: those after it may have been applied and deleted.
         bool goesOn = cutAfter is null && runs.Count > 0 && _log.Segments[^1] is { IsCut: false } end
-            && end.Number == runs[^1].Through;
+            && end.Number == runs[^1].Through && end.Number + 1 == _log.NextNumber;
         if (goesOn)
         {
             runs[^1] = runs[^1] with { Through = null, LastSequence = null };

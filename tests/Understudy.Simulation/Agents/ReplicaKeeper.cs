@@ -2,11 +2,8 @@ using Microsoft.Extensions.Logging;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Journal;
-using Understudy.Journal.Segments;
 using Understudy.Simulation.Checkers;
-using Understudy.Simulation.Models;
 using Understudy.Testing.Simulation;
-using Understudy.Testing.Simulation.Storage;
 
 namespace Understudy.Simulation.Agents;
 
@@ -79,15 +76,29 @@ internal sealed class ReplicaKeeper
     /// <summary>Moves the oldest point to a random later one.</summary>
     public async Task ApplyAsync(RecoveryPoint to)
     {
-        _watch.OrderOldest(to.Sequence);
-        await Replica.ApplyAsync(to.Id, default);
-        _watch.Look(Replica);
+        try
+        {
+            _watch.OrderOldest(to.Sequence);
+            await Replica.ApplyAsync(to.Id, default);
+            _watch.Look(Replica);
+        }
+        catch (StorageException gone) when (gone.Kind == FaultKind.Missing && !IsListed(to))
+        {
+            // A failover that went on beside it has dropped the point.
+        }
     }
 
     public async Task PinAsync(RecoveryPoint point)
     {
-        PinId pin = await Replica.AddPinAsync(point.Id, "simulation", default);
-        _watch.Pins[pin] = point;
+        try
+        {
+            PinId pin = await Replica.AddPinAsync(point.Id, "simulation", default);
+            _watch.Pins[pin] = point;
+        }
+        catch (StorageException gone) when (gone.Kind == FaultKind.Missing && !IsListed(point))
+        {
+            // Apply or a failover was faster.
+        }
     }
 
     public async Task UnpinAsync(PinId pin)
@@ -100,8 +111,8 @@ internal sealed class ReplicaKeeper
     /// What an unplanned failover does to a replica: the line is minted first, then what is newer than the parent is
     /// dropped. Called again after a restart it goes on where the last life was killed.
     /// </summary>
-    /// <param name="touchedAfter">Blocks that records after a sequence have touched, as the sender knows it.</param>
-    public async Task TakeOverAsync(RecoveryPoint parent, Func<ulong, IReadOnlySet<(int Disk, int Block)>> touchedAfter)
+    /// <param name="touched">Blocks in records after one sequence up to another, as the sender knows it.</param>
+    public async Task TakeOverAsync(RecoveryPoint parent, Func<ulong, ulong, IReadOnlySet<(int Disk, int Block)>> touched)
     {
         foreach ((PinId pin, RecoveryPoint point) in _watch.Pins.ToArray())
         {
@@ -112,7 +123,7 @@ internal sealed class ReplicaKeeper
         }
 
         LineOrder order = _watch.Failover ??= new LineOrder(new LineId(_watch.Line.Counter + 1, _ids.NewRandom128()), parent.Id);
-        _watch.OrderDrop(new Drop(parent.Id, Replica.ReceivedSequence > parent.Sequence ? touchedAfter(parent.Sequence) : new HashSet<(int, int)>()));
+        _watch.OrderDrop(new Drop(parent.Id, touched(parent.Sequence, Replica.ReceivedSequence)));
         if (Replica.Line != order.Line)
         {
             _watch.OrderLine(order);
@@ -150,6 +161,8 @@ internal sealed class ReplicaKeeper
             }
         }
     }
+
+    private bool IsListed(RecoveryPoint point) => Replica.Points.Any(p => p.Id == point.Id);
 
     private static async Task<Replica> OpenOrCreateAsync(
         ReplicaWatch watch, SimHost host, ReplicaEnvironment environment, SimProcess process)

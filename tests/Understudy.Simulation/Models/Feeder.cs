@@ -26,9 +26,9 @@ internal sealed class Feeder(ModelVm vm, SimRandom random)
 
     public long Checkpoints { get; private set; }
 
-    /// <summary>Blocks in records after a sequence, as far as they were ever sent.</summary>
-    public IReadOnlySet<(int Disk, int Block)> TouchedAfter(ulong sequence) =>
-        _sent.Where(s => s.Sequence > sequence && s.Cut is null && s.Disk >= 0).Select(s => (s.Disk, s.Block)).ToHashSet();
+    /// <summary>Blocks in the records after one sequence up to another.</summary>
+    public IReadOnlySet<(int Disk, int Block)> Touched(ulong after, ulong through) =>
+        _sent.Where(s => s.Sequence > after && s.Sequence <= through && s.Disk >= 0).Select(s => (s.Disk, s.Block)).ToHashSet();
 
     /// <summary>One cycle: everything that changed since the last checkpoint the replica has, and a checkpoint.</summary>
     public async Task<AppendOutcome> FeedAsync(Replica replica, TimeProvider time)
@@ -55,10 +55,11 @@ internal sealed class Feeder(ModelVm vm, SimRandom random)
     }
 
     /// <summary>A record as a source would send it that has not heard of any newer line.</summary>
-    public ReadOnlyMemory<byte> MakeRecord(LineId line, ulong sequence)
+    public static ReadOnlyMemory<byte> MakeRecord(LineId line, ulong sequence)
     {
-        int size = RecordCodec.EncodeZero(line, sequence, new DiskId(0), new ByteRange(0, BlockSize.Bytes), _record);
-        return _record.AsMemory(0, size);
+        byte[] record = new byte[RecordHeader.SizeBytes];
+        RecordCodec.EncodeZero(line, sequence, new DiskId(0), new ByteRange(0, BlockSize.Bytes), record);
+        return record;
     }
 
     private List<Sent> Plan(Cut cut)

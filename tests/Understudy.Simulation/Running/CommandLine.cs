@@ -8,8 +8,8 @@ internal static class CommandLine
 {
     private const string Usage =
         """
-        usage: ./sim --seeds N [--from S] [--cores C] [--quiet]   runs N seeds; ends with "N seeds, V violations"
-               ./sim --replay SEED [--plant FAULT]                 runs one seed and prints its trace
+        usage: ./sim --seeds N [--from S] [--cores C]             runs N seeds; ends with "N seeds, V violations"
+               ./sim --replay SEED [--plant FAULT] [--files DIR]   runs one seed and prints its trace; keeps the hosts' files
                ./sim --self-test [--seeds N]                       plants known faults; ends with "N planted, N caught"
         """;
 
@@ -41,7 +41,7 @@ internal static class CommandLine
     private static int Replay(ulong seed, Dictionary<string, string> options, TextWriter output)
     {
         Plant plant = options.TryGetValue("--plant", out string? name) ? Enum.Parse<Plant>(name, ignoreCase: true) : Plant.None;
-        SeedResult first = SeedRunner.Run(seed, plant, output);
+        SeedResult first = SeedRunner.Run(seed, plant, output, options.GetValueOrDefault("--files"));
         SeedResult second = SeedRunner.Run(seed, plant);
         output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"seed {seed}: {first.Events} events, {first.Steps} steps, trace {first.Hash:x16}"));
         if (first.Hash != second.Hash)
@@ -56,7 +56,7 @@ internal static class CommandLine
     private static Dictionary<string, string>? Parse(IReadOnlyList<string> args)
     {
         string[] flags = ["--self-test"];
-        string[] valued = ["--seeds", "--from", "--cores", "--replay", "--plant"];
+        string[] valued = ["--seeds", "--from", "--cores", "--replay", "--plant", "--files"];
         var options = new Dictionary<string, string>(StringComparer.Ordinal);
         for (int i = 0; i < args.Count; i++)
         {

@@ -31,4 +31,14 @@ internal sealed class RunContext
     public Microsoft.Extensions.Logging.ILogger Logger { get; }
 
     public Plant Plant { get; }
+
+    /// <summary>For whoever wants to look at their disks when the run is over.</summary>
+    public List<SimHost> Hosts { get; } = [];
+
+    public SimHost AddHost(string name)
+    {
+        var host = new SimHost(Simulator, name);
+        Hosts.Add(host);
+        return host;
+    }
 }

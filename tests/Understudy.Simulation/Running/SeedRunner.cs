@@ -1,3 +1,4 @@
+using Understudy.Blocks.Storage;
 using Understudy.Simulation.World;
 using Understudy.Testing.Simulation;
 
@@ -8,7 +9,8 @@ internal sealed record SeedResult(ulong Seed, string? Violation, ulong Hash, lon
 /// <summary>One seed, from nothing to its verdict.</summary>
 internal static class SeedRunner
 {
-    public static SeedResult Run(ulong seed, Plant plant = Plant.None, TextWriter? trace = null)
+    /// <param name="keepFilesIn">A folder that gets the hosts' files as they were at the end.</param>
+    public static SeedResult Run(ulong seed, Plant plant = Plant.None, TextWriter? trace = null, string? keepFilesIn = null)
     {
         var context = new RunContext(seed, plant, trace);
         long poolWork = ThreadPoolWork();
@@ -32,11 +34,29 @@ internal static class SeedRunner
             context.Violations.Report("determinism", "something ran on the thread pool and came back unseen");
         }
 
+        if (keepFilesIn is not null)
+        {
+            KeepFiles(context, keepFilesIn);
+        }
+
         return new SeedResult(
             seed, context.Violations.First, context.Trace.Hash, context.Trace.Events, context.Simulator.Steps, context.Counters);
     }
 
     private static Task RunKindAsync(RunContext context) => new ReplicaRun(context).RunAsync();
+
+    private static void KeepFiles(RunContext context, string folder)
+    {
+        foreach (SimHost host in context.Hosts)
+        {
+            foreach (StoreEntry file in host.Disk.ListAll(""))
+            {
+                string path = Path.Combine(folder, host.Name, file.Name);
+                Directory.CreateDirectory(Path.GetDirectoryName(path) ?? folder);
+                File.WriteAllBytes(path, host.Disk.ReadFile(file.Name) ?? []);
+            }
+        }
+    }
 
     /// <summary>Nothing in a simulation uses the pool, so any change is an escape.</summary>
     private static long ThreadPoolWork() => ThreadPool.CompletedWorkItemCount + ThreadPool.PendingWorkItemCount;

@@ -25,7 +25,7 @@ internal static class RandomShapes
         ApplyBatchBlocks = random.Between(1, 12),
         RegionBytes = random.Between(1, 16) * (long)BlockSize.Bytes,
         ViewExtents = random.Between(1, 400),
-        ViewBlocks = random.Between(1, 8),
+        ViewCacheBytes = random.Between(1, 16) * BlockSize.Bytes,
         OpenSegments = random.Between(1, 6),
         Rules = plant.Rules(),
     };

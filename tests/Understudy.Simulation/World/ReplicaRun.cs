@@ -1,8 +1,6 @@
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Journal;
-using Understudy.Journal.Records;
-using Understudy.Journal.Segments;
 using Understudy.Simulation.Agents;
 using Understudy.Simulation.Checkers;
 using Understudy.Simulation.Models;
@@ -30,13 +28,14 @@ internal sealed class ReplicaRun
     private readonly double _applyWeight;
     private readonly double _pinWeight;
     private bool _diskIsFaulty;
+    private bool _isFeeding;
 
     public ReplicaRun(RunContext context)
     {
         _context = context;
         _random = context.Random.Fork(1);
-        var source = new SimHost(context.Simulator, "source");
-        _target = new SimHost(context.Simulator, "target");
+        SimHost source = context.AddHost("source");
+        _target = context.AddHost("target");
         var ids = new SeededIds(context.Random.Fork(2));
         _firstLine = new LineId(1, ids.NewRandom128());
         _vm = new ModelVm(new VmId(ids.NewGuid()), "vm", RandomShapes.Disks(_random), source);
@@ -145,6 +144,7 @@ internal sealed class ReplicaRun
 
     private async Task LiveAsync(SimProcess self)
     {
+        _isFeeding = false;
         ReplicaKeeper keeper = await ReplicaKeeper.OpenAsync(_watch, self, _settings, _random.Fork(5), _context.Logger);
         if (_watch.Failover is not null)
         {
@@ -194,6 +194,12 @@ internal sealed class ReplicaRun
 
     private async Task FeedAsync(ReplicaKeeper keeper, SimProcess self)
     {
+        if (_isFeeding)
+        {
+            return; // A source sends one cycle after the other.
+        }
+
+        _isFeeding = true;
         if (_random.Chance(0.1))
         {
             _vm.ChangeDefinition();
@@ -208,6 +214,8 @@ internal sealed class ReplicaRun
         {
             await keeper.Checker.CheckAsync(keeper.Replica, newest);
         }
+
+        _isFeeding = false;
     }
 
     private async Task PinAsync(ReplicaKeeper keeper)
@@ -260,7 +268,7 @@ internal sealed class ReplicaRun
         {
             RecoveryPoint parent = _random.Pick(keeper.Replica.Points);
             _context.Counters.Add("replica: failover");
-            await keeper.TakeOverAsync(parent, after => _feeder.TouchedAfter(after));
+            await keeper.TakeOverAsync(parent, _feeder.Touched);
             _feeder.Line = _watch.Line;
         }
     }
@@ -270,7 +278,7 @@ internal sealed class ReplicaRun
         if (keeper.Replica.Points.FirstOrDefault(p => p.Id == _watch.Failover!.Parent) is { } parent)
         {
             _context.Counters.Add("replica: failover resumed");
-            await keeper.TakeOverAsync(parent, after => _feeder.TouchedAfter(after));
+            await keeper.TakeOverAsync(parent, _feeder.Touched);
         }
 
         _feeder.Line = _watch.Line;
@@ -283,12 +291,12 @@ internal sealed class ReplicaRun
         ulong next = replica.ReceivedSequence + 1;
         if (_watch.Line != _firstLine)
         {
-            AppendOutcome stale = await replica.AppendAsync(_feeder.MakeRecord(_firstLine, next), default);
+            AppendOutcome stale = await replica.AppendAsync(Feeder.MakeRecord(_firstLine, next), default);
             Expect(stale is AppendOutcome.StaleLine, "lines", $"a record of the old line {_firstLine} was answered with {stale}");
             _context.Counters.Add("replica: stale record offered");
         }
 
-        AppendOutcome gap = await replica.AppendAsync(_feeder.MakeRecord(replica.Line, next + 1000), default);
+        AppendOutcome gap = await replica.AppendAsync(Feeder.MakeRecord(replica.Line, next + 1000), default);
         Expect(gap is AppendOutcome.Gap or AppendOutcome.Diverged or AppendOutcome.Corrupt, "sequence", $"a record with a gap before it was answered with {gap}");
     }
 
@@ -308,6 +316,7 @@ internal sealed class ReplicaRun
         _guest.IsQuiet = true;
         SimProcess process = _target.Start("last", async self =>
         {
+            _isFeeding = false;
             ReplicaKeeper keeper = await ReplicaKeeper.OpenAsync(_watch, self, _settings, _random.Fork(6), _context.Logger);
             if (_watch.Failover is not null)
             {
