@@ -56,16 +56,16 @@ public sealed partial class Replica
             }
         }
 
-        if (!await TryBeginApplyAsync(newOldest, cancellationToken))
+        if (await BeginApplyAsync(newOldest, cancellationToken) is { } reason)
         {
-            return new ApplyOutcome.NothingToDo();
+            return reason;
         }
 
         return new ApplyOutcome.Applied(newOldest, await FinishApplyAsync(newOldest, cancellationToken));
     }
 
-    /// <summary>Step 1: from here on nothing older than the new oldest point is listed, whatever happens.</summary>
-    private async ValueTask<bool> TryBeginApplyAsync(RecoveryPointId to, CancellationToken cancellationToken)
+    /// <summary>Step 1: from here on nothing older than the new oldest point is listed, whatever happens. An outcome when there is nothing to begin.</summary>
+    private async ValueTask<ApplyOutcome?> BeginApplyAsync(RecoveryPointId to, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass pass = await _gate.EnterAsync(cancellationToken);
         PointState point = _points.Find(p => p.Point.Id == to && p.Sequence <= _log.FlushedSequence && (!p.Hidden || _listed.IsEmpty))
@@ -77,7 +77,12 @@ public sealed partial class Replica
 
         if (point.Sequence <= _manifest.Applied.Sequence)
         {
-            return false;
+            return new ApplyOutcome.NothingToDo();
+        }
+
+        if (IsDiverged(out RecoveryPointId parent) && point.Sequence > parent.Sequence)
+        {
+            return new ApplyOutcome.Diverged(parent);
         }
 
         if (Rules.NoteApplyBeforeWritingBase)
@@ -89,7 +94,7 @@ public sealed partial class Replica
             });
         }
 
-        return true;
+        return null;
     }
 
     /// <summary>Steps 2 to 6. Returns the number of base blocks that changed.</summary>

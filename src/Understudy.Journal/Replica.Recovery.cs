@@ -18,6 +18,9 @@ public sealed partial class Replica
     {
         env.Settings.Validate();
         Manifest manifest = await ManifestFile.ReadAsync(env.Store, cancellationToken);
+
+        // A process killed between the rename and the flush leaves a name that only memory has: nothing may rely on it yet.
+        await env.Store.FlushFolderAsync("", cancellationToken);
         if (manifest.Retired)
         {
             await DeleteAllFilesAsync(env.Store, cancellationToken);

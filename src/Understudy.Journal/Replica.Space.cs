@@ -63,12 +63,15 @@ public sealed partial class Replica
 
     private bool IsOpen(SegmentFile segment) => _log.IsOpen(segment);
 
-    /// <summary>Deletes segments that neither the journal nor any pin, durable or of an open view, needs.</summary>
+    /// <summary>
+    /// Deletes segments that neither the journal nor any pin, durable or of an open view, needs. What the manifest still
+    /// names stays until a later one does not: opening would take it for lost.
+    /// </summary>
     private async ValueTask DeleteUnneededAsync()
     {
         ulong applied = _manifest.Applied.Sequence;
         List<SegmentFile> unneeded = [.. _log.Segments.Where(s =>
-            s.LastSequence <= applied && !IsOpen(s) && !_pins.Any(p => p.Needs(s)))];
+            s.LastSequence <= applied && !IsOpen(s) && !_pins.Any(p => p.Needs(s)) && !_manifest.Segments.Any(r => r.Holds(s.Number)))];
         await _log.RemoveAsync(unneeded, CancellationToken.None);
     }
 

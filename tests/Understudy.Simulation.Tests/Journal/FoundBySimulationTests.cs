@@ -1,6 +1,8 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
+using Understudy.Journal;
 using Understudy.Journal.Records;
 using Understudy.Journal.Segments;
 using Understudy.Testing.Devices;
@@ -44,6 +46,91 @@ public sealed class FoundBySimulationTests
 
         await using SegmentLog again = await SegmentLog.OpenAsync(options, default);
         Assert.Equal(2UL, again.FlushedSequence);
+    }
+
+    /// <summary>A closed view took away a segment that the manifest still named; the next open refused the replica.</summary>
+    [Fact]
+    public void Segment_that_the_manifest_names_outlives_the_view_that_needed_it_last() => ReplicaBench.Run(async bench =>
+    {
+        await bench.CreateAsync(async replica =>
+        {
+            RecoveryPoint first = await ReplicaBench.FeedAsync(replica, 1);
+            ReplicaView view = await replica.OpenViewAsync(first.Id, new DiskId(0), default);
+            await replica.ApplyAsync(first.Id, default);
+            await replica.MintLineAsync(new LineId(2, 8), first.Id, "test", default);
+            await view.DisposeAsync();
+        });
+        await bench.LifeAsync(async (_, environment) => Assert.Single((await Replica.OpenAsync(environment, default)).Points));
+    });
+
+    /// <summary>With the last segment applied and deleted, the manifest let an older run go on, over a gap.</summary>
+    [Fact]
+    public void Log_does_not_go_on_in_a_segment_that_a_pin_kept_when_later_ones_are_gone() => ReplicaBench.Run(async bench =>
+    {
+        await bench.CreateAsync(async replica =>
+        {
+            RecoveryPoint first = await ReplicaBench.FeedAsync(replica, 1);
+            await replica.AddPinAsync(first.Id, "test", default);
+            await replica.MintLineAsync(new LineId(2, 8), first.Id, "test", default);
+            RecoveryPoint second = await ReplicaBench.FeedAsync(replica, 2);
+            await replica.MintLineAsync(new LineId(3, 9), second.Id, "test", default);
+            await replica.ApplyAsync(second.Id, default);
+            await replica.AddPinAsync(second.Id, "test", default);
+        });
+        await bench.LifeAsync(async (_, environment) => Assert.Single((await Replica.OpenAsync(environment, default)).Points));
+    });
+
+    /// <summary>A kill between rename and flush, a restart that relied on the new name, then the power went: the replica was gone.</summary>
+    [Fact]
+    public void Manifest_that_is_found_is_made_durable_before_anything_relies_on_it()
+    {
+        for (int killAt = 1; killAt < 40; killAt++)
+        {
+            ReplicaBench.Run(async bench =>
+            {
+                bool created = false;
+                bench.Host.Disk.OnOperation = number =>
+                {
+                    if (number == killAt)
+                    {
+                        bench.Host.Kill();
+                    }
+                };
+                await bench.CreateAsync(_ => Task.CompletedTask);
+                await bench.LifeAsync(async (_, environment) =>
+                {
+                    created = await TryOpenAsync(environment);
+                    bench.Host.PowerLoss();
+                });
+                bench.Host.Boot();
+                await bench.LifeAsync(async (_, environment) => Assert.True(!created || await TryOpenAsync(environment), $"killed at {killAt}"));
+            });
+        }
+    }
+
+    /// <summary>After a failover to an older point, retention applied a newer one of the old line and lost the owner's.</summary>
+    [Fact]
+    public void Nothing_after_the_point_where_the_line_begins_is_applied() => ReplicaBench.Run(bench => bench.CreateAsync(async replica =>
+    {
+        RecoveryPoint parent = await ReplicaBench.FeedAsync(replica, 1);
+        RecoveryPoint newer = await ReplicaBench.FeedAsync(replica, 2);
+        await replica.MintLineAsync(new LineId(2, 8), parent.Id, "test", default);
+        Assert.Equal(new ApplyOutcome.Diverged(parent.Id), await replica.ApplyAsync(newer.Id, default));
+        Assert.IsType<DropOutcome.Dropped>(await replica.DropAfterAsync(parent.Id, default));
+        Assert.Equal([parent], replica.Points);
+    }));
+
+    private static async Task<bool> TryOpenAsync(ReplicaEnvironment environment)
+    {
+        try
+        {
+            await Replica.OpenAsync(environment, default);
+            return true;
+        }
+        catch (StorageException missing) when (missing.Kind == FaultKind.Missing)
+        {
+            return false;
+        }
     }
 
     private static async Task AppendAsync(SegmentLog log)

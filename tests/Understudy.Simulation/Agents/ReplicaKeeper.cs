@@ -73,18 +73,19 @@ internal sealed class ReplicaKeeper
         _watch.Look(Replica);
     }
 
-    /// <summary>Moves the oldest point to a random later one.</summary>
-    public async Task ApplyAsync(RecoveryPoint to)
+    /// <summary>Moves the oldest point forward; null when the point was gone before it could begin.</summary>
+    public async Task<ApplyOutcome?> ApplyAsync(RecoveryPoint to)
     {
         try
         {
             _watch.OrderOldest(to.Sequence);
-            await Replica.ApplyAsync(to.Id, default);
+            ApplyOutcome outcome = await Replica.ApplyAsync(to.Id, default);
             _watch.Look(Replica);
+            return outcome;
         }
         catch (StorageException gone) when (gone.Kind == FaultKind.Missing && !IsListed(to))
         {
-            // A failover that went on beside it has dropped the point.
+            return null; // A failover that went on beside it has dropped the point.
         }
     }
 
@@ -122,13 +123,18 @@ internal sealed class ReplicaKeeper
             }
         }
 
+        if (_watch.Failover is null && !IsListed(parent))
+        {
+            return; // Apply has moved past it while a pin was let go.
+        }
+
         LineOrder order = _watch.Failover ??= new LineOrder(new LineId(_watch.Line.Counter + 1, _ids.NewRandom128()), parent.Id);
         _watch.OrderDrop(new Drop(parent.Id, touched(parent.Sequence, Replica.ReceivedSequence)));
-        if (Replica.Line != order.Line)
+        if (Replica.Line != order.Line && !await TryMintAsync(order))
         {
-            _watch.OrderLine(order);
-            await Replica.MintLineAsync(order.Line, order.Parent, "failover", default);
-            _watch.LineAnswered();
+            _watch.Failover = null;
+            _watch.DropCancelled();
+            return;
         }
 
         DropOutcome outcome = await Replica.DropAfterAsync(parent.Id, default);
@@ -141,6 +147,23 @@ internal sealed class ReplicaKeeper
         _watch.Failover = null;
         _watch.Look(Replica);
         await CheckDivergenceAsync();
+    }
+
+    /// <summary>False when apply was faster than the order and its point is gone.</summary>
+    private async Task<bool> TryMintAsync(LineOrder order)
+    {
+        try
+        {
+            _watch.OrderLine(order);
+            await Replica.MintLineAsync(order.Line, order.Parent, "failover", default);
+            _watch.LineAnswered();
+            return true;
+        }
+        catch (StorageException gone) when (gone.Kind == FaultKind.Missing && !Replica.Points.Any(p => p.Id == order.Parent))
+        {
+            _watch.LineRefused();
+            return false;
+        }
     }
 
     /// <summary>Everything that dropped records had touched is still known.</summary>

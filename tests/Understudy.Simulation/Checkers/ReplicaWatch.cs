@@ -59,6 +59,10 @@ internal sealed class ReplicaWatch(ModelVm vm, ReplicaId id, LineId firstLine, V
         LineInDoubt = null;
     }
 
+    public void LineRefused() => LineInDoubt = null;
+
+    public void DropCancelled() => DropInDoubt = null;
+
     public void OrderDrop(Drop drop) => DropInDoubt = drop;
 
     public void DropAnswered()

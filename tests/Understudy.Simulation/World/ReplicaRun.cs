@@ -280,6 +280,11 @@ internal sealed class ReplicaRun
             _context.Counters.Add("replica: failover resumed");
             await keeper.TakeOverAsync(parent, _feeder.Touched);
         }
+        else
+        {
+            Expect(keeper.Replica.Line != _watch.Failover!.Line, "lines", $"the point {_watch.Failover.Parent} at which the current line begins is gone");
+            _watch.Failover = null;
+        }
 
         _feeder.Line = _watch.Line;
     }
@@ -297,7 +302,7 @@ internal sealed class ReplicaRun
         }
 
         AppendOutcome gap = await replica.AppendAsync(Feeder.MakeRecord(replica.Line, next + 1000), default);
-        Expect(gap is AppendOutcome.Gap or AppendOutcome.Diverged or AppendOutcome.Corrupt, "sequence", $"a record with a gap before it was answered with {gap}");
+        Expect(gap is AppendOutcome.Gap or AppendOutcome.Diverged or AppendOutcome.StaleLine, "sequence", $"a record with a gap before it was answered with {gap}");
     }
 
     private void Expect(bool holds, string checker, string otherwise)
@@ -328,7 +333,8 @@ internal sealed class ReplicaRun
             Expect(keeper.Checker.FindCut(newest) is { } cut && ModelGuest.Verify(cut.Disks) is null, "guest", "the newest point is no prefix of what the guest wrote");
             if (_random.Chance(0.7))
             {
-                await keeper.ApplyAsync(newest);
+                ApplyOutcome? outcome = await keeper.ApplyAsync(newest);
+                Expect(outcome is ApplyOutcome.Applied or ApplyOutcome.NothingToDo, "apply", $"the newest point could not be applied: {outcome}");
                 new BaseChecker(_target, _watch).Check(newest);
             }
 

@@ -43,6 +43,15 @@ public sealed class SimHost
         return process;
     }
 
+    /// <summary>kill -9 of every process; the machine goes on.</summary>
+    public void Kill()
+    {
+        foreach (SimProcess process in _processes)
+        {
+            process.Kill();
+        }
+    }
+
     /// <summary>Everything stops at once; what was not flushed is lost, torn or kept as the seed says.</summary>
     public void PowerLoss() => Simulator.Interrupt(() =>
     {
