@@ -8,6 +8,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Understudy.Api.Json;
 using Understudy.Api.Rest;
@@ -28,8 +29,11 @@ namespace Understudy.Vault;
 /// </summary>
 public sealed partial class VaultServer : IAsyncDisposable
 {
+    /// <summary>Requests under way at the stop have so long; watchers are told to go at once.</summary>
+    private static readonly TimeSpan _shutdownLimit = TimeSpan.FromSeconds(5);
+
     private readonly WebApplication _app;
-    private readonly CancellationTokenSource _stopping = new();
+    private readonly CancellationTokenSource _stopping;
     private readonly Task _duties;
 
     private VaultServer(WebApplication app, Task duties, CancellationTokenSource stopping, int port, bool administratorIsNew)
@@ -46,6 +50,13 @@ public sealed partial class VaultServer : IAsyncDisposable
 
     /// <summary>True when this was the first start and <c>admin.token</c> was made.</summary>
     public bool AdministratorIsNew { get; }
+
+    /// <summary>"METHOD /path" of every documented route: what the OpenAPI document must list.</summary>
+    internal IEnumerable<string> Routes => _app.Services.GetRequiredService<EndpointDataSource>().Endpoints
+        .OfType<RouteEndpoint>()
+        .Where(route => route.RoutePattern.RawText?.StartsWith("/api/", StringComparison.Ordinal) == true)
+        .SelectMany(route => route.Metadata.GetRequiredMetadata<HttpMethodMetadata>().HttpMethods
+            .Select(method => $"{method} {route.RoutePattern.RawText!.Replace(":long", "", StringComparison.Ordinal)}")); // not null: filtered above
 
     /// <summary>Runs until the token ends it.</summary>
     /// <param name="configureLogging">Where the log goes.</param>
@@ -82,6 +93,7 @@ public sealed partial class VaultServer : IAsyncDisposable
         _app.Services.GetRequiredService<AgentRegistry>().CloseAll();
         await _app.Services.GetRequiredService<JobRunner>().StopAsync();
         await _duties;
+        await _app.StopAsync();
         await _app.DisposeAsync();
         _stopping.Dispose();
     }
@@ -114,12 +126,14 @@ public sealed partial class VaultServer : IAsyncDisposable
         services.AddRoutingCore();
         services.ConfigureHttpJsonOptions(json =>
         {
+            json.SerializerOptions.NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.Strict;
             json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default);
             foreach (System.Text.Json.Serialization.JsonConverter converter in ApiJson.Default.Options.Converters)
             {
                 json.SerializerOptions.Converters.Add(converter);
             }
         });
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = _shutdownLimit);
         ApiDocument.Add(services);
         Authentication.Add(services);
         services.AddSingleton(settings).AddSingleton(settings.Time).AddSingleton(settings.Ids).AddSingleton(authority).AddSingleton(storage);

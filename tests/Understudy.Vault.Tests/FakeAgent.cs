@@ -16,7 +16,7 @@ namespace Understudy.Vault.Tests;
 internal sealed class FakeAgent : IAsyncDisposable
 {
     private readonly MemoryFileStore _store = new();
-    private readonly CancellationTokenSource _stopping = new();
+    private CancellationTokenSource _stopping = new();
     private OutcomeLog? _outcomes;
     private AgentOperations? _operations;
     private VaultLink? _link;
@@ -84,6 +84,21 @@ internal sealed class FakeAgent : IAsyncDisposable
         await _running;
         await _operations!.DisposeAsync(); // started before
         await _outcomes!.DisposeAsync();
+    }
+
+    /// <summary>A new process on the same state.</summary>
+    /// <param name="between">While nothing of the agent runs.</param>
+    public async Task RestartAsync(Action? between = null)
+    {
+        if (!_stopping.IsCancellationRequested)
+        {
+            await StopAsync();
+        }
+
+        between?.Invoke();
+        _stopping.Dispose();
+        _stopping = new CancellationTokenSource();
+        await StartAsync();
     }
 
     public void PostInventory() => _link!.Post(new Inventory([.. Vms]));

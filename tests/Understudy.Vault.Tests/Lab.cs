@@ -73,6 +73,14 @@ internal sealed class Lab : IAsyncDisposable
         Client = VaultClient.Create(new Uri($"https://localhost:{Port}"), Token, CaCertificate);
     }
 
+    /// <summary>For requests that the typed client would not make.</summary>
+    public HttpClient Http()
+    {
+        HttpClient http = new(PinnedTls.Handler(CaCertificate)) { BaseAddress = new Uri($"https://localhost:{Port}") };
+        http.DefaultRequestHeaders.Authorization = new("Bearer", Token);
+        return http;
+    }
+
     public async Task StopVaultAsync()
     {
         Client.Dispose();

@@ -21,7 +21,6 @@ public static class LifeCycle
     {
         VmCommand.Protect => Protect(vm),
         VmCommand.Test => Test(vm),
-        VmCommand.CompleteTest => CompleteTest(vm),
         VmCommand.UnplannedFailover => Failover(vm),
         VmCommand.Commit => Commit(vm),
         VmCommand.Unprotect => Unprotect(vm),
@@ -43,16 +42,6 @@ public static class LifeCycle
         Preparing or FirstCopy => NoPointYet(vm, "test"),
         Protected or Resynchronising or TestRunning or TargetFull => vm.HasPoints ? new Decision.Go(JobAction.Test, _test) : NoPointYet(vm, "test"),
         FailingOver or CommitPending or FailedOver => RunsAtTarget(vm, "test"),
-        _ => throw Unknown(vm),
-    };
-
-    private static Decision CompleteTest(VmSituation vm) => vm.State switch
-    {
-        Unprotected => new Decision.Refuse(Errors.NotProtected(vm.Vm)),
-        Preparing or FirstCopy or Protected or Resynchronising or TestRunning or TargetFull or FailingOver or CommitPending or FailedOver
-            => vm.Tests > 0
-                ? new Decision.Go(JobAction.Test, [StepKind.RemoveTest])
-                : Refuse(vm, "complete test", "no test of it stands", $"See `understudy job list`, or start one: `understudy vm test {vm.Vm}`."),
         _ => throw Unknown(vm),
     };
 

@@ -7,7 +7,6 @@ public enum VmCommand
 {
     Protect,
     Test,
-    CompleteTest,
     UnplannedFailover,
     Commit,
     Unprotect,

@@ -60,6 +60,10 @@ internal sealed partial class HostDuties(VaultStorage storage, AgentRegistry age
         {
             TooSlow(logger, session.Host, _callLimit);
         }
+        catch (Exception fault) when (fault is not OperationCanceledException)
+        {
+            NotDone(logger, session.Host, fault);
+        }
     }
 
     private async Task SendSettingsAsync(AgentSession session, CancellationToken cancellationToken)
@@ -121,6 +125,9 @@ internal sealed partial class HostDuties(VaultStorage storage, AgentRegistry age
             }
         }
     }
+
+    [LoggerMessage(211, LogLevel.Error, "The duties of agent {Host} were not done; they are sent again at its next connection")]
+    private static partial void NotDone(ILogger logger, HostId host, Exception fault);
 
     [LoggerMessage(210, LogLevel.Warning, "Agent {Host} took more than {Limit} over its duties; they are sent again at its next connection")]
     private static partial void TooSlow(ILogger logger, HostId host, TimeSpan limit);

@@ -10,6 +10,11 @@ internal sealed class EventJournal(VaultStorage storage, Changes changes, TimePr
 {
     public const int MaxPage = 1000;
 
+    /// <summary>Years of a quiet vault, days of a very busy one; older ones are dropped a thousand at a time.</summary>
+    public const int Kept = 100_000;
+
+    private const int DropEvery = 1000;
+
     public Task AddAsync(HealthLevel severity, string kind, Guid? vm, Guid? host, string text, CancellationToken cancellationToken) =>
         AddAsync(time.GetUtcNow(), severity, kind, vm, host, text, cancellationToken);
 
@@ -17,8 +22,14 @@ internal sealed class EventJournal(VaultStorage storage, Changes changes, TimePr
         DateTimeOffset at, HealthLevel severity, string kind, Guid? vm, Guid? host, string text, CancellationToken cancellationToken)
     {
         await using VaultDb db = storage.Open();
-        db.Events.Add(new EventRow { At = at, Severity = severity.Word(), Kind = kind, VmId = vm, HostId = host, Text = text });
+        EventRow row = new() { At = at, Severity = severity.Word(), Kind = kind, VmId = vm, HostId = host, Text = text };
+        db.Events.Add(row);
         await db.SaveChangesAsync(cancellationToken);
+        if (row.Id % DropEvery == 0)
+        {
+            await db.Events.Where(old => old.Id <= row.Id - Kept).ExecuteDeleteAsync(cancellationToken);
+        }
+
         changes.Publish(Changes.Events);
     }
 

@@ -4,6 +4,7 @@ using System.Security.Claims;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Hosting;
 using Understudy.Api.Rest;
 using Understudy.Model;
 using Understudy.Vault.Events;
@@ -23,10 +24,10 @@ internal static class JobRoutes
             .WithName("listJobs").WithSummary("Jobs, newest first");
         api.MapGet("/jobs/{job:long}", async (long job, JobStore jobs, TimeProvider time, CancellationToken ct) => await ReadAsync(job, jobs, time, ct))
             .WithName("getJob").WithSummary("One job with its steps");
-        api.MapGet("/jobs/{job:long}/watch", async (long job, JobStore jobs, Changes changes, TimeProvider time, CancellationToken ct) =>
+        api.MapGet("/jobs/{job:long}/watch", async (long job, JobStore jobs, Changes changes, TimeProvider time, IHostApplicationLifetime lifetime, CancellationToken ct) =>
             {
                 JobDto first = await ReadAsync(job, jobs, time, ct); // an unknown job is a problem, not an empty stream
-                return TypedResults.ServerSentEvents(WatchJobAsync(first, jobs, changes, time, ct));
+                return TypedResults.ServerSentEvents(WatchJobAsync(first, jobs, changes, time, lifetime.ApplicationStopping, ct));
             })
             .WithName("watchJob").WithSummary("Each new state of the job, until it has ended");
         api.MapPost("/jobs/{job:long}/complete", async (long job, JobCompleteDto body, JobRunner runner, JobStore jobs, TimeProvider time, CancellationToken ct) =>
@@ -49,8 +50,8 @@ internal static class JobRoutes
             .WithName("retryJob").WithSummary("Goes on with a failed or cancelled job at the step that did not succeed");
         api.MapGet("/events", (long? after, int? limit, EventJournal events, CancellationToken ct) => events.ListAsync(after ?? 0, limit ?? DefaultPage, ct))
             .WithName("listEvents").WithSummary("Events after the given one, oldest first");
-        api.MapGet("/events/watch", (long? after, EventJournal events, Changes changes, CancellationToken ct) =>
-                TypedResults.ServerSentEvents(WatchEventsAsync(after ?? 0, events, changes, ct)))
+        api.MapGet("/events/watch", (long? after, EventJournal events, Changes changes, IHostApplicationLifetime lifetime, CancellationToken ct) =>
+                TypedResults.ServerSentEvents(WatchEventsAsync(after ?? 0, events, changes, lifetime.ApplicationStopping, ct)))
             .WithName("watchEvents").WithSummary("Events after the given one, then each as it happens");
     }
 
@@ -58,8 +59,9 @@ internal static class JobRoutes
         JobView.ToDto(await jobs.GetAsync(new JobId(job), ct), time.GetUtcNow());
 
     private static async IAsyncEnumerable<SseItem<JobDto>> WatchJobAsync(
-        JobDto first, JobStore jobs, Changes changes, TimeProvider time, [EnumeratorCancellation] CancellationToken ct)
+        JobDto first, JobStore jobs, Changes changes, TimeProvider time, CancellationToken stopping, [EnumeratorCancellation] CancellationToken ct)
     {
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(stopping, ct);
         long seen = -1;
         while (true)
         {
@@ -76,13 +78,14 @@ internal static class JobRoutes
                 yield break;
             }
 
-            await change.WaitAsync(ct);
+            await change.WaitAsync(either.Token);
         }
     }
 
     private static async IAsyncEnumerable<SseItem<EventDto>> WatchEventsAsync(
-        long after, EventJournal events, Changes changes, [EnumeratorCancellation] CancellationToken ct)
+        long after, EventJournal events, Changes changes, CancellationToken stopping, [EnumeratorCancellation] CancellationToken ct)
     {
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(stopping, ct);
         while (true)
         {
             Task change = changes.Next(Changes.Events);
@@ -95,7 +98,7 @@ internal static class JobRoutes
 
             if (page.Count == 0)
             {
-                await change.WaitAsync(ct);
+                await change.WaitAsync(either.Token);
             }
         }
     }

@@ -34,9 +34,9 @@ internal static partial class Problems
         try
         {
             await next(context);
-            if (context.Response is { StatusCode: StatusCodes.Status404NotFound, HasStarted: false })
+            if (!context.Response.HasStarted && WithoutBody(context) is { } error)
             {
-                await WriteAsync(context, Errors.NotFound(context.Request.Path));
+                await WriteAsync(context, error, context.Response.StatusCode);
             }
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
@@ -57,6 +57,15 @@ internal static partial class Problems
             await WriteAsync(context, Errors.Internal(fault.Message));
         }
     }
+
+    /// <summary>What routing itself refused, and so without a word.</summary>
+    private static ErrorInfo? WithoutBody(HttpContext context) => context.Response.StatusCode switch
+    {
+        StatusCodes.Status404NotFound => Errors.NotFound(context.Request.Path),
+        StatusCodes.Status405MethodNotAllowed => Errors.BadRequest($"{context.Request.Path} does not take {context.Request.Method}"),
+        StatusCodes.Status415UnsupportedMediaType => Errors.BadRequest("the body must be application/json"),
+        _ => null,
+    };
 
     [LoggerMessage(100, LogLevel.Error, "{Method} {Path} failed unexpectedly")]
     private static partial void Unexpected(ILogger logger, string method, string path, Exception fault);

@@ -1,0 +1,159 @@
+using System.Reflection;
+using Understudy.Model;
+
+namespace Understudy.Plans.Tests;
+
+/// <summary>Names, durations, policies and words of the model.</summary>
+public sealed class VocabularyTests
+{
+    [Theory]
+    [InlineData("web1", true)]
+    [InlineData("a", true)]
+    [InlineData("A-b-9", true)]
+    [InlineData("", false)]
+    [InlineData("-web", false)]
+    [InlineData("web-", false)]
+    [InlineData("web.1", false)]
+    [InlineData("wéb", false)]
+    [InlineData("0123456789012345678901234567890123456789012345678901234567890ab", true)]
+    [InlineData("0123456789012345678901234567890123456789012345678901234567890abc", false)]
+    public void Lawful_names_are_letters_digits_and_inner_hyphens(string name, bool lawful)
+    {
+        Assert.Equal(lawful, VmNames.IsLawful(name));
+    }
+
+    [Theory]
+    [InlineData("web1", "web1")]
+    [InlineData("web.1_prod", "web-1-prod")]
+    [InlineData("--web--", "web")]
+    [InlineData("サーバー", "vm")]
+    [InlineData("", "vm")]
+    public void A_bad_name_gets_a_lawful_proposal(string name, string proposed)
+    {
+        Assert.Equal(proposed, VmNames.Propose(name));
+    }
+
+    [Fact]
+    public void Proposals_and_test_names_of_any_name_are_lawful()
+    {
+        foreach (string name in new[] { "web1", "---", new string('x', 100), "a" + new string('-', 80) + "b", new string('y', 58) + "-----" })
+        {
+            Assert.True(VmNames.IsLawful(VmNames.Propose(name)), VmNames.Propose(name));
+            Assert.True(VmNames.IsLawful(VmNames.ForTest(name, 1)), VmNames.ForTest(name, 1));
+            Assert.True(VmNames.IsLawful(VmNames.ForTest(name, 12)), VmNames.ForTest(name, 12));
+        }
+    }
+
+    [Theory]
+    [InlineData("15s", 15)]
+    [InlineData("5min", 300)]
+    [InlineData("5m", 300)]
+    [InlineData("24h", 86_400)]
+    [InlineData("30d", 2_592_000)]
+    [InlineData("0", 0)]
+    public void Durations_are_read(string text, int seconds)
+    {
+        Assert.True(Durations.TryParse(text, out TimeSpan duration));
+        Assert.Equal(TimeSpan.FromSeconds(seconds), duration);
+        Assert.True(Durations.TryParse(Durations.Format(duration), out TimeSpan again));
+        Assert.Equal(duration, again);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("s")]
+    [InlineData("15")]
+    [InlineData("-5min")]
+    [InlineData("1.5h")]
+    [InlineData("5 weeks")]
+    [InlineData("99999999999s")]
+    public void What_is_no_duration_is_not_guessed_at(string text)
+    {
+        Assert.False(Durations.TryParse(text, out _));
+    }
+
+    [Theory]
+    [InlineData(14, 0, "frequency-out-of-range")]
+    [InlineData(15, 0, null)]
+    [InlineData(86_400, 2_592_000, null)]
+    [InlineData(86_401, 0, "frequency-out-of-range")]
+    [InlineData(30, 2_592_001, "retention-out-of-range")]
+    public void A_policy_keeps_to_its_limits(int frequency, int retention, string? code)
+    {
+        Policy policy = new() { Name = "p", Frequency = TimeSpan.FromSeconds(frequency), Retention = TimeSpan.FromSeconds(retention) };
+
+        Assert.Equal(code, PolicyRules.Check(policy)?.Code);
+    }
+
+    [Theory]
+    [InlineData("encryption", "policy-field-not-offered")]
+    [InlineData("AutomaticFailover", "policy-field-not-offered")]
+    [InlineData("frequencyy", "policy-field-unknown")]
+    public void A_field_of_a_later_version_is_refused_by_its_name(string field, string code)
+    {
+        ErrorInfo error = PolicyRules.RefuseField(field);
+
+        Assert.Equal(code, error.Code);
+        Assert.Contains(field, error.What, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Built_in_policies_are_sound_and_hold_the_default()
+    {
+        Assert.All(PolicyRules.BuiltIn, policy => Assert.Null(PolicyRules.Check(policy)));
+        Assert.Contains(PolicyRules.BuiltIn, policy => policy.Name == PolicyRules.DefaultName);
+    }
+
+    [Fact]
+    public void Every_word_is_said_once_and_read_back()
+    {
+        RoundTrip<ProtectionState>();
+        RoundTrip<JobState>();
+        RoundTrip<StepState>();
+        RoundTrip<JobWait>();
+        RoundTrip<JobAction>();
+        RoundTrip<HealthLevel>();
+        RoundTrip<CheckLevel>();
+        RoundTrip<VmPower>();
+        RoundTrip<SourceKnowledge>();
+        RoundTrip<PointKind>();
+        RoundTrip<ErrorKind>();
+    }
+
+    [Fact]
+    public void Every_error_has_a_code_of_its_own_and_all_three_parts()
+    {
+        List<ErrorInfo> errors = [.. typeof(Errors).GetMethods(BindingFlags.Public | BindingFlags.Static).Where(method => method.ReturnType == typeof(ErrorInfo))
+            .Select(method => (ErrorInfo)method.Invoke(null, [.. method.GetParameters().Select(Sample)])!)];
+
+        Assert.True(errors.Count > 40, $"{errors.Count} errors");
+        Assert.Equal(errors.Count, errors.Select(error => error.Code).Distinct().Count());
+        Assert.All(errors, error =>
+        {
+            Assert.Matches("^[a-z]+(-[a-z]+)*$", error.Code);
+            Assert.NotEmpty(error.What);
+            Assert.EndsWith(".", error.Why, StringComparison.Ordinal);
+            Assert.EndsWith(".", error.Next, StringComparison.Ordinal);
+        });
+    }
+
+    private static object? Sample(ParameterInfo parameter) => parameter.ParameterType switch
+    {
+        var type when type == typeof(string) => parameter.Name == "next" ? "Do y." : "x",
+        var type when type == typeof(IEnumerable<string>) => new[] { "x" },
+        var type when type == typeof(CheckResult) => new CheckResult("x", CheckLevel.Error, "x", "Do y."),
+        var type => Activator.CreateInstance(type),
+    };
+
+    private static void RoundTrip<TEnum>()
+        where TEnum : struct, Enum
+    {
+        foreach (TEnum value in Enum.GetValues<TEnum>())
+        {
+            Assert.True(EnumWords<TEnum>.TryParse(EnumWords<TEnum>.Of(value), out TEnum read));
+            Assert.Equal(value, read);
+        }
+
+        Assert.False(EnumWords<TEnum>.TryParse("no such word", out _));
+    }
+}
