@@ -133,6 +133,7 @@ public sealed partial class VaultServer : IAsyncDisposable
                 json.SerializerOptions.Converters.Add(converter);
             }
         });
+        services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true); // so that a body that cannot be read is a problem with a reason
         services.Configure<HostOptions>(host => host.ShutdownTimeout = _shutdownLimit);
         ApiDocument.Add(services);
         Authentication.Add(services);

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Understudy.Api.Control;
 using Understudy.Api.Rest;
 using Understudy.Blocks;
@@ -139,31 +138,6 @@ public sealed class RefusalTests : IAsyncLifetime
         JobDto second = await _lab.Client.TestAsync("web1", new TestVmDto(null, null), Ct);
         await _lab.UntilAsync(second.Id, job => job.Wait == JobWait.TestCompletion);
         Assert.Equal(["web1-test", "web1-test-2"], _beta.Tests.Values.Select(standing => standing.VmName).Order());
-    }
-
-    [Theory]
-    [InlineData("frequency", "\"5s\"", "frequency-out-of-range")]
-    [InlineData("frequency", "\"25h\"", "frequency-out-of-range")]
-    [InlineData("frequency", "\"often\"", "duration-unreadable")]
-    [InlineData("retention", "\"31d\"", "retention-out-of-range")]
-    [InlineData("mode", "\"continuous\"", "policy-field-not-offered")]
-    [InlineData("mode", "\"sometimes\"", "value-unusable")]
-    [InlineData("commit", "\"after 10min\"", "policy-field-not-offered")]
-    [InlineData("encryption", "true", "policy-field-not-offered")]
-    [InlineData("lock", "\"7d\"", "policy-field-not-offered")]
-    [InlineData("retenton", "\"1h\"", "policy-field-unknown")]
-    [InlineData("compression", "\"yes\"", "request-unreadable")]
-    public async Task A_policy_says_only_what_this_version_does(string field, string value, string code)
-    {
-        using HttpClient http = _lab.Http();
-        using StringContent body = new($$"""{ "{{field}}": {{value}} }""", System.Text.Encoding.UTF8, "application/json");
-        using HttpResponseMessage response = await http.PutAsync("api/v1/policies/mine", body, Ct);
-        using JsonDocument problem = JsonDocument.Parse(await response.Content.ReadAsStringAsync(Ct));
-
-        Assert.Equal(ProblemDto.ContentType, response.Content.Headers.ContentType?.MediaType);
-        Assert.Equal(400, (int)response.StatusCode);
-        Assert.Equal(code, problem.RootElement.GetProperty("code").GetString());
-        Assert.All(["what", "why", "next", "title", "detail"], part => Assert.NotEmpty(problem.RootElement.GetProperty(part).GetString()!));
     }
 
     [Fact]

@@ -87,10 +87,12 @@ public sealed record TestStartRequest(
     IReadOnlyList<NicPlan> Nics);
 
 /// <param name="Made">What stands on the host because of it, one line each.</param>
-public sealed record TestStarted(string VmName, string? Network, IReadOnlyList<string> Made);
+/// <param name="Notes">What the user should know, e.g. a part of the definition that could not be kept.</param>
+public sealed record TestStarted(string VmName, string? Network, IReadOnlyList<string> Made, IReadOnlyList<string>? Notes = null);
 
 /// <summary>Target: remove all that the test made. Asked for a test that is gone, it says so and that is fine.</summary>
-public sealed record TestCompleteRequest(ReplicaId Replica, TestId Test);
+/// <param name="Note">What the user left; kept with the test's record.</param>
+public sealed record TestCompleteRequest(ReplicaId Replica, TestId Test, string? Note = null);
 
 /// <param name="Kept">What still stands, with the reason; empty when nothing does.</param>
 public sealed record Removed(IReadOnlyList<string> Gone, IReadOnlyList<string> Kept);
@@ -103,7 +105,8 @@ public sealed record FailoverStartRequest(
     string VmName,
     IReadOnlyList<NicPlan> Nics);
 
-public sealed record FailoverStarted(LineId Line, string VmName, IReadOnlyList<string> Made);
+/// <param name="Notes">As in <see cref="TestStarted"/>.</param>
+public sealed record FailoverStarted(LineId Line, string VmName, IReadOnlyList<string> Made, IReadOnlyList<string>? Notes = null);
 
 /// <summary>Target: make the failover final; the VM runs on and ends on ordinary images.</summary>
 public sealed record CommitRequest(VmId Vm, ReplicaId Replica);

@@ -19,6 +19,7 @@ public enum SourcePhase
 /// <param name="CyclesMissed">Cuts that were due and not made because the one before was still undelivered.</param>
 /// <param name="TargetFull">The target refuses data for want of space.</param>
 /// <param name="Error">Why replication does not go on; null while it does. It retries by itself.</param>
+/// <param name="Warning">A sentence when changes come faster than the link carries them, with the numbers.</param>
 public sealed record SourceReport(
     VmId Vm,
     ReplicaId Replica,
@@ -37,7 +38,8 @@ public sealed record SourceReport(
     long AverageCycleBytes,
     long LargestCycleBytes,
     bool TargetFull,
-    ErrorInfo? Error);
+    ErrorInfo? Error,
+    string? Warning = null);
 
 /// <summary>What stands at the target.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<TargetPhase>))]
@@ -53,6 +55,7 @@ public enum TargetPhase
 /// <summary>Sent by the target's agent like <see cref="SourceReport"/>.</summary>
 /// <param name="JournalBytes">Space the history takes.</param>
 /// <param name="Tests">Tests that stand on this host.</param>
+/// <param name="Waiting">What a commit under way waits for.</param>
 public sealed record TargetReport(
     VmId Vm,
     ReplicaId Replica,
@@ -64,4 +67,5 @@ public sealed record TargetReport(
     long JournalBytes,
     long BaseBytes,
     IReadOnlyList<TestId> Tests,
-    ErrorInfo? Error);
+    ErrorInfo? Error,
+    string? Waiting = null);

@@ -97,6 +97,11 @@ public static class HealthRules
             reasons.Add(new HealthReason(HealthLevel.Critical, $"{vm.TargetHost}, where the VM runs, is not connected.", "Start its agent and see its log."));
         }
 
+        if (vm.Target?.Waiting is { } waiting)
+        {
+            reasons.Add(new HealthReason(HealthLevel.Warning, $"The commit waits: {waiting}", null));
+        }
+
         reasons.Add(new HealthReason(
             HealthLevel.Warning,
             $"The VM runs at {vm.TargetHost} and nothing replicates it.",
@@ -118,6 +123,11 @@ public static class HealthRules
         if (vm.Source?.Error is { } error)
         {
             reasons.Add(new HealthReason(HealthLevel.Warning, $"Replication does not go on: {error.What}. {error.Why} It is tried again.", error.Next));
+        }
+
+        if (vm.Source?.Warning is { } warning)
+        {
+            reasons.Add(new HealthReason(HealthLevel.Warning, warning, "Choose a longer frequency, or give the link more room."));
         }
 
         if (vm.State == ProtectionState.TargetFull)

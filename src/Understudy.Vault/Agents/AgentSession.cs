@@ -53,7 +53,18 @@ internal sealed partial class AgentSession : IControlHandler, IDisposable
         }
     }
 
-    public void Close() => _closing.Cancel();
+    /// <summary>Ends the connection; of no effect when it has ended already.</summary>
+    public void Close()
+    {
+        try
+        {
+            _closing.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It ended between the caller's look into the registry and this call.
+        }
+    }
 
     public void Dispose()
     {

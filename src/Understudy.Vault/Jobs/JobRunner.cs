@@ -217,7 +217,7 @@ internal sealed partial class JobRunner(
         ErrorInfo? error = null;
         try
         {
-            StepRun run = new(job, new VmId(row.VmId), row.VmName, JobView.Input(row), new OperationId(step.OperationId), agents, reporter, time, settings.HostReturnLimit);
+            StepRun run = new(job, new VmId(row.VmId), row.VmName, row.Note, JobView.Input(row), new OperationId(step.OperationId), agents, reporter, time, settings.HostReturnLimit);
             CancellationToken cancel = JobFlow.IsCancellable(JobView.Kind(step)) ? running.Cancel.Token : CancellationToken.None;
             result = await executor.RunAsync(JobView.Kind(step), run, cancel, stopping);
             state = StepState.Succeeded;

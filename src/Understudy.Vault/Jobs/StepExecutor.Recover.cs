@@ -22,7 +22,7 @@ internal sealed partial class StepExecutor
             cancel,
             stopping);
         string network = started.Network is { } name ? $"on network {name}" : "without a network";
-        return new StepResult($"{started.VmName} runs at {target.Name} {network}", On(target, started.Made));
+        return new StepResult(With($"{started.VmName} runs at {target.Name} {network}", started.Notes), On(target, started.Made));
     }
 
     private async Task<StepResult> RemoveTestAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
@@ -30,7 +30,7 @@ internal sealed partial class StepExecutor
         TestInput input = Input<TestInput>(run);
         (ProtectedVm vm, _, HostRow target) = await LoadAsync(run, stopping);
         Removed removed = await run.AskAsync(
-            vm.TargetHost, target.Name, AgentMethods.TestComplete, new TestCompleteRequest(vm.Replica, input.Test), cancel, stopping);
+            vm.TargetHost, target.Name, AgentMethods.TestComplete, new TestCompleteRequest(vm.Replica, input.Test, run.Note), cancel, stopping);
         await using VaultDb db = storage.Open();
         await db.Tests.Where(row => row.Id == input.Test.Value).ExecuteDeleteAsync(stopping);
         changes.Publish(Changes.Vm(run.Vm.Value));
@@ -67,7 +67,7 @@ internal sealed partial class StepExecutor
         }
 
         await SetStageAsync(run, ProtectionStage.CommitPending, stopping);
-        return new StepResult($"{started.VmName} runs at {target.Name}; commit it when it is good", On(target, started.Made));
+        return new StepResult(With($"{started.VmName} runs at {target.Name}; commit it when it is good", started.Notes), On(target, started.Made));
     }
 
     private async Task<StepResult> CommitAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
@@ -108,6 +108,8 @@ internal sealed partial class StepExecutor
 
         changes.Publish(Changes.Vm(run.Vm.Value));
     }
+
+    private static string With(string text, IReadOnlyList<string>? notes) => notes is { Count: > 0 } ? $"{text}. {string.Join(" ", notes)}" : text;
 
     private static TInput Input<TInput>(StepRun run)
         where TInput : JobInput =>

@@ -14,13 +14,16 @@ internal sealed record StepResult(string? Detail, IReadOnlyList<string> Made)
 
 /// <summary>One attempt at one step: its identity, its reporter, and how it asks agents.</summary>
 internal sealed class StepRun(
-    JobId job, VmId vm, string vmName, JobInput input, OperationId operation, AgentRegistry agents, StepReporter reporter, TimeProvider time, TimeSpan hostReturnLimit)
+    JobId job, VmId vm, string vmName, string? note, JobInput input, OperationId operation, AgentRegistry agents, StepReporter reporter, TimeProvider time, TimeSpan hostReturnLimit)
 {
     public JobId Job => job;
 
     public VmId Vm => vm;
 
     public string VmName => vmName;
+
+    /// <summary>What the user left when completing the test.</summary>
+    public string? Note => note;
 
     public JobInput Input => input;
 

@@ -1,0 +1,83 @@
+using System.Text.Json;
+using Understudy.Api.Control;
+
+namespace Understudy.Vault.Tests.Control;
+
+public sealed class PushQueueTests
+{
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Newer_state_takes_the_place_of_older_and_events_keep_their_order()
+    {
+        PushQueue queue = new();
+        queue.PostState("source/a", Push("a1"));
+        queue.PostEvent(Push("e1"));
+        queue.PostState("source/b", Push("b1"));
+        queue.PostState("source/a", Push("a2"));
+        queue.PostEvent(Push("e2"));
+
+        Assert.Equal(["a2", "e1", "b1", "e2"], await DrainAsync(queue, 4));
+    }
+
+    [Fact]
+    public async Task State_that_changes_while_it_is_sent_is_sent_again()
+    {
+        PushQueue queue = new();
+        queue.PostState("source/a", Push("a1"));
+        PushMessage sending = await queue.PeekAsync(Ct);
+        queue.PostState("source/a", Push("a2"));
+        queue.Sent(sending);
+
+        Assert.Equal(["a2"], await DrainAsync(queue, 1));
+    }
+
+    [Fact]
+    public async Task What_was_peeked_and_not_sent_stays()
+    {
+        PushQueue queue = new();
+        queue.PostEvent(Push("e1"));
+        await queue.PeekAsync(Ct);
+
+        Assert.Equal(["e1"], await DrainAsync(queue, 1));
+    }
+
+    [Fact]
+    public async Task Beyond_the_limit_the_oldest_event_goes()
+    {
+        PushQueue queue = new();
+        queue.PostState("host", Push("h"));
+        for (int number = 0; number <= PushQueue.MaxEvents; number++)
+        {
+            queue.PostEvent(Push($"e{number}"));
+        }
+
+        Assert.Equal(["h", "e1"], await DrainAsync(queue, 2));
+    }
+
+    [Fact]
+    public async Task A_new_connection_drops_old_state_and_keeps_events()
+    {
+        PushQueue queue = new();
+        queue.PostState("host", Push("h"));
+        queue.PostEvent(Push("e1"));
+        queue.ForgetStates();
+
+        Assert.Equal(["e1"], await DrainAsync(queue, 1));
+    }
+
+    private static PushMessage Push(string kind) => new(kind, JsonSerializer.SerializeToElement(0));
+
+    private static async Task<IReadOnlyList<string>> DrainAsync(PushQueue queue, int count)
+    {
+        List<string> kinds = [];
+        for (int taken = 0; taken < count; taken++)
+        {
+            PushMessage push = await queue.PeekAsync(Ct);
+            queue.Sent(push);
+            kinds.Add(push.Kind);
+        }
+
+        return kinds;
+    }
+}
