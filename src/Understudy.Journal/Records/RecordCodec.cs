@@ -14,6 +14,9 @@ public sealed class RecordCodec : IDisposable
     private readonly ZstdCompressor _compressor = new();
     private readonly ZstdDecompressor _decompressor = new();
 
+    /// <summary>Off: bodies are stored as they are. Reading does not care.</summary>
+    public bool Compress { get; set; } = true;
+
     /// <summary>Writes a data record; <paramref name="target"/> needs room for the header and the data. Returns the record's size.</summary>
     public int EncodeData(LineId line, ulong sequence, DiskId disk, long offsetBytes, ReadOnlySpan<byte> data, Span<byte> target) =>
         Encode(
@@ -91,7 +94,8 @@ public sealed class RecordCodec : IDisposable
         ArgumentOutOfRangeException.ThrowIfZero(body.Length);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(body.Length, RecordLimits.MaxDataBytes);
         Span<byte> payload = target.Slice(RecordHeader.SizeBytes, body.Length);
-        bool smaller = _compressor.TryCompress(body, payload[..^1], out int payloadBytes);
+        int payloadBytes = 0;
+        bool smaller = Compress && _compressor.TryCompress(body, payload[..^1], out payloadBytes);
         if (!smaller)
         {
             body.CopyTo(payload);

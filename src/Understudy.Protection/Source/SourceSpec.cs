@@ -19,6 +19,9 @@ public sealed record SourcePolicy
     /// <summary>From cut to cut.</summary>
     public required TimeSpan Frequency { get; init; }
 
+    /// <summary>zstd level 1, kept where it makes a record smaller.</summary>
+    public bool Compression { get; init; } = true;
+
     /// <summary>Data one job of a first copy reads at most (changed blocks come on top when they are more).</summary>
     public long SliceBytes { get; init; } = 1024L * 1024 * 1024;
 

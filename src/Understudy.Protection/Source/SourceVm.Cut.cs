@@ -85,6 +85,7 @@ public sealed partial class SourceVm
     {
         CheckSizes(capture.Disks);
         await using SpoolWriter spool = _spool.Begin(_state.AcknowledgedSequence + 1);
+        _codec.Compress = policy.Compression;
         CycleWriter writer = new(spool, _codec, Spec.Line);
         if (!_state.GeometrySent)
         {

@@ -1,0 +1,131 @@
+using Understudy.Blocks.Identity;
+using Understudy.Protection.Source;
+using Understudy.Testing;
+
+namespace Understudy.Protection.Tests.Source;
+
+public sealed class SourceRulesTests
+{
+    [Theory]
+    [InlineData(10, 10, true, 10, "Resume")] // nothing pending, it stands where we thought
+    [InlineData(10, 15, true, 10, "Resume")] // pending 11 to 15, none of it there
+    [InlineData(10, 15, true, 12, "Resume")]
+    [InlineData(10, 15, true, 15, "Resume")] // all of it there, the acknowledgement was lost
+    [InlineData(10, 15, true, 16, "TargetAhead")]
+    [InlineData(10, 15, true, 9, "TargetLost")]
+    [InlineData(10, 15, false, 10, "Learn")] // given up
+    [InlineData(10, 15, false, 13, "Learn")]
+    [InlineData(10, 15, false, 16, "TargetAhead")]
+    [InlineData(10, 15, false, 9, "TargetLost")]
+    [InlineData(0, 0, false, 0, "Learn")] // a new protection of an empty replica
+    [InlineData(0, 0, false, 7, "TargetAhead")] // a new protection of a replica that has something
+    public void Flushed_sequence_means(ulong acknowledged, ulong used, bool known, ulong flushed, string meaning)
+    {
+        SourceState state = New() with { AcknowledgedSequence = acknowledged, UsedSequence = used, SequenceKnown = known };
+        Assert.Equal(meaning, ReconciliationRules.Decide(state, flushed).ToString());
+    }
+
+    [Fact]
+    public void Next_step_for_every_combination()
+    {
+        foreach (bool recovered in (bool[])[false, true])
+        {
+            foreach (bool pending in (bool[])[false, true])
+            {
+                foreach (bool known in (bool[])[false, true])
+                {
+                    foreach (bool copying in (bool[])[false, true])
+                    {
+                        foreach (bool due in (bool[])[false, true])
+                        {
+                            SourceState state = New() with
+                            {
+                                Pending = pending ? Cycle(1, 5) : null,
+                                SequenceKnown = known,
+                                Copy = copying ? New().Copy : null,
+                            };
+                            SourceStep expected =
+                                !recovered ? SourceStep.Recover
+                                : pending ? SourceStep.Deliver // never a second cut over an undelivered one
+                                : !known ? SourceStep.AskTarget // never a record without a number the target agrees with
+                                : copying | due ? SourceStep.Cut
+                                : SourceStep.Wait;
+                            Assert.Equal(expected, SourceSteps.Next(recovered, state, due));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void Pauses_grow_to_half_an_hour_and_start_again_after_progress()
+    {
+        RetryPauses pauses = new(new SeededIdSource(1));
+        double[] minutes = [1, 2, 4, 8, 10, 30, 30, 30];
+        Assert.InRange(pauses.Next().TotalSeconds, 1, 1.1);
+        foreach (double expected in minutes)
+        {
+            Assert.InRange(pauses.Next().TotalMinutes, expected, expected * 1.1);
+        }
+
+        pauses.Progress();
+        Assert.InRange(pauses.Next().TotalSeconds, 1, 1.1);
+    }
+
+    [Fact]
+    public void Checkpoint_names_are_ordered_and_known_as_this_replicas_own()
+    {
+        ReplicaId mine = new(Guid.Parse("0a1b2c3d-0000-0000-0000-000000000000"));
+        ReplicaId other = new(Guid.Parse("ffffffff-0000-0000-0000-000000000000"));
+        string name = CheckpointNames.Make(mine, 1_764_000_000_123);
+        Assert.Equal("us-0a1b2c3d-1764000000123", name);
+        Assert.Equal(1_764_000_000_123, CheckpointNames.MillisecondsOf(mine, name));
+        Assert.Null(CheckpointNames.MillisecondsOf(other, name));
+        Assert.Null(CheckpointNames.MillisecondsOf(mine, "us-0a1b2c3d-mine"));
+        Assert.Null(CheckpointNames.MillisecondsOf(mine, "before-upgrade"));
+        Assert.True(string.CompareOrdinal(CheckpointNames.Make(mine, 999), name) < 0);
+    }
+
+    [Fact]
+    public void Late_cuts_are_counted_by_whole_frequencies()
+    {
+        SourceStatistics statistics = new();
+        TimeSpan frequency = TimeSpan.FromSeconds(15);
+        statistics.CutMade(TimeSpan.FromSeconds(14), frequency);
+        Assert.Equal(0, statistics.Missed);
+        statistics.CutMade(TimeSpan.FromSeconds(46), frequency);
+        Assert.Equal(3, statistics.Missed);
+        statistics.CutMade(TimeSpan.FromSeconds(-1), frequency);
+        Assert.Equal(3, statistics.Missed);
+    }
+
+    [Fact]
+    public void Link_that_cannot_hold_the_vm_is_said_with_the_numbers()
+    {
+        SourceStatistics statistics = new();
+        statistics.CycleDelivered(10_000_000, TimeSpan.FromSeconds(20), TimeSpan.FromSeconds(10));
+        statistics.Changed(500_000, TimeSpan.FromSeconds(1));
+        Assert.Null(statistics.LinkWarning(copying: true));
+        for (int i = 0; i < 50; i++)
+        {
+            statistics.Changed(3_000_000, TimeSpan.FromSeconds(1));
+        }
+
+        string warning = Assert.IsType<string>(statistics.LinkWarning(copying: false));
+        Assert.Contains("the link carries 1.0 MB/s", warning, StringComparison.Ordinal);
+        Assert.Contains("the VM changes 3.0 MB/s", warning, StringComparison.Ordinal);
+    }
+
+    internal static SourceSpec Spec { get; } = new(
+        new ReplicaId(Guid.Parse("0a1b2c3d-0000-0000-0000-000000000000")),
+        new VmId(Guid.Parse("11111111-0000-0000-0000-000000000000")),
+        "app",
+        new LineId(1, 2),
+        [new SourceDisk(new DiskId(0), "vda", 10 * 65536), new SourceDisk(new DiskId(1), "vdb", (4 * 65536) + 512)]);
+
+    internal static SourceState New() => SourceTransitions.New(Spec);
+
+    internal static PendingCycle Cycle(ulong first, ulong last, CopyPosition? reached = null, bool listed = true) =>
+        new($"us-{last}", DateTimeOffset.UnixEpoch, listed, first, last, 1, 1, 1000, reached, true, "hash");
+}
