@@ -147,18 +147,9 @@ public sealed partial class SourceVm
         return hash;
     }
 
-    /// <summary>What the next start would use; of a VM that exists only while it runs, what it runs.</summary>
-    private async ValueTask<string> ReadDefinitionAsync(CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await _environment.Inventory.GetDefinitionAsync(Spec.Vm, DefinitionKind.Inactive, cancellationToken);
-        }
-        catch (HypervisorException refused) when (refused.Fault == HypervisorFault.Refused)
-        {
-            return await _environment.Inventory.GetDefinitionAsync(Spec.Vm, DefinitionKind.Live, cancellationToken);
-        }
-    }
+    /// <summary>What the next start would use: without what only this run has (addresses, labels, open ports).</summary>
+    private ValueTask<string> ReadDefinitionAsync(CancellationToken cancellationToken) =>
+        _environment.Inventory.GetDefinitionAsync(Spec.Vm, DefinitionKind.Inactive, cancellationToken);
 
     /// <summary>A disk that was resized or exchanged cannot be replicated as the old one.</summary>
     private void CheckSizes(IReadOnlyList<CapturedDisk> captured)

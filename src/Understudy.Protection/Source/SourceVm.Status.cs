@@ -11,6 +11,7 @@ public sealed partial class SourceVm
     private SourceFault? _fault;
     private bool _targetFull;
     private bool _linkIsLost;
+    private bool _ownedElsewhere;
 
     /// <summary>Replaces the picture; called by the engine's loop only.</summary>
     private void ShowState(SourceWait wait = SourceWait.None, DateTimeOffset? until = null)
@@ -85,7 +86,8 @@ public sealed partial class SourceVm
                 _targetFull = true;
                 Raise(SourceEventKind.TargetFull, fault.Message, fault.Remedy);
                 break;
-            case SourceWait.OwnerDecision when fault is RefusedException { Refusal.Code: RefusalCode.StaleLine }:
+            case SourceWait.OwnerDecision when !_ownedElsewhere && fault is RefusedException { Refusal.Code: RefusalCode.StaleLine }:
+                _ownedElsewhere = true;
                 Raise(SourceEventKind.OwnedElsewhere, fault.Message, fault.Remedy);
                 break;
             case SourceWait.Link when !_linkIsLost:
@@ -110,6 +112,7 @@ public sealed partial class SourceVm
     {
         _fault = null;
         _targetFull = false;
+        _ownedElsewhere = false;
     }
 
     private void RaiseCopyDone(CopyState done)

@@ -1,0 +1,185 @@
+using Understudy.Blocks;
+using Understudy.Journal.Records;
+using Understudy.Protection.Ports;
+using Understudy.Protection.Source;
+using Understudy.Testing;
+using Understudy.Testing.Devices;
+using static Understudy.Protection.Tests.Source.SourceRulesTests;
+
+namespace Understudy.Protection.Tests.Source;
+
+public sealed class CycleDrainTests
+{
+    private const int Block = BlockSize.Bytes;
+
+    private readonly StillCapture _capture = new();
+
+    [Fact]
+    public async Task Holes_and_zero_blocks_of_virgin_ground_are_not_sent()
+    {
+        _capture.Fill(0, 2, 1);
+        _capture.Fill(0, 3, 0); // Allocated, and all zeros.
+        _capture.Fill(1, 4, 9); // The short last block.
+        (DrainResult result, List<RecordHeader> records) = await DrainAsync(Copying(CopyPosition.Start), sliceBlocks: 100);
+
+        Assert.Equal(CopyPosition.EndOf(Spec.Disks), result.Reached);
+        Assert.Equal(
+            ["Data 0 [131072, 196608)", "Data 1 [262144, 262656)"],
+            records.Select(Describe));
+    }
+
+    [Fact]
+    public async Task Slice_ends_at_its_budget_of_data_and_the_next_begins_there()
+    {
+        for (int block = 0; block < 10; block++)
+        {
+            _capture.Fill(0, block, block + 1);
+        }
+
+        (DrainResult result, _) = await DrainAsync(Copying(CopyPosition.Start), sliceBlocks: 3);
+        Assert.Equal(new CopyPosition(0, 3 * Block), result.Reached);
+        (result, List<RecordHeader> records) = await DrainAsync(Copying(new CopyPosition(0, 3 * Block)), sliceBlocks: 3);
+        Assert.Equal(new CopyPosition(0, 6 * Block), result.Reached);
+        Assert.Equal(["Data 0 [196608, 393216)"], records.Select(Describe));
+    }
+
+    [Fact]
+    public async Task Holes_cost_no_budget()
+    {
+        _capture.Fill(0, 9, 1);
+        _capture.Fill(1, 0, 1);
+        (DrainResult result, _) = await DrainAsync(Copying(CopyPosition.Start), sliceBlocks: 1);
+        Assert.Equal(new CopyPosition(1, 0), result.Reached);
+    }
+
+    [Fact]
+    public async Task Changes_of_the_copied_part_go_first_and_the_slice_keeps_a_quarter()
+    {
+        for (int block = 0; block < 10; block++)
+        {
+            _capture.Fill(0, block, block + 1);
+        }
+
+        _capture.Changed[0] = [new ByteRange(0, 4 * Block), new ByteRange(7 * Block, Block)];
+        SourceState state = Copying(new CopyPosition(0, 4 * Block)) with { Checkpoint = "us-old" };
+        (DrainResult result, List<RecordHeader> records) = await DrainAsync(state, sliceBlocks: 4);
+
+        Assert.Equal(4 * Block, result.ChangedBytes); // Block 7 is not copied yet: it comes with its slice.
+        Assert.Equal(new CopyPosition(0, 5 * Block), result.Reached);
+        Assert.Equal(["Data 0 [0, 262144)", "Data 0 [262144, 327680)"], records.Select(Describe));
+    }
+
+    [Fact]
+    public async Task Time_ends_a_slice_too_but_never_before_it_moved()
+    {
+        for (int block = 0; block < 10; block++)
+        {
+            _capture.Fill(0, block, block + 1);
+        }
+
+        ManualTime time = new();
+        _capture.OnRead = () => time.Advance(TimeSpan.FromMinutes(1));
+        (DrainResult result, _) = await DrainAsync(Copying(CopyPosition.Start), sliceBlocks: 1000, time);
+        Assert.Equal(new CopyPosition(1, 0), result.Reached);
+    }
+
+    [Fact]
+    public async Task Zeros_are_sent_where_the_target_has_been_before()
+    {
+        _capture.Fill(0, 1, 1);
+        _capture.Fill(0, 2, 0);
+        SourceState state = Copying(CopyPosition.Start) with
+        {
+            Copy = new CopyState(CopyKind.Resynchronisation, CopyPosition.Start, CopyPosition.EndOf(Spec.Disks)),
+        };
+        (_, List<RecordHeader> records) = await DrainAsync(state, sliceBlocks: 100);
+        Assert.Equal(
+            [
+                "Zero 0 [0, 65536)", "Zero 0 [196608, 655360)", "Data 0 [65536, 131072)", "Zero 0 [131072, 196608)",
+                "Zero 1 [0, 262656)",
+            ],
+            records.Select(Describe));
+    }
+
+    [Fact]
+    public async Task Changed_range_is_widened_to_blocks_and_its_zeros_are_always_sent()
+    {
+        _capture.Fill(0, 5, 7);
+        _capture.Changed[0] = [new ByteRange((5 * Block) + 512, Block)];
+        SourceState state = New() with { Copy = null, Checkpoint = "us-old" };
+        (DrainResult result, List<RecordHeader> records) = await DrainAsync(state, sliceBlocks: 1);
+        Assert.Null(result.Reached);
+        Assert.Equal(["Data 0 [327680, 393216)", "Zero 0 [393216, 458752)"], records.Select(Describe));
+    }
+
+    private static SourceState Copying(CopyPosition position) =>
+        New() with { Copy = new CopyState(CopyKind.First, position, position), SequenceKnown = true };
+
+    private static string Describe(RecordHeader record) => $"{record.Kind} {record.Disk} {record.Range}";
+
+    private async Task<(DrainResult Result, List<RecordHeader> Records)> DrainAsync(SourceState state, int sliceBlocks, ManualTime? time = null)
+    {
+        MemoryFileStore store = new();
+        Spool spool = new(store, Spec, new ManualTime());
+        await spool.KeepOnlyAsync(null, CancellationToken.None);
+        using RecordCodec codec = new();
+        await using SpoolWriter writer = spool.Begin(1);
+        CycleWriter cycle = new(writer, codec, Spec.Line);
+        SourcePolicy policy = new() { Frequency = SourcePolicy.ShortestFrequency, SliceBytes = sliceBlocks * Block };
+        DrainResult result = await new CycleDrain(_capture, cycle, state, policy, time ?? new ManualTime()).RunAsync(CancellationToken.None);
+        await cycle.CheckpointAsync(new CheckpointBody { Kind = PointKind.Crash, CutAt = DateTimeOffset.UnixEpoch }, CancellationToken.None);
+
+        List<RecordHeader> records = [];
+        PendingCycle pending = Cycle(1, writer.NextSequence - 1) with { FirstSegment = writer.FirstSegment, LastSegment = writer.LastSegment };
+        Assert.True(await spool.TryReadAsync(
+            pending,
+            1,
+            (_, record) =>
+            {
+                Assert.Equal(RecordDefect.None, RecordHeader.Read(record.Span, out RecordHeader header));
+                records.Add(header);
+                return ValueTask.CompletedTask;
+            },
+            CancellationToken.None));
+        Assert.Equal(RecordKind.Checkpoint, records[^1].Kind);
+        records.RemoveAt(records.Count - 1);
+        return (result, records);
+    }
+
+    /// <summary>A capture of the specification's two disks that stands still.</summary>
+    private sealed class StillCapture : ICapture
+    {
+        private readonly MemoryBlockDevice[] _devices = [.. Spec.Disks.Select(disk => new MemoryBlockDevice(disk.SizeBytes))];
+
+        public StillCapture() =>
+            Disks = [.. Spec.Disks.Select((disk, i) => new CapturedDisk(disk.TargetDevice, disk.SizeBytes, _devices[i]))];
+
+        public IReadOnlyList<CapturedDisk> Disks { get; }
+
+        public DateTimeOffset CutAt => DateTimeOffset.UnixEpoch;
+
+        public Dictionary<int, IReadOnlyList<ByteRange>> Changed { get; } = [];
+
+        public Action OnRead { get; set; } = () => { };
+
+        public void Fill(int disk, int block, int value)
+        {
+            byte[] content = new byte[Math.Min(Block, _devices[disk].SizeBytes - ((long)block * Block))];
+            Array.Fill(content, (byte)value);
+            _devices[disk].WriteAsync((long)block * Block, content, CancellationToken.None).AsTask().GetAwaiter().GetResult();
+        }
+
+        public ValueTask<IReadOnlyList<ByteRange>> GetChangedAsync(CapturedDisk disk, CancellationToken cancellationToken) =>
+            ValueTask.FromResult(Changed.GetValueOrDefault(disk.TargetDevice[2] - 'a') ?? []);
+
+        public ValueTask<IReadOnlyList<BlockExtent>> GetAllocationAsync(CapturedDisk disk, ByteRange range, CancellationToken cancellationToken)
+        {
+            OnRead();
+            return _devices[disk.TargetDevice[2] - 'a'].GetExtentsAsync(range, cancellationToken);
+        }
+
+        public ValueTask EndAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    }
+}
