@@ -12,6 +12,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Understudy.Api.Json;
 using Understudy.Api.Rest;
+using Understudy.Blocks;
 using Understudy.Blocks.Storage;
 using Understudy.Vault.Agents;
 using Understudy.Vault.Jobs;
@@ -33,11 +34,13 @@ public sealed partial class VaultServer : IAsyncDisposable
     private static readonly TimeSpan _shutdownLimit = TimeSpan.FromSeconds(5);
 
     private readonly WebApplication _app;
+    private readonly FileStream _folderLock;
     private readonly CancellationTokenSource _stopping;
     private readonly Task _duties;
 
-    private VaultServer(WebApplication app, Task duties, CancellationTokenSource stopping, int port, bool administratorIsNew)
+    private VaultServer(WebApplication app, FileStream folderLock, Task duties, CancellationTokenSource stopping, int port, bool administratorIsNew)
     {
+        _folderLock = folderLock;
         _app = app;
         _duties = duties;
         _stopping = stopping;
@@ -70,6 +73,7 @@ public sealed partial class VaultServer : IAsyncDisposable
     public static async Task<VaultServer> StartAsync(VaultSettings settings, Action<ILoggingBuilder> configureLogging, CancellationToken cancellationToken)
     {
         Directory.CreateDirectory(settings.DataFolder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        FileStream folderLock = Lock(settings.DataFolder);
         FolderStore folder = new(settings.DataFolder);
         VaultAuthority authority = await VaultAuthority.OpenAsync(folder, settings.Time, cancellationToken);
         VaultStorage storage = await VaultStorage.OpenAsync(Path.Combine(settings.DataFolder, "vault.db"), cancellationToken);
@@ -84,18 +88,32 @@ public sealed partial class VaultServer : IAsyncDisposable
         await services.GetRequiredService<JobRunner>().ResumeAsync(cancellationToken);
         int port = new Uri(services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First()).Port; // set once started
         Started(services.GetRequiredService<ILogger<VaultServer>>(), settings.Name, port);
-        return new VaultServer(app, duties, stopping, port, administratorIsNew);
+        return new VaultServer(app, folderLock, duties, stopping, port, administratorIsNew);
     }
 
     public async ValueTask DisposeAsync()
     {
-        await _stopping.CancelAsync();
-        _app.Services.GetRequiredService<AgentRegistry>().CloseAll();
+        await _app.StopAsync(); // nobody asks any more, agents included
         await _app.Services.GetRequiredService<JobRunner>().StopAsync();
+        await _stopping.CancelAsync();
         await _duties;
-        await _app.StopAsync();
         await _app.DisposeAsync();
         _stopping.Dispose();
+        await _folderLock.DisposeAsync();
+    }
+
+    /// <summary>Two vaults on one database would both run its jobs. The system lets go of the lock when the process ends, however it ends.</summary>
+    private static FileStream Lock(string dataFolder)
+    {
+        string path = Path.Combine(dataFolder, "vault.lock");
+        try
+        {
+            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException inner)
+        {
+            throw new StorageException(FaultKind.Denied, path, "another vault works in this folder", "Stop it, or give this one a folder of its own.", inner);
+        }
     }
 
     private static WebApplication Build(VaultSettings settings, VaultAuthority authority, VaultStorage storage, Action<ILoggingBuilder> configureLogging)

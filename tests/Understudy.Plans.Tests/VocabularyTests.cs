@@ -123,8 +123,7 @@ public sealed class VocabularyTests
     [Fact]
     public void Every_error_has_a_code_of_its_own_and_all_three_parts()
     {
-        List<ErrorInfo> errors = [.. typeof(Errors).GetMethods(BindingFlags.Public | BindingFlags.Static).Where(method => method.ReturnType == typeof(ErrorInfo))
-            .Select(method => (ErrorInfo)method.Invoke(null, [.. method.GetParameters().Select(Sample)])!)];
+        IReadOnlyList<ErrorInfo> errors = AllErrors();
 
         Assert.True(errors.Count > 40, $"{errors.Count} errors");
         Assert.Equal(errors.Count, errors.Select(error => error.Code).Distinct().Count());
@@ -136,6 +135,36 @@ public sealed class VocabularyTests
             Assert.EndsWith(".", error.Next, StringComparison.Ordinal);
         });
     }
+
+    [Fact]
+    public void The_users_page_of_errors_has_every_code_and_the_page_of_states_every_word()
+    {
+        string errors = Page("docs/operations/errors.md");
+        string states = Page("docs/operations/states.md");
+
+        Assert.All(AllErrors(), error => Assert.Contains($"| `{error.Code}` |", errors, StringComparison.Ordinal));
+        Assert.All(EnumWords<ProtectionState>.All, word => Assert.Contains($"| {word} |", states, StringComparison.Ordinal));
+        Assert.All(EnumWords<JobAction>.All, word => Assert.Contains($"| {word} |", states, StringComparison.Ordinal));
+        Assert.All(EnumWords<SourceKnowledge>.All, word => Assert.Contains($"| {word} |", states, StringComparison.Ordinal));
+    }
+
+    private static string Page(string path)
+    {
+        DirectoryInfo? folder = new(AppContext.BaseDirectory);
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "Understudy.slnx")))
+        {
+            folder = folder.Parent;
+        }
+
+        return File.ReadAllText(Path.Combine(folder?.FullName ?? throw new InvalidOperationException("not inside a checkout"), path));
+    }
+
+    private static IReadOnlyList<ErrorInfo> AllErrors() =>
+    [
+        .. typeof(Errors).GetProperties(BindingFlags.Public | BindingFlags.Static).Select(property => (ErrorInfo)property.GetValue(null)!), // all are errors
+        .. typeof(Errors).GetMethods(BindingFlags.Public | BindingFlags.Static).Where(method => method is { IsSpecialName: false } && method.ReturnType == typeof(ErrorInfo))
+            .Select(method => (ErrorInfo)method.Invoke(null, [.. method.GetParameters().Select(Sample)])!), // as above
+    ];
 
     private static object? Sample(ParameterInfo parameter) => parameter.ParameterType switch
     {

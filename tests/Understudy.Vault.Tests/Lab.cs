@@ -88,6 +88,13 @@ internal sealed class Lab : IAsyncDisposable
         _server = null;
     }
 
+    /// <summary>After a test has stopped the vault itself.</summary>
+    public void ForgetVault()
+    {
+        Client.Dispose();
+        _server = null;
+    }
+
     public async Task<FakeAgent> AddAgentAsync(string site, string name, params DiscoveredVm[] vms)
     {
         FakeAgent agent = new(name);

@@ -24,10 +24,9 @@ internal sealed partial class AgentEndpoint(
         HostId host = context.User.AgentHost();
         using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync(ControlLimits.Subprotocol);
         using AgentSession session = new(host, socket, registry, news, time, logger);
-        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, lifetime.ApplicationStopping);
         try
         {
-            await session.RunAsync(either.Token);
+            await session.RunAsync(lifetime.ApplicationStopping);
         }
         catch (Exception fault) when (fault is not OperationCanceledException)
         {

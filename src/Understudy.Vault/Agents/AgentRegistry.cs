@@ -30,14 +30,6 @@ internal sealed class AgentRegistry(Changes changes)
         return removed;
     }
 
-    public void CloseAll()
-    {
-        foreach (AgentSession session in _sessions.Values)
-        {
-            session.Close();
-        }
-    }
-
     /// <summary>The host's session, waiting for it to connect.</summary>
     public async Task<AgentSession> WaitAsync(HostId host, CancellationToken cancellationToken)
     {

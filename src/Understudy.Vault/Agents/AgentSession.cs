@@ -34,9 +34,9 @@ internal sealed partial class AgentSession : IControlHandler, IDisposable
     public TimeSpan? ClockDifference => _connection.ClockDifference;
 
     /// <summary>Runs until the connection ends; leaves the registry before it returns.</summary>
-    public async Task RunAsync(CancellationToken cancellationToken)
+    public async Task RunAsync(CancellationToken vaultStops)
     {
-        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _closing.Token);
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(vaultStops, _closing.Token);
         string why = "the connection broke";
         try
         {
@@ -46,7 +46,7 @@ internal sealed partial class AgentSession : IControlHandler, IDisposable
         {
             bool wasCurrent = _greeted && _registry.Remove(this);
             Ended(_logger, Host, why);
-            if (wasCurrent)
+            if (wasCurrent && !vaultStops.IsCancellationRequested) // a vault that stops is no news of the host
             {
                 await _news.OnOfflineAsync(Host, why);
             }

@@ -1,0 +1,81 @@
+using System.Net;
+using System.Security.Authentication;
+using Microsoft.Extensions.Logging;
+using Understudy.Api.Rest;
+using Understudy.Blocks;
+using Understudy.Testing;
+
+namespace Understudy.Vault.Tests;
+
+public sealed class VaultServerTests
+{
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_second_vault_does_not_start_in_the_same_folder()
+    {
+        await using Lab lab = await Lab.StartAsync();
+        VaultSettings settings = new()
+        {
+            DataFolder = lab.Folder,
+            Listen = new IPEndPoint(IPAddress.Loopback, 0),
+            Time = TimeProvider.System,
+            Ids = new SeededIdSource(1),
+        };
+
+        StorageException refused = await Assert.ThrowsAsync<StorageException>(() => VaultServer.StartAsync(settings, logging => logging.ClearProviders(), Ct));
+
+        Assert.Contains("another vault", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Token_and_authority_outlive_a_restart()
+    {
+        await using Lab lab = await Lab.StartAsync();
+        (string token, string authority) = (lab.Token, lab.CaCertificate);
+        Assert.True(lab.Server.AdministratorIsNew);
+        await lab.StopVaultAsync();
+        await lab.StartVaultAsync();
+
+        Assert.False(lab.Server.AdministratorIsNew);
+        Assert.Equal((token, authority), (lab.Token, lab.CaCertificate));
+        Assert.Empty(await lab.Client.ListSitesAsync(Ct));
+    }
+
+    [Fact]
+    public async Task Nothing_older_than_tls_1_3_is_spoken()
+    {
+        await using Lab lab = await Lab.StartAsync();
+        using SocketsHttpHandler handler = PinnedTls.Handler(lab.CaCertificate);
+        handler.SslOptions.EnabledSslProtocols = SslProtocols.Tls12;
+        using HttpClient http = new(handler);
+
+        HttpRequestException refused = await Assert.ThrowsAsync<HttpRequestException>(() => http.GetAsync(new Uri($"https://localhost:{lab.Port}/api/v1/status"), Ct));
+
+        Assert.IsType<AuthenticationException>(refused.InnerException);
+    }
+
+    [Fact]
+    public async Task A_client_believes_the_pinned_authority_only()
+    {
+        await using Lab lab = await Lab.StartAsync();
+        await using Lab other = await Lab.StartAsync();
+        using VaultClient client = VaultClient.Create(new Uri($"https://localhost:{lab.Port}"), lab.Token, other.CaCertificate);
+
+        Assert.Equal("vault-unreachable", (await Assert.ThrowsAsync<Model.ErrorException>(() => client.GetStatusAsync(Ct))).Error.Code);
+    }
+
+    [Fact]
+    public async Task Stopping_does_not_wait_for_those_who_watch()
+    {
+        await using Lab lab = await Lab.StartAsync();
+        await using IAsyncEnumerator<EventDto> watch = lab.Client.WatchEventsAsync(0, Ct).GetAsyncEnumerator(Ct);
+        Task<bool> next = watch.MoveNextAsync().AsTask();
+        await lab.Client.AddSiteAsync("lyon", Ct); // the request before it has been taken by now
+
+        await lab.Server.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(30), Ct);
+
+        await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); // ended or broken off, and in any case over
+        lab.ForgetVault();
+    }
+}
