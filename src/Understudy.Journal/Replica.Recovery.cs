@@ -17,6 +17,11 @@ public sealed partial class Replica
     public static async ValueTask<Replica> OpenAsync(ReplicaEnvironment env, CancellationToken cancellationToken)
     {
         env.Settings.Validate();
+        if (!await ExistsAsync(env, cancellationToken))
+        {
+            throw new StorageException(FaultKind.Missing, ManifestFile.Name, "there is no replica in this folder");
+        }
+
         Manifest manifest = await ManifestFile.ReadAsync(env.Store, cancellationToken);
 
         // A process killed between the rename and the flush leaves a name that only memory has: nothing may rely on it yet.

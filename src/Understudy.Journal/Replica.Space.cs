@@ -143,12 +143,16 @@ public sealed partial class Replica
     {
         foreach (string folder in (string[])["journal", PinsFolder, KeptFolder, DivergenceFolder, "base"])
         {
-            foreach (StoreEntry entry in await store.ListAsync(folder, cancellationToken))
+            StoreEntry[] ours = [.. (await store.ListAsync(folder, cancellationToken)).Where(f => !IsBaseImage(f.Name))];
+            foreach (StoreEntry entry in ours)
             {
-                if (!IsBaseImage(entry.Name))
-                {
-                    await store.DeleteAsync(entry.Name, cancellationToken);
-                }
+                await store.DeleteAsync(entry.Name, cancellationToken);
+            }
+
+            if (ours.Length > 0)
+            {
+                // Before the manifest goes: segments that come back after a power loss without it would look like a damaged replica.
+                await store.FlushFolderAsync(folder, cancellationToken);
             }
         }
 

@@ -85,6 +85,7 @@ public sealed partial class Replica : IAsyncDisposable
             throw new StorageException(FaultKind.Exists, ManifestFile.Name, "there is a replica in this folder already", "Choose another folder, or remove that replica.");
         }
 
+        await RefuseOrphansAsync(env.Store, cancellationToken);
         await DeleteAllFilesAsync(env.Store, cancellationToken);
         ulong before = spec.Parent?.Sequence ?? 0;
         SegmentLog log = await SegmentLog.CreateAsync(LogOptions(env, spec.Id, JournalPrefix), before + 1, cancellationToken);
@@ -170,6 +171,32 @@ public sealed partial class Replica : IAsyncDisposable
         OpenFiles = env.Settings.OpenSegments,
         Rules = env.Settings.Rules,
     };
+
+    /// <summary>
+    /// A replica's first segment comes after its manifest. So segments without a manifest are no interrupted creation: a
+    /// manifest was lost, and whoever took the folder for empty would delete a replica.
+    /// </summary>
+    private static async ValueTask RefuseOrphansAsync(IFileStore store, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<StoreEntry> files = await store.ListAsync("journal", cancellationToken);
+        if (files.Any(f => SegmentHeader.TryParseName(JournalPrefix, f.Name, out _)))
+        {
+            throw new StorageException(FaultKind.Corrupt, ManifestFile.Name, "it is gone, but there are segments of a replica",
+                "Bring the manifest back; docs/formats/README.md says how to read a replica by hand. To give it up, delete the folder.");
+        }
+    }
+
+    /// <summary>Whether there is a replica, or what is left of one: then it is opened, not made.</summary>
+    public static async ValueTask<bool> ExistsAsync(ReplicaEnvironment env, CancellationToken cancellationToken)
+    {
+        if (await HasManifestAsync(env.Store, cancellationToken))
+        {
+            return true;
+        }
+
+        await RefuseOrphansAsync(env.Store, cancellationToken);
+        return false;
+    }
 
     private static async ValueTask<bool> HasManifestAsync(IFileStore store, CancellationToken cancellationToken)
     {

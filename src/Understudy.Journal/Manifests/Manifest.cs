@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Understudy.Blocks.Identity;
 using Understudy.Journal.Segments;
 
@@ -58,4 +59,5 @@ internal sealed record PinEntry(
 internal sealed record DivergenceEntry(RecoveryPointId Parent, LineId Line, ulong FirstSequence, ulong LastSequence, FileReference Extents);
 
 /// <summary>A small file that belongs to the manifest, with its size and checksum.</summary>
-internal sealed record FileReference(string Name, int Bytes, uint Crc32C);
+internal sealed record FileReference(
+    string Name, int Bytes, [property: JsonPropertyName("crc32c"), JsonConverter(typeof(HexConverter))] uint Crc32C);

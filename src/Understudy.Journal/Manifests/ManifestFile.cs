@@ -24,7 +24,7 @@ internal static class ManifestFile
 
     public static byte[] Encode(Manifest manifest)
     {
-        byte[] body = JsonSerializer.SerializeToUtf8Bytes(manifest, ManifestJson.Default.Manifest);
+        byte[] body = [.. JsonSerializer.SerializeToUtf8Bytes(manifest, ManifestJson.Default.Manifest), (byte)'\n'];
         string header = string.Create(
             CultureInfo.InvariantCulture, $"understudy-manifest {Version} {body.Length} {Crc32C.Compute(body):x8}\n");
         return [.. Encoding.ASCII.GetBytes(header), .. body];

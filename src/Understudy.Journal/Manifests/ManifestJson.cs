@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Understudy.Blocks.Identity;
@@ -33,6 +34,19 @@ internal abstract class TextConverter<T> : JsonConverter<T>
     public override void Write(Utf8JsonWriter writer, T value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToString());
 
     protected abstract bool TryParse(string? text, out T value);
+}
+
+/// <summary>Checksums as people compare them: eight lower-case hexadecimal digits.</summary>
+internal sealed class HexConverter : JsonConverter<uint>
+{
+    public override uint Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        reader.TokenType == JsonTokenType.String
+            && uint.TryParse(reader.GetString(), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint value)
+            ? value
+            : throw new JsonException("no checksum");
+
+    public override void Write(Utf8JsonWriter writer, uint value, JsonSerializerOptions options) =>
+        writer.WriteStringValue(value.ToString("x8", CultureInfo.InvariantCulture));
 }
 
 internal sealed class ReplicaIdConverter : TextConverter<ReplicaId>

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Understudy.Journal.Segments;
 
 /// <summary>
@@ -6,6 +8,7 @@ namespace Understudy.Journal.Segments;
 /// </summary>
 internal sealed record SegmentRun(ulong From, ulong? Through, ulong FirstSequence, ulong? LastSequence)
 {
+    [JsonIgnore]
     public bool IsOpen => Through is null;
 
     public static SegmentRun Open(ulong from, ulong firstSequence) => new(from, null, firstSequence, null);

@@ -153,16 +153,15 @@ public sealed partial class ReplicaHost : IAsyncDisposable
         }
 
         ReplicaEnvironment environment = JournalEnvironment();
-        try
-        {
-            _context.Slot.Put(await Replica.OpenAsync(environment, cancellationToken));
-        }
-        catch (StorageException missing) when (missing.Kind == FaultKind.Missing && _failover.Current is null)
+        if (_failover.Current is null && !await Replica.ExistsAsync(environment, cancellationToken))
         {
             // Made just now, or the agent died between the order to make it and its making.
             NewReplica made = new(_spec.Replica, _spec.Vm, _spec.FirstLine, "protection");
             _context.Slot.Put(await Replica.CreateAsync(environment, made, cancellationToken));
+            return;
         }
+
+        _context.Slot.Put(await Replica.OpenAsync(environment, cancellationToken));
     }
 
     private ReplicaEnvironment JournalEnvironment() => new(
