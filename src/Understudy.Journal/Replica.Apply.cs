@@ -29,14 +29,17 @@ public sealed partial class Replica
     public async ValueTask<ApplyOutcome> ApplyRetentionAsync(TimeSpan window, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass applying = await _applyGate.EnterAsync(cancellationToken);
+        ThrowIfDead();
+        ApplyOutcome finished = new ApplyOutcome.NothingToDo();
         if (_manifest.Applying is { } unfinished)
         {
-            await FinishApplyAsync(unfinished.To, cancellationToken);
+            finished = new ApplyOutcome.Applied(unfinished.To, await FinishApplyAsync(unfinished.To, cancellationToken));
         }
 
         return RetentionPlan.ChooseOldest(_listed, _env.Time.GetUtcNow(), window) is { } oldest
-            ? await ApplyLockedAsync(oldest.Id, cancellationToken)
-            : new ApplyOutcome.NothingToDo();
+            && await ApplyLockedAsync(oldest.Id, cancellationToken) is var outcome and not ApplyOutcome.NothingToDo
+            ? outcome
+            : finished;
     }
 
     private async ValueTask<ApplyOutcome> ApplyLockedAsync(RecoveryPointId newOldest, CancellationToken cancellationToken)

@@ -288,7 +288,7 @@ internal sealed class ApplyRun : IDisposable
                 await _disks[disk].FlushSumsAsync();
             }
         }
-        catch (StorageException)
+        catch (StorageException e) when (e.Kind != FaultKind.Full)
         {
             HasSumsFault = true;
             throw;

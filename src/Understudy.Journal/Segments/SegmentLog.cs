@@ -144,7 +144,11 @@ public sealed partial class SegmentLog : IAsyncDisposable
 
         try
         {
-            await writer.SealAsync(cancellationToken);
+            if (!writer.IsSealed)
+            {
+                await writer.SealAsync(cancellationToken);
+            }
+
             await _mark.AdvanceAsync(writer.Header.Number, writer.FlushedBytes, writer.LastSequence);
             FlushedSequence = ReceivedSequence;
             Log.Sealed(_options.Logger, writer.Name, writer.RecordCount, writer.FlushedBytes);

@@ -47,6 +47,8 @@ public sealed class SegmentWriter : IAsyncDisposable
     /// <summary>How far the file is durable.</summary>
     public long FlushedBytes { get; private set; }
 
+    public bool IsSealed { get; private set; }
+
     /// <summary>Whether the segment should be sealed before the next record.</summary>
     public bool IsFull => EndBytes >= _settings.TargetBytes || _entries.Count >= _settings.MaxRecords;
 
@@ -163,6 +165,7 @@ public sealed class SegmentWriter : IAsyncDisposable
             ArrayPool<byte>.Shared.Return(footer);
         }
 
+        IsSealed = true;
         _death = new StorageException(FaultKind.Closed, Name, "the segment is sealed");
     }
 
