@@ -125,6 +125,12 @@ public sealed partial class Replica
                 return (point, 0);
             }
 
+            if (logged.Count > 0)
+            {
+                // Found, but perhaps never flushed: the base is not touched on the word of a log that may yet be lost.
+                await ApplyLog.WriteAsync(_env.Store, Id, from, to, logged);
+            }
+
             await OpenBasesAsync(point.Geometry, disks, cancellationToken);
             Layer journal = new([.. _log.Segments.Where(s => s.LastSequence > from && s.FirstSequence <= point.Sequence)], from, point.Sequence);
             PreImageSaver saver = new(olderPins, _applyCodec, Rules, OpenPreImagesAsync);

@@ -30,50 +30,25 @@ internal static class ApplyLog
     {
         byte[] bytes = new byte[HeaderBytes + (blocks.Count * EntryBytes)];
         Encode(replica, from, to, blocks, bytes);
-        bool isNew = false;
-        IStoreFile file;
-        try
-        {
-            file = await store.OpenAsync(Name, FileOpen.Existing, CancellationToken.None);
-        }
-        catch (StorageException e) when (e.Kind == FaultKind.Missing)
-        {
-            file = await store.OpenAsync(Name, FileOpen.New, CancellationToken.None);
-            isNew = true;
-        }
+        await using IStoreFile file = await store.OpenAsync(Name, FileOpen.Existing, CancellationToken.None);
+        await file.WriteAsync(0, bytes, CancellationToken.None);
+        await file.FlushAsync(CancellationToken.None);
+    }
 
-        await using (file)
-        {
-            await file.WriteAsync(0, bytes, CancellationToken.None);
-            await file.FlushAsync(CancellationToken.None);
-        }
-
-        if (isNew)
-        {
-            await store.FlushFolderAsync("", CancellationToken.None);
-        }
+    /// <summary>Makes the empty log of a new replica; the flush of the manifest's folder makes its name durable.</summary>
+    public static async ValueTask CreateAsync(IFileStore store, CancellationToken cancellationToken)
+    {
+        await using IStoreFile file = await store.OpenAsync(Name, FileOpen.OpenOrCreate, cancellationToken);
     }
 
     /// <summary>The batch that may have touched the base; empty when there is none of this apply.</summary>
     public static async ValueTask<IReadOnlyList<LoggedBlock>> ReadAsync(
         IFileStore store, ReplicaId replica, ulong from, RecoveryPointId to, CancellationToken cancellationToken)
     {
-        IStoreFile file;
-        try
-        {
-            file = await store.OpenAsync(Name, FileOpen.Read, cancellationToken);
-        }
-        catch (StorageException e) when (e.Kind == FaultKind.Missing)
-        {
-            return [];
-        }
-
-        await using (file)
-        {
-            byte[] bytes = new byte[Math.Min(file.LengthBytes, HeaderBytes + ((long)ushort.MaxValue * EntryBytes))];
-            int read = await file.ReadAsync(0, bytes, cancellationToken);
-            return TryDecode(replica, from, to, bytes.AsSpan(0, read)) ?? [];
-        }
+        await using IStoreFile file = await store.OpenAsync(Name, FileOpen.Read, cancellationToken);
+        byte[] bytes = new byte[Math.Min(file.LengthBytes, HeaderBytes + ((long)ushort.MaxValue * EntryBytes))];
+        int read = await file.ReadAsync(0, bytes, cancellationToken);
+        return TryDecode(replica, from, to, bytes.AsSpan(0, read)) ?? [];
     }
 
     internal static void Encode(ReplicaId replica, ulong from, RecoveryPointId to, IReadOnlyList<LoggedBlock> blocks, Span<byte> target)

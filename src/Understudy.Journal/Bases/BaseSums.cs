@@ -37,6 +37,12 @@ internal sealed class BaseSums : IAsyncDisposable
         IFileStore store, ReplicaId replica, DiskId disk, bool create, CancellationToken cancellationToken)
     {
         string name = NameOf(disk);
+        if (create)
+        {
+            // A process killed in the middle of making them may have left a name that only memory has.
+            await store.FlushFolderAsync("base", cancellationToken);
+        }
+
         IStoreFile file;
         try
         {
@@ -44,7 +50,7 @@ internal sealed class BaseSums : IAsyncDisposable
         }
         catch (StorageException e) when (e.Kind == FaultKind.Missing && create)
         {
-            await CreateAsync(store, replica, disk, name, cancellationToken);
+            await CreateAsync(store, replica, disk, name);
             file = await store.OpenAsync(name, FileOpen.Existing, cancellationToken);
         }
 
@@ -107,7 +113,7 @@ internal sealed class BaseSums : IAsyncDisposable
     public ValueTask DisposeAsync() => _file.DisposeAsync();
 
     private static async ValueTask CreateAsync(
-        IFileStore store, ReplicaId replica, DiskId disk, string name, CancellationToken cancellationToken)
+        IFileStore store, ReplicaId replica, DiskId disk, string name)
     {
         byte[] h = new byte[HeaderBytes];
         Magic.CopyTo(h);
@@ -120,7 +126,6 @@ internal sealed class BaseSums : IAsyncDisposable
         BinaryPrimitives.WriteUInt32LittleEndian(h.AsSpan(ChecksumAt), Crc32C.Compute(h.AsSpan(0, ChecksumAt)));
 
         // Beside and renamed: a crash leaves either no sums, or whole ones of an empty image.
-        await store.CreateFolderAsync("base", cancellationToken);
         await Manifests.SmallFile.ReplaceAsync(store, name, name + ".new", h);
     }
 

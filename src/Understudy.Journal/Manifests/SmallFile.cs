@@ -17,7 +17,6 @@ internal static class SmallFile
     /// <summary>Makes a file that a manifest will refer to: content and name are durable when this returns.</summary>
     public static async ValueTask<FileReference> CreateAsync(IFileStore store, string name, ReadOnlyMemory<byte> content)
     {
-        await store.CreateFolderAsync(FolderOf(name), CancellationToken.None);
         await WriteFreshAsync(store, name, content);
         await store.FlushFolderAsync(FolderOf(name), CancellationToken.None);
         return new FileReference(name, content.Length, Crc32C.Compute(content.Span));

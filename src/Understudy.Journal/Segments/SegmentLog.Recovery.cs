@@ -210,9 +210,6 @@ public sealed partial class SegmentLog
                     return verdict;
                 case SegmentVerdict.Use when !last:
                     break;
-                case SegmentVerdict.Use when found == FoundFile.Sealed && await segment!.IsIndexWholeAsync(cancellationToken):
-                    NoteDamage(name, walk!);
-                    break;
                 case SegmentVerdict.Use or SegmentVerdict.Cut:
                     NoteDamage(name, walk!);
                     segment = await ResumeAsync(name, header!, walk!, cancellationToken);
@@ -304,7 +301,10 @@ public sealed partial class SegmentLog
             return next is null || next.FirstSequence <= 1 ? ulong.MaxValue : next.FirstSequence - 1;
         }
 
-        /// <summary>Makes the last segment end with its last whole record, durably, and goes on writing to it.</summary>
+        /// <summary>
+        /// Makes the last segment end with its last whole record, durably, and goes on writing to it. Its index, if it had
+        /// one, is cut too and made again: nobody knows whether its flush was ever reached.
+        /// </summary>
         private async ValueTask<SegmentFile> ResumeAsync(
             string name, SegmentHeader header, SegmentProbe.RecordWalk walk, CancellationToken cancellationToken)
         {
@@ -314,7 +314,11 @@ public sealed partial class SegmentLog
             {
                 if (file.LengthBytes > walk.EndOffset)
                 {
-                    Log.TailCut(options.Logger, name, walk.EndOffset, file.LengthBytes - walk.EndOffset, walk.Break.ToString());
+                    if (walk.Break != RecordDefect.None)
+                    {
+                        Log.TailCut(options.Logger, name, walk.EndOffset, file.LengthBytes - walk.EndOffset, walk.Break.ToString());
+                    }
+
                     await file.SetLengthAsync(walk.EndOffset, cancellationToken);
                 }
 

@@ -23,17 +23,46 @@ internal sealed class CrashDisk : IFileStore, IBaseImages
 
     public IReadOnlyCollection<string> Folders => _folders;
 
-    public static CrashDisk Of(IReadOnlyDictionary<string, byte[]> files, IEnumerable<string> folders)
+    /// <summary>What was there before the first change, durably.</summary>
+    public IReadOnlyDictionary<string, Inode> InitialNames { get; private init; } = new Dictionary<string, Inode>();
+
+    public static CrashDisk Of(IReadOnlyDictionary<string, byte[]> files, IEnumerable<string> folders) =>
+        Of(files.ToDictionary(f => f.Key, f => new Inode(f.Value)), folders);
+
+    public static CrashDisk Of(IReadOnlyDictionary<string, Inode> files, IEnumerable<string> folders)
     {
-        CrashDisk disk = new();
-        foreach ((string name, byte[] content) in files)
+        CrashDisk disk = new() { InitialNames = files.ToDictionary() };
+        foreach ((string name, Inode inode) in files)
         {
-            disk._names.Add(name, new Inode(content));
+            disk._names.Add(name, inode);
         }
 
         disk._folders.UnionWith(folders);
         return disk;
     }
+
+    /// <summary>Makes a change that another disk has seen.</summary>
+    public void Redo(Change change) => Do(change, () =>
+    {
+        switch (change)
+        {
+            case Change.Write write:
+                write.File.Write(write.Offset, write.Data);
+                break;
+            case Change.SetLength length:
+                length.File.SetLength(length.Length);
+                break;
+            case Change.Link link:
+                _names[link.Name] = link.File;
+                break;
+            case Change.Unlink unlink:
+                _names.Remove(unlink.Name);
+                break;
+            case Change.Rename rename when _names.Remove(rename.From, out Inode? inode):
+                _names[rename.To] = inode;
+                break;
+        }
+    });
 
     public ValueTask<IStoreFile> OpenAsync(string name, FileOpen mode, CancellationToken cancellationToken)
     {

@@ -16,147 +16,164 @@ internal enum CrashKind
 }
 
 /// <summary>The disk as it is found after a crash in the middle of a list of changes.</summary>
-internal static class CrashImage
+internal sealed class CrashImage
 {
+    private readonly Dictionary<CrashDisk.Inode, CrashDisk.Inode> _durable = [];
+    private readonly SortedDictionary<string, CrashDisk.Inode> _names;
+    private readonly List<CrashDisk.Change> _unflushed = [];
+
     /// <summary>
     /// All changes before <paramref name="count"/> were made; of the one at <paramref name="count"/>, when it is a write,
     /// <paramref name="part"/> of its bytes (0 to 1).
     /// </summary>
-    public static CrashDisk After(CrashDisk disk, int count, double part, CrashKind kind, Random random)
+    private CrashImage(CrashDisk disk, int count, double part)
     {
-        Dictionary<CrashDisk.Inode, FileState> files = [];
-        SortedDictionary<string, CrashDisk.Inode> names = new(StringComparer.Ordinal);
-        List<CrashDisk.Change> pendingNames = [];
-        for (int i = 0; i < count; i++)
+        _names = new SortedDictionary<string, CrashDisk.Inode>(disk.InitialNames.ToDictionary(), StringComparer.Ordinal);
+        foreach (CrashDisk.Change change in disk.Changes.Take(count))
         {
-            switch (disk.Changes[i])
+            switch (change)
             {
-                case CrashDisk.Change.Write write:
-                    Of(files, write.File).Pending.Add(write);
-                    break;
-                case CrashDisk.Change.SetLength length:
-                    Of(files, length.File).Pending.Add(length);
-                    break;
                 case CrashDisk.Change.Flush flush:
-                    Of(files, flush.File).Settle();
+                    Settle(c => FileOf(c) == flush.File);
                     break;
                 case CrashDisk.Change.FlushFolder folder:
-                    SettleNames(names, pendingNames, folder.Folder);
+                    Settle(c => FolderOf(c) == folder.Folder);
                     break;
-                case var naming:
-                    pendingNames.Add(naming);
+                default:
+                    _unflushed.Add(change);
                     break;
             }
         }
 
         if (count < disk.Changes.Count && disk.Changes[count] is CrashDisk.Change.Write cut && part > 0)
         {
-            Of(files, cut.File).Pending.Add(cut with { Data = cut.Data[..(int)(cut.Data.Length * part)] });
+            _unflushed.Add(cut with { Data = cut.Data[..(int)(cut.Data.Length * part)] });
         }
+    }
 
+    /// <summary>The disk of a machine that has started again; what is there is durable.</summary>
+    public static CrashDisk After(CrashDisk disk, int count, double part, CrashKind kind, Random random)
+    {
+        CrashImage image = new(disk, count, part);
         int keptNames = kind switch
         {
-            CrashKind.Kill => pendingNames.Count,
+            CrashKind.Kill => int.MaxValue,
             CrashKind.LoseAll => 0,
-            CrashKind.LoseSome => random.Next(pendingNames.Count + 1),
+            CrashKind.LoseSome => random.Next(image._unflushed.Count(c => FileOf(c) is null) + 1),
             _ => throw new UnreachableException(),
         };
-        foreach (CrashDisk.Change naming in pendingNames[..keptNames])
+        foreach (CrashDisk.Change change in image._unflushed)
         {
-            Apply(names, naming);
+            if (FileOf(change) is null)
+            {
+                image.Apply(change, keptNames-- > 0 ? 1 : 0);
+            }
+            else
+            {
+                image.Apply(change, kind switch
+                {
+                    CrashKind.Kill => 1,
+                    CrashKind.LoseAll => 0,
+                    _ => random.Next(4) switch { 0 => 0, 1 => random.NextDouble(), _ => 1 },
+                });
+            }
         }
 
-        SortedDictionary<string, byte[]> found = new(StringComparer.Ordinal);
-        foreach ((string name, CrashDisk.Inode inode) in names)
-        {
-            found.Add(name, Of(files, inode).Found(kind, random));
-        }
-
-        return CrashDisk.Of(found, disk.Folders);
+        return CrashDisk.Of(image._names.ToDictionary(n => n.Key, n => image.Of(n.Value).Content.ToArray()), disk.Folders);
     }
 
-    private static FileState Of(Dictionary<CrashDisk.Inode, FileState> files, CrashDisk.Inode inode)
+    /// <summary>
+    /// The disk of a machine that runs on after the process was killed: everything is there, and what was not flushed can
+    /// still be lost. The changes that are not flushed come first in the new disk's list.
+    /// </summary>
+    public static CrashDisk AfterKill(CrashDisk disk, int count, double part)
     {
-        if (!files.TryGetValue(inode, out FileState? state))
+        CrashImage image = new(disk, count, part);
+        Dictionary<CrashDisk.Inode, CrashDisk.Inode> copies = [];
+        CrashDisk.Inode Copy(CrashDisk.Inode inode)
         {
-            files.Add(inode, state = new FileState(inode.Initial));
+            if (!copies.TryGetValue(inode, out CrashDisk.Inode? copy))
+            {
+                copies.Add(inode, copy = new CrashDisk.Inode(image.Of(inode).Content.ToArray()));
+            }
+
+            return copy;
         }
 
-        return state;
-    }
-
-    private static void SettleNames(SortedDictionary<string, CrashDisk.Inode> names, List<CrashDisk.Change> pending, string folder)
-    {
-        foreach (CrashDisk.Change naming in pending.Where(n => FolderOf(n) == folder).ToList())
+        CrashDisk found = CrashDisk.Of(image._names.ToDictionary(n => n.Key, n => Copy(n.Value)), disk.Folders);
+        foreach (CrashDisk.Change change in image._unflushed)
         {
-            Apply(names, naming);
-            pending.Remove(naming);
+            found.Redo(change switch
+            {
+                CrashDisk.Change.Write write => write with { File = Copy(write.File) },
+                CrashDisk.Change.SetLength length => length with { File = Copy(length.File) },
+                CrashDisk.Change.Link link => link with { File = Copy(link.File) },
+                _ => change,
+            });
         }
+
+        return found;
     }
 
-    private static string FolderOf(CrashDisk.Change naming) => CrashDisk.FolderOf(naming switch
+    private static CrashDisk.Inode? FileOf(CrashDisk.Change change) => change switch
     {
-        CrashDisk.Change.Link link => link.Name,
-        CrashDisk.Change.Unlink unlink => unlink.Name,
-        CrashDisk.Change.Rename rename => rename.To,
-        _ => throw new UnreachableException(),
-    });
+        CrashDisk.Change.Write write => write.File,
+        CrashDisk.Change.SetLength length => length.File,
+        _ => null,
+    };
 
-    private static void Apply(SortedDictionary<string, CrashDisk.Inode> names, CrashDisk.Change naming)
+    private static string? FolderOf(CrashDisk.Change change) => change switch
     {
-        switch (naming)
+        CrashDisk.Change.Link link => CrashDisk.FolderOf(link.Name),
+        CrashDisk.Change.Unlink unlink => CrashDisk.FolderOf(unlink.Name),
+        CrashDisk.Change.Rename rename => CrashDisk.FolderOf(rename.To),
+        _ => null,
+    };
+
+    private void Settle(Func<CrashDisk.Change, bool> which)
+    {
+        foreach (CrashDisk.Change change in _unflushed.Where(which))
         {
+            Apply(change, 1);
+        }
+
+        _unflushed.RemoveAll(c => which(c));
+    }
+
+    private CrashDisk.Inode Of(CrashDisk.Inode inode)
+    {
+        if (!_durable.TryGetValue(inode, out CrashDisk.Inode? durable))
+        {
+            _durable.Add(inode, durable = new CrashDisk.Inode(inode.Initial));
+        }
+
+        return durable;
+    }
+
+    private void Apply(CrashDisk.Change change, double part)
+    {
+        if (part <= 0)
+        {
+            return;
+        }
+
+        switch (change)
+        {
+            case CrashDisk.Change.Write write:
+                Of(write.File).Write(write.Offset, write.Data.AsSpan(0, (int)(write.Data.Length * part)));
+                break;
+            case CrashDisk.Change.SetLength length:
+                Of(length.File).SetLength(length.Length);
+                break;
             case CrashDisk.Change.Link link:
-                names[link.Name] = link.File;
+                _names[link.Name] = link.File;
                 break;
             case CrashDisk.Change.Unlink unlink:
-                names.Remove(unlink.Name);
+                _names.Remove(unlink.Name);
                 break;
-            case CrashDisk.Change.Rename rename:
-                names.Remove(rename.From, out CrashDisk.Inode? inode);
-                names[rename.To] = inode!;
+            case CrashDisk.Change.Rename rename when _names.Remove(rename.From, out CrashDisk.Inode? inode):
+                _names[rename.To] = inode;
                 break;
-        }
-    }
-
-    private sealed class FileState(byte[] initial)
-    {
-        private readonly CrashDisk.Inode _durable = new(initial);
-
-        public List<CrashDisk.Change> Pending { get; } = [];
-
-        public void Settle()
-        {
-            Pending.ForEach(change => Apply(_durable, change, 1));
-            Pending.Clear();
-        }
-
-        public byte[] Found(CrashKind kind, Random random)
-        {
-            CrashDisk.Inode found = new(_durable.Content.ToArray());
-            if (kind != CrashKind.LoseAll)
-            {
-                foreach (CrashDisk.Change change in Pending)
-                {
-                    double kept = kind == CrashKind.Kill ? 1 : random.Next(4) switch { 0 => 0, 1 => random.NextDouble(), _ => 1 };
-                    Apply(found, change, kept);
-                }
-            }
-
-            return found.Content.ToArray();
-        }
-
-        private static void Apply(CrashDisk.Inode file, CrashDisk.Change change, double part)
-        {
-            switch (change)
-            {
-                case CrashDisk.Change.Write write when part > 0:
-                    file.Write(write.Offset, write.Data.AsSpan(0, (int)(write.Data.Length * part)));
-                    break;
-                case CrashDisk.Change.SetLength length when part > 0:
-                    file.SetLength(length.Length);
-                    break;
-            }
         }
     }
 }
