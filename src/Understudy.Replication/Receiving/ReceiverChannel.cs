@@ -110,6 +110,19 @@ internal sealed class ReceiverChannel(Stream stream, TimeProvider time) : IAsync
         throw unheard;
     }
 
+    /// <summary>Reads and forgets until the source closes.</summary>
+    public async ValueTask DrainAsync(CancellationToken cancellationToken)
+    {
+        byte[] nowhere = new byte[FrameParser.SmallBuffer];
+        int read = 1;
+        while (read > 0)
+        {
+            _reading ??= stream.ReadAsync(nowhere, _closing.Token).AsTask();
+            read = await _reading.WaitAsync(cancellationToken);
+            _reading = null;
+        }
+    }
+
     /// <summary>Ends the read under way, so that nothing touches the buffer or the stream afterwards.</summary>
     public async ValueTask DisposeAsync()
     {

@@ -14,9 +14,6 @@ namespace Understudy.Replication.Receiving;
 public sealed partial class ReplicationReceiver(
     IReplicaDirectory directory, string software, TimeProvider time, ILogger<ReplicationReceiver> logger)
 {
-    /// <summary>A peer that does not read its refusal costs this much time and no more.</summary>
-    private static readonly TimeSpan RefusalTime = TimeSpan.FromSeconds(5);
-
     private readonly Lock _lock = new();
     private readonly Dictionary<ReplicaId, Session> _sessions = [];
 
@@ -193,13 +190,16 @@ public sealed partial class ReplicationReceiver(
         }
     }
 
+    /// <summary>Says it, and waits until the source has heard it and closed: closing over data that is still coming in
+    /// makes TCP reset the connection and throw the refusal away.</summary>
     private async Task SayRefusalAsync(ReceiverChannel channel, Refusal refusal, CancellationToken cancellationToken)
     {
-        using CancellationTokenSource deadline = new(RefusalTime, time);
+        using CancellationTokenSource deadline = new(ProtocolLimits.RefusalTime, time);
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, deadline.Token);
         try
         {
             await channel.WriteAsync(new ControlFrame.Refuse(refusal), either.Token);
+            await channel.DrainAsync(either.Token);
         }
         catch (Exception gone) when (gone is IOException or ObjectDisposedException or OperationCanceledException)
         {

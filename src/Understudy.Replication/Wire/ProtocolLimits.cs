@@ -37,6 +37,9 @@ public static class ProtocolLimits
     /// <summary>Three heartbeats missed: the peer is taken for gone.</summary>
     public static readonly TimeSpan SilenceLimit = TimeSpan.FromSeconds(30);
 
+    /// <summary>A refusal may take this long to leave and be heard; a peer that does not read it costs no more.</summary>
+    public static readonly TimeSpan RefusalTime = TimeSpan.FromSeconds(5);
+
     /// <summary>Records that wait for a flush although their sender has stopped sending (it died in the middle of a
     /// batch): after this pause they are flushed and acknowledged all the same.</summary>
     public static readonly TimeSpan FlushAfterPause = TimeSpan.FromSeconds(1);

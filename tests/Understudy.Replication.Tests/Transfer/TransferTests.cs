@@ -175,9 +175,10 @@ public sealed class TransferTests
         MemoryLink second = new();
         Task<UnderstudyException> secondServing = world.ServeAsync(second.Server);
         ReplicationSender fresh = await world.ConnectAsync(second);
+        await world.SendAllAsync(fresh);
+        await old.DisposeAsync();
         RefusedException ended = Assert.IsType<RefusedException>(await firstServing);
         Assert.Equal(RefusalCode.Superseded, ended.Refusal.Code);
-        await world.SendAllAsync(fresh);
         Assert.Equal(10u, world.Sink.FlushedSequence);
         await fresh.DisposeAsync();
         await secondServing;
