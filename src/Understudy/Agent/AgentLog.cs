@@ -1,0 +1,25 @@
+namespace Understudy.Agent;
+
+internal static partial class AgentLog
+{
+    [LoggerMessage(1, LogLevel.Information, "Agent {Name} ({HostId}) of site {Site} takes replication at {EndPoint}")]
+    public static partial void Started(ILogger logger, string name, Guid hostId, string site, string endPoint);
+
+    [LoggerMessage(2, LogLevel.Warning, "A connection from {Remote} was turned away: {Why}")]
+    public static partial void PeerTurnedAway(ILogger logger, string remote, string why);
+
+    [LoggerMessage(3, LogLevel.Warning, "The hypervisor cannot be asked: {Why}")]
+    public static partial void HypervisorUnreachable(ILogger logger, string why);
+
+    [LoggerMessage(4, LogLevel.Information, "Renewed the certificate; it is good until {Until}")]
+    public static partial void CertificateRenewed(ILogger logger, DateTimeOffset until);
+
+    [LoggerMessage(5, LogLevel.Warning, "The certificate could not be renewed: {Why}; tried again in an hour")]
+    public static partial void CertificateNotRenewed(ILogger logger, string why);
+
+    [LoggerMessage(6, LogLevel.Error, "{Subject} stopped: {Why}")]
+    public static partial void PartStopped(ILogger logger, string subject, string why, Exception fault);
+
+    [LoggerMessage(7, LogLevel.Information, "{Subject} goes on from what it was doing before the restart")]
+    public static partial void GoesOn(ILogger logger, string subject);
+}
