@@ -31,11 +31,17 @@ internal sealed record AgentConfig
 
     public required string LibvirtUri { get; init; }
 
-    /// <summary>Folder of the replicas and of the disks of recovered VMs; QEMU's user must be able to walk into it.</summary>
+    /// <summary>Folder of the replicas: their journals and state.</summary>
     public required string ReplicasFolder { get; init; }
+
+    /// <summary>Folder of the disks: base images, later those of recovered VMs. QEMU's user must be able to walk into it.</summary>
+    public required string ImagesFolder { get; init; }
 
     /// <summary>Folder for changes that are not delivered yet, and for the hypervisor's scratch during a cut.</summary>
     public required string SpoolFolder { get; init; }
+
+    /// <summary>Where serial ports of recovered guests write to.</summary>
+    public string GuestLogFolder { get; init; } = "/var/log/libvirt/guests";
 
     /// <summary>Folder for sockets; short, because a UNIX socket's path ends at 107 bytes.</summary>
     public required string RunFolder { get; init; }

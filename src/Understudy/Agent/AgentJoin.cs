@@ -16,6 +16,7 @@ internal sealed record AgentJoinOptions(
     string? Advertise,
     string LibvirtUri,
     string? ReplicasFolder,
+    string? ImagesFolder,
     string? SpoolFolder,
     string RunFolder,
     string? Proxy);
@@ -54,6 +55,7 @@ internal static class AgentJoin
             Advertise = advertise,
             LibvirtUri = options.LibvirtUri,
             ReplicasFolder = options.ReplicasFolder ?? Path.Combine(options.DataFolder, "replicas"),
+            ImagesFolder = options.ImagesFolder ?? Path.Combine(options.DataFolder, "images"),
             SpoolFolder = options.SpoolFolder ?? Path.Combine(options.DataFolder, "spool"),
             RunFolder = options.RunFolder,
         };

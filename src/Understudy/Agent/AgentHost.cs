@@ -1,0 +1,125 @@
+using Understudy.Api.Control;
+using Understudy.Libvirt;
+using Understudy.Model;
+using Understudy.Protection.Ports;
+using Understudy.Protection.Target;
+using Understudy.Qemu;
+using Understudy.Replication.Receiving;
+using Understudy.Replication.Security;
+
+namespace Understudy.Agent;
+
+/// <summary>
+/// The agent of one host: binds the engines to the real hypervisor, disks, clock and network, and runs their loops until
+/// it is told to stop. Stopping leaves guests, storage daemons and replicas as they are; the next agent goes on.
+/// </summary>
+internal sealed class AgentHost
+{
+    private readonly AgentConfig _config;
+    private readonly AgentIdentity _identity;
+    private readonly string _dataFolder;
+    private readonly ILoggerFactory _loggers;
+    private readonly ILogger _logger;
+
+    private AgentHost(AgentConfig config, string dataFolder, ILoggerFactory loggers)
+    {
+        _config = config;
+        _dataFolder = dataFolder;
+        _identity = new AgentIdentity(dataFolder);
+        _loggers = loggers;
+        _logger = loggers.CreateLogger("agent");
+    }
+
+    public static async Task RunAsync(AgentConfig config, string dataFolder, CancellationToken cancellationToken)
+    {
+        using ILoggerFactory loggers = AgentLogging.Create();
+        await new AgentHost(config, dataFolder, loggers).RunAsync(cancellationToken);
+    }
+
+    private async Task RunAsync(CancellationToken cancellationToken)
+    {
+        using AgentLock onlyOne = AgentLock.Take(_dataFolder);
+        PrepareFolders();
+        TimeProvider time = TimeProvider.System;
+        SystemIds ids = new();
+        await using LibvirtHypervisor hypervisor = new(
+            new LibvirtSettings { Uri = _config.LibvirtUri, ScratchFolder = Path.Combine(_config.RunFolder, "scratch") }, time, ids, _loggers.CreateLogger("libvirt"));
+        QemuSettings qemu = new() { DaemonFolder = Path.Combine(_config.RunFolder, "daemons") };
+        TargetServices services = new(
+            hypervisor,
+            new StorageDaemons(qemu, _loggers.CreateLogger<StorageDaemons>()),
+            new ImageTool(qemu),
+            new LocalSockets(),
+            time,
+            ids,
+            new TargetSettings { RuntimeFolder = _config.RunFolder, LogFolder = _config.GuestLogFolder },
+            _loggers.CreateLogger("target"));
+
+        await using TargetSide target = new(_config, services, _logger);
+        await using SourceSide source = new(_config, hypervisor, Identity, time, ids, _loggers);
+        await target.OpenAllAsync(cancellationToken);
+        await source.OpenAllAsync(cancellationToken);
+
+        ReplicationReceiver receiver = new(target, AgentVersion.Text, time, _loggers.CreateLogger<ReplicationReceiver>());
+        using ReplicationListener listener = new(AgentJoin.EndPoint(_config.Listen), receiver, Identity, _logger);
+        listener.Listen();
+        AgentLog.Started(_logger, _config.Name, _config.HostId, _config.Site, _config.Listen);
+
+        OutcomeLog outcomes = await OutcomeLog.OpenAsync(Path.Combine(_dataFolder, "outcomes"), cancellationToken);
+        await using AgentOperations operations = new(outcomes, _loggers.CreateLogger<AgentOperations>());
+        HostView view = new(_config, hypervisor, source, target, _logger);
+        HostOrders.Register(operations, view, Identity);
+        TargetOrders.Register(operations, target);
+        SourceOrders.Register(operations, source);
+        VaultLink link = new(
+            new VaultLinkSettings([.. _config.VaultUrls.Select(u => new Uri(u))], _identity.AuthorityPem, _config.Proxy is { } proxy ? new Uri(proxy) : null),
+            _identity.LoadCertificate, view.HelloAsync, operations, time, _loggers.CreateLogger<VaultLink>());
+
+        await RunPartsAsync(
+            cancellationToken,
+            listener.RunAsync,
+            link.RunAsync,
+            new NewsLoop(view, link, time).RunAsync,
+            new CertificateRenewal(_config, _identity, time, _logger).RunAsync);
+    }
+
+    /// <summary>A part that ends by a fault ends the agent: half an agent would look healthy and not be.</summary>
+    private static async Task RunPartsAsync(CancellationToken cancellationToken, params Func<CancellationToken, Task>[] parts)
+    {
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task[] running = [.. parts.Select(part => part(stop.Token))];
+        await Task.WhenAny(running);
+        await stop.CancelAsync();
+        try
+        {
+            await Task.WhenAll(running);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested && running.All(t => !t.IsFaulted))
+        {
+            // Asked to stop.
+        }
+    }
+
+    private TlsIdentity Identity() => new(_identity.LoadCertificate(), [_identity.LoadAuthority()], TimeProvider.System);
+
+    private void PrepareFolders()
+    {
+        try
+        {
+            foreach (string folder in (string[])[_config.ReplicasFolder, _config.ImagesFolder, _config.SpoolFolder, _config.RunFolder, _config.GuestLogFolder])
+            {
+                Directory.CreateDirectory(folder);
+            }
+
+            // QEMU runs as another user: it must be able to walk to images, sockets and scratch, not to list them.
+            foreach (string folder in (string[])[_dataFolder, _config.ImagesFolder, _config.RunFolder])
+            {
+                File.SetUnixFileMode(folder, File.GetUnixFileMode(folder) | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ErrorException(Errors.BadValue("agent folder", _dataFolder, e.Message), e);
+        }
+    }
+}

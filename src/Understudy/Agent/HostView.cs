@@ -1,0 +1,52 @@
+using Understudy.Api.Control;
+using Understudy.Blocks;
+using Understudy.Model;
+using Understudy.Protection.Ports;
+using HostFacts = Understudy.Model.HostFacts;
+
+namespace Understudy.Agent;
+
+/// <summary>The whole of what this host is and does, read when asked: nothing here is remembered.</summary>
+internal sealed class HostView(AgentConfig config, IHypervisor hypervisor, SourceSide source, TargetSide target, ILogger logger)
+{
+    public async Task<HostFacts> FactsAsync(CancellationToken cancellationToken)
+    {
+        StorageSpace replicas = Facts.Space(config.ImagesFolder);
+        StorageSpace spool = Facts.Space(config.SpoolFolder);
+        try
+        {
+            return Facts.Of(await hypervisor.GetHostAsync(cancellationToken), replicas, spool);
+        }
+        catch (UnderstudyException e)
+        {
+            AgentLog.HypervisorUnreachable(logger, e.Message);
+            return Facts.Unreachable(e.Message, replicas, spool);
+        }
+    }
+
+    /// <summary>Null when the hypervisor does not answer: the vault keeps what it saw last.</summary>
+    public async Task<Inventory?> InventoryAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return new Inventory([.. (await hypervisor.ListVmsAsync(cancellationToken)).Select(Facts.Of).OrderBy(vm => vm.Id.Value)]);
+        }
+        catch (UnderstudyException e)
+        {
+            AgentLog.HypervisorUnreachable(logger, e.Message);
+            return null;
+        }
+    }
+
+    public IReadOnlyList<SourceReport> Sources() => source.Reports();
+
+    public IReadOnlyList<TargetReport> Targets() => [.. target.Hosts.Select(h => Reports.Of(h.Status))];
+
+    public async ValueTask<AgentHello> HelloAsync(CancellationToken cancellationToken) => new(
+        AgentVersion.Text,
+        config.Advertise,
+        await FactsAsync(cancellationToken),
+        (await InventoryAsync(cancellationToken))?.Vms ?? [],
+        Sources(),
+        Targets());
+}

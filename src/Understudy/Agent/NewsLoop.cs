@@ -1,0 +1,59 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Understudy.Api.Control;
+using Understudy.Api.Json;
+
+namespace Understudy.Agent;
+
+/// <summary>
+/// Tells the vault what changed: each VM's reports once a second, the inventory and the host's facts each few seconds.
+/// Compared as the JSON that would be sent, so that what did not change costs nothing on the wire.
+/// </summary>
+internal sealed class NewsLoop(HostView view, VaultLink link, TimeProvider time)
+{
+    private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
+
+    /// <summary>Asking libvirt for every VM's facts costs it milliseconds a VM.</summary>
+    private const int InventoryEveryBeats = 3;
+
+    private const int FactsEveryBeats = 30;
+
+    private readonly Dictionary<string, string> _sent = [];
+
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        using PeriodicTimer timer = new(Beat, time);
+        for (long beat = 0; await timer.WaitForNextTickAsync(cancellationToken); beat++)
+        {
+            foreach (var report in view.Sources())
+            {
+                IfChanged($"source/{report.Vm}", report, ApiJson.Default.SourceReport, link.Post);
+            }
+
+            foreach (var report in view.Targets())
+            {
+                IfChanged($"target/{report.Replica}", report, ApiJson.Default.TargetReport, link.Post);
+            }
+
+            if (beat % InventoryEveryBeats == 0 && await view.InventoryAsync(cancellationToken) is { } inventory)
+            {
+                IfChanged("inventory", inventory, ApiJson.Default.Inventory, link.Post);
+            }
+
+            if (beat % FactsEveryBeats == 0)
+            {
+                IfChanged("facts", await view.FactsAsync(cancellationToken), ApiJson.Default.HostFacts, link.Post);
+            }
+        }
+    }
+
+    private void IfChanged<T>(string key, T state, JsonTypeInfo<T> type, Action<T> post)
+    {
+        string text = JsonSerializer.Serialize(state, type);
+        if (!_sent.TryGetValue(key, out string? before) || before != text)
+        {
+            _sent[key] = text;
+            post(state);
+        }
+    }
+}

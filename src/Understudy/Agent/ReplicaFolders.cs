@@ -1,0 +1,40 @@
+using Understudy.Blocks.Identity;
+using Understudy.Blocks.Storage;
+using Understudy.Protection.Target;
+
+namespace Understudy.Agent;
+
+/// <summary>Where a replica's files are on this host.</summary>
+internal static class ReplicaFolders
+{
+    private const string Journal = "replica";
+    private const string State = "host";
+
+    public static string FolderOf(AgentConfig config, VmId vm) => Path.Combine(config.ReplicasFolder, vm.ToString());
+
+    public static ReplicaStores Stores(string folder)
+    {
+        Directory.CreateDirectory(Path.Combine(folder, Journal));
+        Directory.CreateDirectory(Path.Combine(folder, State));
+        return new ReplicaStores(new FolderStore(Path.Combine(folder, Journal)), new FolderStore(Path.Combine(folder, State)));
+    }
+
+    /// <summary>Removes folders that hold no file any more; what holds one stays, whosever it is.</summary>
+    public static void RemoveEmpty(string folder)
+    {
+        if (!Directory.Exists(folder))
+        {
+            return;
+        }
+
+        foreach (string sub in Directory.EnumerateDirectories(folder))
+        {
+            RemoveEmpty(sub);
+        }
+
+        if (!Directory.EnumerateFileSystemEntries(folder).Any())
+        {
+            Directory.Delete(folder);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+using Understudy.Api.Control;
+using Understudy.Blocks;
+using Understudy.Blocks.Identity;
+using Understudy.Model;
+using Understudy.Protection.Target;
+using Understudy.Qemu;
+using Understudy.Replication.Receiving;
+using Understudy.Replication.Wire;
+
+namespace Understudy.Agent;
+
+/// <summary>All replicas of this host, each with its housekeeping loop. Changes of the set take turns at one gate; a
+/// replica's own orders have gates of their own.</summary>
+internal sealed class TargetSide(AgentConfig config, TargetServices services, ILogger logger) : IReplicaDirectory, IAsyncDisposable
+{
+    private readonly AsyncGate _gate = new();
+    private readonly Lock _lock = new(); // guards _replicas, which the receiver reads from any thread
+    private readonly SortedDictionary<Guid, RunningReplica> _replicas = [];
+
+    public IReadOnlyList<ReplicaHost> Hosts
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _replicas.Values.Select(r => r.Host)];
+            }
+        }
+    }
+
+    /// <summary>Opens every replica that stands on this host and puts back what a killed agent left. One that cannot be
+    /// opened is named in the log and does not keep the others from starting.</summary>
+    public async Task OpenAllAsync(CancellationToken cancellationToken)
+    {
+        Directory.CreateDirectory(config.ReplicasFolder);
+        foreach (string folder in Directory.EnumerateDirectories(config.ReplicasFolder).Order(StringComparer.Ordinal))
+        {
+            try
+            {
+                if (await ReplicaHost.OpenAsync(services, ReplicaFolders.Stores(folder), cancellationToken) is { } host)
+                {
+                    Start(host);
+                    AgentLog.GoesOn(logger, $"Replica of {host.Spec.VmName}");
+                }
+                else
+                {
+                    ReplicaFolders.RemoveEmpty(folder);
+                }
+            }
+            catch (UnderstudyException e)
+            {
+                AgentLog.PartStopped(logger, $"Replica in {folder}", e.Message, e);
+            }
+        }
+    }
+
+    /// <summary>Asked for one that stands already, answers as at first.</summary>
+    public async Task<ReplicaCreated> CreateAsync(ReplicaCreateRequest request, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        if (!TryFind(request.Replica, out ReplicaHost? host))
+        {
+            string folder = ReplicaFolders.FolderOf(config, request.Vm);
+            if (Hosts.FirstOrDefault(h => h.Spec.Vm == request.Vm) is { } other)
+            {
+                throw new ErrorException(Errors.AlreadyProtected(request.VmName, $"{config.Name} (replica {other.Spec.Replica})"));
+            }
+
+            ReplicaSpec spec = new(
+                request.Replica, request.Vm, request.VmName, request.TargetName, request.Source.Value,
+                new LineId(1, services.Ids.NewRandom128()), Path.Combine(config.ImagesFolder, request.TargetName), request.Settings.Retention);
+            RequireFree(spec.ImageFolder);
+            host = await ReplicaHost.CreateAsync(services, ReplicaFolders.Stores(folder), spec, cancellationToken);
+            Start(host);
+        }
+
+        return new ReplicaCreated(host.Spec.FirstLine, config.Advertise, [$"replica {host.Spec.Replica}, disks in {host.Spec.ImageFolder}"]);
+    }
+
+    /// <exception cref="ErrorException">No such replica here.</exception>
+    public ReplicaHost Find(ReplicaId replica) => TryFind(replica, out ReplicaHost? host)
+        ? host
+        : throw new ErrorException(new ErrorInfo(
+            ErrorKind.NoSuchThing, "replica-unknown", $"{config.Name} has no replica {replica}", "It was removed, or its folder cannot be read.",
+            "See the agent's log and the replicas folder there."));
+
+    /// <summary>Removes the replica; asked for one that is gone, there is nothing to do.</summary>
+    public async Task<Removed> UnprotectAsync(ReplicaId replica, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        RunningReplica? running;
+        lock (_lock)
+        {
+            _replicas.TryGetValue(replica.Value, out running);
+        }
+
+        if (running is null)
+        {
+            return new Removed([], []);
+        }
+
+        await running.StopAsync();
+        try
+        {
+            RemovedThings things = await running.Host.UnprotectAsync(cancellationToken);
+            lock (_lock)
+            {
+                _replicas.Remove(replica.Value);
+            }
+
+            await running.Host.DisposeAsync();
+            ReplicaFolders.RemoveEmpty(ReplicaFolders.FolderOf(config, running.Host.Spec.Vm));
+            return new Removed(things.Gone, things.Kept);
+        }
+        catch
+        {
+            running.Start(logger); // It stands as before, and somebody has to look after it.
+            throw;
+        }
+    }
+
+    public ValueTask<DirectoryAnswer> FindAsync(ControlFrame.Hello hello, Guid agentId, CancellationToken cancellationToken)
+    {
+        // A replica of another source is not told apart from one that is not there: a stranger learns nothing.
+        if (!TryFind(hello.Replica, out ReplicaHost? host) || host.Spec.Source != agentId || host.Spec.Vm != hello.Vm)
+        {
+            return new(new DirectoryAnswer.Refused(new Refusal(
+                Replication.Wire.RefusalCode.UnknownReplica, FaultClass.NeedsOperator, $"this host keeps no replica {hello.Replica} for that source",
+                "Look at the VM's protection in the vault: the replica may have been removed.")));
+        }
+
+        return host.TryGetSink() is { } sink
+            ? new(new DirectoryAnswer.Found(sink))
+            : new(new DirectoryAnswer.Refused(new Refusal(
+                Replication.Wire.RefusalCode.StaleLine, FaultClass.NeedsOperator, $"{host.Spec.VmName} was failed over to this host and its replica has become the VM's own disk",
+                "Stop protecting it at the source; the VM runs here now.")));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        RunningReplica[] all;
+        lock (_lock)
+        {
+            all = [.. _replicas.Values];
+        }
+
+        foreach (RunningReplica running in all)
+        {
+            await running.StopAsync();
+            await running.Host.DisposeAsync();
+        }
+    }
+
+    private bool TryFind(ReplicaId replica, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out ReplicaHost? host)
+    {
+        lock (_lock)
+        {
+            host = _replicas.TryGetValue(replica.Value, out RunningReplica? running) ? running.Host : null;
+            return host is not null;
+        }
+    }
+
+    private void Start(ReplicaHost host)
+    {
+        RunningReplica running = new(host);
+        lock (_lock)
+        {
+            _replicas[host.Spec.Replica.Value] = running;
+        }
+
+        running.Start(logger);
+    }
+
+    private static void RequireFree(string imageFolder)
+    {
+        if (Directory.Exists(imageFolder) && Directory.EnumerateFileSystemEntries(imageFolder).Any())
+        {
+            throw new ErrorException(new ErrorInfo(
+                ErrorKind.Refused, "name-taken", $"{imageFolder} is not empty", "The replica's disks get a folder of their own there.",
+                "Choose another name (`--name`), or move what is in that folder."));
+        }
+    }
+
+    /// <summary>A replica and its loop; the loop is awaited before anything is taken away from under it.</summary>
+    private sealed class RunningReplica(ReplicaHost host)
+    {
+        private CancellationTokenSource _stop = new();
+        private Task _loop = Task.CompletedTask;
+
+        public ReplicaHost Host { get; } = host;
+
+        public void Start(ILogger logger)
+        {
+            _stop = new CancellationTokenSource();
+            _loop = RunAsync(logger, _stop.Token);
+        }
+
+        public async Task StopAsync()
+        {
+            await _stop.CancelAsync();
+            await _loop;
+            _stop.Dispose();
+        }
+
+        private async Task RunAsync(ILogger logger, CancellationToken cancellationToken)
+        {
+            await Task.Yield();
+            try
+            {
+                await Host.RunAsync(cancellationToken);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                // A broken invariant: this replica stands still until the agent is started anew; the others go on.
+                AgentLog.PartStopped(logger, $"Replica of {Host.Spec.VmName}", e.Message, e);
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+using System.CommandLine;
+using Understudy.Agent;
+using Understudy.Model;
+
+namespace Understudy.CommandLine.Nouns;
+
+/// <summary>`understudy agent`: on each KVM host.</summary>
+internal static class AgentCommand
+{
+    private static readonly Option<string?> _join = new("--join") { Description = "Registration key file: join this host to the vault that made it, then run" };
+    private static readonly Option<bool> _joinOnly = new("--join-only") { Description = "Join and end; for installers" };
+    private static readonly Option<string> _data = new("--data") { Description = "Folder for identity and state", DefaultValueFactory = _ => AgentConfig.DefaultDataFolder };
+    private static readonly Option<string?> _name = new("--name") { Description = "Display name (default: full host name)" };
+    private static readonly Option<string> _listen = new("--listen")
+    {
+        Description = "Where replication is taken in, ADDRESS:PORT",
+        DefaultValueFactory = _ => $"0.0.0.0:{AgentConfig.DefaultPort}",
+    };
+
+    private static readonly Option<string?> _advertise = new("--advertise") { Description = "Where other hosts reach --listen, NAME:PORT (default: full host name)" };
+    private static readonly Option<string> _libvirt = new("--libvirt") { Description = "Connection of the hypervisor", DefaultValueFactory = _ => "qemu:///system" };
+    private static readonly Option<string?> _replicas = new("--replicas") { Description = "Folder for replicas (default: DATA/replicas)" };
+    private static readonly Option<string?> _images = new("--images") { Description = "Folder for disks of replicas and recovered VMs (default: DATA/images)" };
+    private static readonly Option<string?> _spool = new("--spool") { Description = "Folder for undelivered changes (default: DATA/spool)" };
+    private static readonly Option<string> _run = new("--run") { Description = "Folder for sockets", DefaultValueFactory = _ => "/run/understudy" };
+    private static readonly Option<string?> _proxy = new("--proxy") { Description = "HTTP CONNECT proxy towards the vault" };
+
+    public static Command Build(CommandFactory make) => make.Verb(
+        "agent", "Run the agent of this host (join first, once)", RunAsync,
+        _join, _joinOnly, _data, _name, _listen, _advertise, _libvirt, _replicas, _images, _spool, _run, _proxy);
+
+    private static async Task<ExitCode> RunAsync(CommandContext c, CancellationToken cancellationToken)
+    {
+        string data = Path.GetFullPath(c.Get(_data)!); // has a default
+        if (c.Get(_join) is { } keyFile)
+        {
+            AgentConfig joined = await AgentJoin.JoinAsync(
+                new AgentJoinOptions(keyFile, data, c.Get(_name), c.Get(_listen)!, c.Get(_advertise), c.Get(_libvirt)!, // have defaults
+                    c.Get(_replicas), c.Get(_images), c.Get(_spool), c.Get(_run)!, c.Get(_proxy)),
+                cancellationToken);
+            c.Io.Error.WriteLine($"joined {joined.VaultUrls[0]} as {joined.Name}, site {joined.Site}");
+        }
+
+        if (c.Get(_joinOnly))
+        {
+            return ExitCode.Done;
+        }
+
+        await AgentHost.RunAsync(AgentConfig.Read(data), data, cancellationToken);
+        return ExitCode.Done;
+    }
+}
