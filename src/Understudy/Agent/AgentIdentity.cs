@@ -7,8 +7,8 @@ namespace Understudy.Agent;
 /// <summary>The agent's key and certificate, in its data folder. The key never leaves the host.</summary>
 internal sealed class AgentIdentity(string dataFolder)
 {
-    private readonly string _key = Path.Combine(dataFolder, "agent.key");
-    private readonly string _certificate = Path.Combine(dataFolder, "agent.crt");
+    /// <summary>Key and certificate in one file, so that a kill between two writes cannot part them.</summary>
+    private readonly string _pair = Path.Combine(dataFolder, "agent.pem");
     private readonly string _authority = Path.Combine(dataFolder, "ca.crt");
 
     public string AuthorityPem => File.ReadAllText(_authority);
@@ -23,13 +23,12 @@ internal sealed class AgentIdentity(string dataFolder)
 
     public void Store(string keyPem, string certificatePem, string authorityPem)
     {
-        PrivateFile.Replace(_key, Encoding.ASCII.GetBytes(keyPem));
-        PrivateFile.Replace(_certificate, Encoding.ASCII.GetBytes(certificatePem));
         PrivateFile.Replace(_authority, Encoding.ASCII.GetBytes(authorityPem));
+        PrivateFile.Replace(_pair, Encoding.ASCII.GetBytes($"{certificatePem.TrimEnd()}\n{keyPem}\n"));
     }
 
     /// <summary>Reads the files each time: a renewed certificate is used from the next connection on.</summary>
-    public X509Certificate2 LoadCertificate() => X509Certificate2.CreateFromPemFile(_certificate, _key);
+    public X509Certificate2 LoadCertificate() => X509Certificate2.CreateFromPemFile(_pair, _pair);
 
     public X509Certificate2 LoadAuthority() => X509Certificate2.CreateFromPem(AuthorityPem);
 }
