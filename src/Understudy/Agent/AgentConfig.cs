@@ -74,4 +74,5 @@ internal sealed record AgentConfig
 
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web, WriteIndented = true, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
 [JsonSerializable(typeof(AgentConfig))]
+[JsonSerializable(typeof(SourceOrder))]
 internal sealed partial class AgentJson : JsonSerializerContext;

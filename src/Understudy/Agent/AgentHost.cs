@@ -1,4 +1,5 @@
 using Understudy.Api.Control;
+using Understudy.Blocks.Storage;
 using Understudy.Libvirt;
 using Understudy.Model;
 using Understudy.Protection.Ports;
@@ -56,16 +57,16 @@ internal sealed class AgentHost
             _loggers.CreateLogger("target"));
 
         await using TargetSide target = new(_config, services, _logger);
-        await using SourceSide source = new(_config, hypervisor, Identity, time, ids, _loggers);
-        await target.OpenAllAsync(cancellationToken);
-        await source.OpenAllAsync(cancellationToken);
+        SourceNews news = new();
+        await using SourceSide source = new(_config, hypervisor, Identity, news, time, ids, _loggers);
 
         ReplicationReceiver receiver = new(target, AgentVersion.Text, time, _loggers.CreateLogger<ReplicationReceiver>());
         using ReplicationListener listener = new(AgentJoin.EndPoint(_config.Listen), receiver, Identity, _logger);
         listener.Listen();
         AgentLog.Started(_logger, _config.Name, _config.HostId, _config.Site, _config.Listen);
 
-        OutcomeLog outcomes = await OutcomeLog.OpenAsync(Path.Combine(_dataFolder, "outcomes"), cancellationToken);
+        FolderStore outcomeFolder = new(Directory.CreateDirectory(Path.Combine(_dataFolder, "outcomes")).FullName);
+        await using OutcomeLog outcomes = await OutcomeLog.OpenAsync(outcomeFolder, _loggers.CreateLogger<OutcomeLog>(), cancellationToken);
         await using AgentOperations operations = new(outcomes, _loggers.CreateLogger<AgentOperations>());
         HostView view = new(_config, hypervisor, source, target, _logger);
         HostOrders.Register(operations, view, Identity);
@@ -74,6 +75,9 @@ internal sealed class AgentHost
         VaultLink link = new(
             new VaultLinkSettings([.. _config.VaultUrls.Select(u => new Uri(u))], _identity.AuthorityPem, _config.Proxy is { } proxy ? new Uri(proxy) : null),
             _identity.LoadCertificate, view.HelloAsync, operations, time, _loggers.CreateLogger<VaultLink>());
+        news.Link = link;
+        await target.OpenAllAsync(cancellationToken);
+        await source.OpenAllAsync(cancellationToken);
 
         await RunPartsAsync(
             cancellationToken,

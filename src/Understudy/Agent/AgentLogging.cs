@@ -3,12 +3,14 @@ namespace Understudy.Agent;
 /// <summary>One line a message on the output, which journald or a file keeps; level from UNDERSTUDY_LOG (default Information).</summary>
 internal static class AgentLogging
 {
-    public static ILoggerFactory Create() => LoggerFactory.Create(builder => builder
+    public static ILoggerFactory Create() => LoggerFactory.Create(Configure);
+
+    public static void Configure(ILoggingBuilder builder) => builder
         .SetMinimumLevel(Enum.TryParse(Environment.GetEnvironmentVariable("UNDERSTUDY_LOG"), ignoreCase: true, out LogLevel level) ? level : LogLevel.Information)
         .AddSimpleConsole(options =>
         {
             options.SingleLine = true;
             options.UseUtcTimestamp = true;
             options.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
-        }));
+        });
 }

@@ -29,7 +29,9 @@ internal sealed class HostView(AgentConfig config, IHypervisor hypervisor, Sourc
     {
         try
         {
-            return new Inventory([.. (await hypervisor.ListVmsAsync(cancellationToken)).Select(Facts.Of).OrderBy(vm => vm.Id.Value)]);
+            IReadOnlyList<VmFacts> vms = await hypervisor.ListVmsAsync(cancellationToken);
+            source.NotePower(vms);
+            return new Inventory([.. vms.Select(Facts.Of).OrderBy(vm => vm.Id.Value)]);
         }
         catch (UnderstudyException e)
         {

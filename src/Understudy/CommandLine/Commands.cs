@@ -21,6 +21,7 @@ internal static class Commands
         CommandFactory make = new(io);
         foreach (Command command in (Command[])
         [
+            ServerCommand.Build(make), AgentCommand.Build(make),
             SiteCommands.Build(make), HostCommands.Build(make), NetworkCommands.Build(make), PolicyCommands.Build(make),
             VmCommands.Build(make), PointCommands.Build(make), JobCommands.Build(make), EventCommands.Build(make),
             CompletionCommand.Build(make),

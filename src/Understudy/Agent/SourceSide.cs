@@ -1,0 +1,237 @@
+using Understudy.Api.Control;
+using Understudy.Blocks;
+using Understudy.Blocks.Identity;
+using Understudy.Blocks.Storage;
+using Understudy.Model;
+using Understudy.Protection.Ports;
+using Understudy.Protection.Source;
+using Understudy.Replication.Security;
+
+namespace Understudy.Agent;
+
+/// <summary>All VMs this host replicates to others, each with its engine's loop. Changes of the set take turns at one gate.</summary>
+internal sealed class SourceSide(
+    AgentConfig config, IHypervisor hypervisor, Func<TlsIdentity> identity, SourceNews news, TimeProvider time, IIdSource ids, ILoggerFactory loggers)
+    : IAsyncDisposable
+{
+    /// <summary>Captures at once: each reads a disk at full speed, and two keep a disk busy.</summary>
+    private const int CapturesAtOnce = 2;
+
+    private readonly AsyncGate _gate = new();
+    private readonly Lock _lock = new(); // guards _sources, which reports read from any thread
+    private readonly SortedDictionary<Guid, RunningSource> _sources = [];
+    private readonly CaptureLimiter _limiter = new(CapturesAtOnce);
+    private readonly ILogger _logger = loggers.CreateLogger("source");
+
+    public IReadOnlyList<SourceReport> Reports()
+    {
+        lock (_lock)
+        {
+            return [.. _sources.Values.Select(s => SourceWords.Report(s.Source, s.Order, s.Power))];
+        }
+    }
+
+    /// <summary>Goes on with every VM that was protected here. One that cannot be opened does not keep the others from starting.</summary>
+    public async Task OpenAllAsync(CancellationToken cancellationToken)
+    {
+        Directory.CreateDirectory(config.SpoolFolder);
+        foreach (string folder in Directory.EnumerateDirectories(config.SpoolFolder).Order(StringComparer.Ordinal))
+        {
+            try
+            {
+                if (SourceOrder.TryRead(folder) is { } order
+                    && await SourceVm.OpenAsync(Environment(folder, order), order.Policy, cancellationToken) is { } source)
+                {
+                    Start(source, order);
+                    AgentLog.GoesOn(_logger, $"Replication of {source.Spec.VmName}");
+                }
+            }
+            catch (UnderstudyException e)
+            {
+                AgentLog.PartStopped(_logger, $"Replication from {folder}", e.Message, e);
+            }
+        }
+    }
+
+    /// <summary>Asked again for a VM that is protected to that replica, goes on with what it does.</summary>
+    public async Task ProtectAsync(SourceProtectRequest request, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        SourceOrder order = new(request.Replica.Value, request.Target.Value, request.Endpoint, request.Settings.Frequency, request.Settings.Compression);
+        if (Find(request.Vm) is { } running)
+        {
+            if (running.Source.Spec.Replica != request.Replica)
+            {
+                throw new ErrorException(Errors.AlreadyProtected(running.Source.Spec.VmName, $"another host (replica {running.Source.Spec.Replica})"));
+            }
+
+            await ChangeAsync(running, order);
+            return;
+        }
+
+        VmFacts vm = await hypervisor.FindVmAsync(request.Vm, cancellationToken) ?? throw new ErrorException(Errors.UnknownVm(request.Vm.ToString()));
+        SourceSpec spec = new(request.Replica, request.Vm, vm.Name, request.Line, SourceDisks.Of(vm));
+        string folder = FolderOf(request.Vm);
+        Directory.CreateDirectory(folder);
+        order.Write(folder); // Before the engine's state: a state without an order could not be continued.
+        SourceEnvironment environment = Environment(folder, order);
+        SourceVm source = await SourceVm.OpenAsync(environment, order.Policy, cancellationToken)
+            ?? await SourceVm.CreateAsync(environment, spec, order.Policy, cancellationToken);
+        Start(source, order);
+    }
+
+    public async Task ConfigureAsync(SourceConfigureRequest request, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        RunningSource running = Find(request.Vm) ?? throw new ErrorException(Errors.NotProtected(request.Vm.ToString()));
+        await ChangeAsync(running, running.Order with { Frequency = request.Settings.Frequency, Compression = request.Settings.Compression });
+    }
+
+    /// <summary>Removes everything of ours on this side; asked for a VM that is not protected (any more), there is nothing to do.</summary>
+    public async Task<Removed> UnprotectAsync(SourceUnprotectRequest request, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        if (Find(request.Vm) is not { } running || running.Source.Spec.Replica != request.Replica)
+        {
+            return new Removed([], []);
+        }
+
+        await running.StopAsync();
+        try
+        {
+            await running.Source.UnprotectAsync(cancellationToken);
+        }
+        catch
+        {
+            running.Start(_logger); // It stands as before: the order can be given again.
+            throw;
+        }
+
+        lock (_lock)
+        {
+            _sources.Remove(request.Vm.Value);
+        }
+
+        running.Source.Dispose();
+        SourceOrder.Delete(FolderOf(request.Vm));
+        ReplicaFolders.RemoveEmpty(FolderOf(request.Vm));
+        return new Removed([$"change tracking of {running.Source.Spec.VmName}", $"spool {FolderOf(request.Vm)}"], []);
+    }
+
+    /// <summary>A run state that changed may end a pause at once.</summary>
+    public void NotePower(IEnumerable<VmFacts> vms)
+    {
+        foreach (VmFacts vm in vms)
+        {
+            if (Find(vm.Id) is { } running && running.Power != Facts.Of(vm.State))
+            {
+                running.Power = Facts.Of(vm.State);
+                running.Source.PeerIsBack();
+            }
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        RunningSource[] all;
+        lock (_lock)
+        {
+            all = [.. _sources.Values];
+        }
+
+        foreach (RunningSource running in all)
+        {
+            await running.StopAsync();
+            running.Source.Dispose();
+        }
+    }
+
+    private string FolderOf(VmId vm) => Path.Combine(config.SpoolFolder, vm.ToString());
+
+    private SourceEnvironment Environment(string folder, SourceOrder order) => new(
+        hypervisor, hypervisor, new FolderStore(folder), new PeerConnector(order.Endpoint, order.Target, identity), _limiter, news, time, ids,
+        AgentVersion.Text, loggers.CreateLogger<SourceVm>());
+
+    /// <summary>A new endpoint or target needs a new engine over the same state; settings do not.</summary>
+    private async Task ChangeAsync(RunningSource running, SourceOrder order)
+    {
+        string folder = FolderOf(running.Source.Spec.Vm);
+        order.Write(folder);
+        if (order.Endpoint == running.Order.Endpoint && order.Target == running.Order.Target)
+        {
+            running.Order = order;
+            running.Source.ApplyPolicy(order.Policy);
+            return;
+        }
+
+        await running.StopAsync();
+        running.Source.Dispose();
+        SourceVm? source = await SourceVm.OpenAsync(Environment(folder, order), order.Policy, CancellationToken.None);
+        Invariant.Check(source is not null, "a running source has no state");
+        Start(source!, order);
+    }
+
+    private RunningSource? Find(VmId vm)
+    {
+        lock (_lock)
+        {
+            return _sources.GetValueOrDefault(vm.Value);
+        }
+    }
+
+    private void Start(SourceVm source, SourceOrder order)
+    {
+        RunningSource running = new(source, order);
+        lock (_lock)
+        {
+            _sources[source.Spec.Vm.Value] = running;
+        }
+
+        running.Start(_logger);
+    }
+
+    /// <summary>An engine and its loop; the loop is awaited before anything is taken away from under it.</summary>
+    private sealed class RunningSource(SourceVm source, SourceOrder order)
+    {
+        private CancellationTokenSource _stop = new();
+        private Task _loop = Task.CompletedTask;
+
+        public SourceVm Source { get; } = source;
+
+        public SourceOrder Order { get; set; } = order;
+
+        /// <summary>As the inventory saw it last; written by its loop, read by reports.</summary>
+        public VmPower Power { get; set; } = VmPower.Running;
+
+        public void Start(ILogger logger)
+        {
+            _stop = new CancellationTokenSource();
+            _loop = RunAsync(logger, _stop.Token);
+        }
+
+        public async Task StopAsync()
+        {
+            await _stop.CancelAsync();
+            await _loop;
+            _stop.Dispose();
+        }
+
+        private async Task RunAsync(ILogger logger, CancellationToken cancellationToken)
+        {
+            await Task.Yield();
+            try
+            {
+                await Source.RunAsync(cancellationToken);
+            }
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+            {
+                // The way to stop.
+            }
+            catch (Exception e)
+            {
+                // A broken invariant: this VM's replication stands still until the agent is started anew; the others go on.
+                AgentLog.PartStopped(logger, $"Replication of {Source.Spec.VmName}", e.Message, e);
+            }
+        }
+    }
+}
