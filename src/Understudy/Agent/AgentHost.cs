@@ -44,7 +44,7 @@ internal sealed class AgentHost
         TimeProvider time = TimeProvider.System;
         SystemIds ids = new();
         await using LibvirtHypervisor hypervisor = new(
-            new LibvirtSettings { Uri = _config.LibvirtUri, ScratchFolder = Path.Combine(_config.RunFolder, "scratch") }, time, ids, _loggers.CreateLogger("libvirt"));
+            new LibvirtSettings { Uri = _config.LibvirtUri, ScratchFolder = Path.Combine(_config.SpoolFolder, "scratch") }, time, ids, _loggers.CreateLogger("libvirt"));
         QemuSettings qemu = new() { DaemonFolder = Path.Combine(_config.RunFolder, "daemons") };
         TargetServices services = new(
             hypervisor,
@@ -110,13 +110,13 @@ internal sealed class AgentHost
     {
         try
         {
-            foreach (string folder in (string[])[_config.ReplicasFolder, _config.ImagesFolder, _config.SpoolFolder, _config.RunFolder, _config.GuestLogFolder])
+            foreach (string folder in (string[])[_config.ReplicasFolder, _config.ImagesFolder, _config.SpoolFolder, Path.Combine(_config.SpoolFolder, "scratch"), _config.RunFolder, _config.GuestLogFolder])
             {
                 Directory.CreateDirectory(folder);
             }
 
             // QEMU runs as another user: it must be able to walk to images, sockets and scratch, not to list them.
-            foreach (string folder in (string[])[_dataFolder, _config.ImagesFolder, _config.RunFolder])
+            foreach (string folder in (string[])[_dataFolder, _config.ImagesFolder, _config.SpoolFolder, Path.Combine(_config.SpoolFolder, "scratch"), _config.RunFolder])
             {
                 File.SetUnixFileMode(folder, File.GetUnixFileMode(folder) | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
             }
