@@ -28,7 +28,7 @@ internal sealed class Lab : IAsyncDisposable
 
     public int Port { get; private set; }
 
-    public string CaCertificate => File.ReadAllText(Path.Combine(Folder, "ca.pem"));
+    public string CaCertificate => File.ReadAllText(Path.Combine(Folder, "ca.crt"));
 
     public string Token => File.ReadAllText(Path.Combine(Folder, "admin.token")).Trim();
 

@@ -17,7 +17,7 @@ namespace Understudy.Vault.Security;
 /// </summary>
 internal sealed class VaultAuthority
 {
-    private const string CertificateFile = "ca.pem";
+    private const string CertificateFile = "ca.crt";
     private const string KeyFile = "ca.key";
     private const string AgentUri = "urn:understudy:agent:";
     private const int MaxFileBytes = 64 * 1024;

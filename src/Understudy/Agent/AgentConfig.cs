@@ -1,24 +1,19 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Understudy.Api.Registration;
+using Understudy.Blocks.Storage;
 using Understudy.Model;
 
 namespace Understudy.Agent;
 
-/// <summary>What an agent knows of itself; <c>agent.json</c> in its data folder, written when the host joined.</summary>
+/// <summary>Where things are on this host; <c>agent.json</c> in the agent's data folder, written when the host joins. An
+/// administrator may change it and start the agent anew.</summary>
 internal sealed record AgentConfig
 {
     public const string DefaultDataFolder = "/var/lib/understudy/agent";
     public const int DefaultPort = 7443;
-
-    public required Guid HostId { get; init; }
-
-    /// <summary>As the vault shows it.</summary>
-    public required string Name { get; init; }
-
-    public required string Site { get; init; }
-
-    /// <summary>Addresses of the vault, first choice first.</summary>
-    public required IReadOnlyList<string> VaultUrls { get; init; }
+    private const string FileName = "agent.json";
+    private const int MaxBytes = 64 * 1024;
 
     /// <summary>HTTP CONNECT proxy towards the vault; null for none.</summary>
     public string? Proxy { get; init; }
@@ -37,39 +32,37 @@ internal sealed record AgentConfig
     /// <summary>Folder of the disks: base images, later those of recovered VMs. QEMU's user must be able to walk into it.</summary>
     public required string ImagesFolder { get; init; }
 
-    /// <summary>Folder for changes that are not delivered yet, and for the hypervisor's scratch during a cut.</summary>
+    /// <summary>Folder for changes that are not delivered yet, and for the hypervisor's scratch during a cut. On disk: a
+    /// scratch that is full pauses the guest.</summary>
     public required string SpoolFolder { get; init; }
 
     /// <summary>Where serial ports of recovered guests write to.</summary>
-    public string GuestLogFolder { get; init; } = "/var/log/libvirt/guests";
+    public required string GuestLogFolder { get; init; }
 
     /// <summary>Folder for sockets; short, because a UNIX socket's path ends at 107 bytes.</summary>
     public required string RunFolder { get; init; }
 
-    public static AgentConfig Read(string dataFolder)
+    [JsonIgnore]
+    public string ScratchFolder => Path.Combine(SpoolFolder, "scratch");
+
+    public static async ValueTask<AgentConfig> ReadAsync(string dataFolder, CancellationToken cancellationToken)
     {
-        string path = FilePath(dataFolder);
+        string path = Path.Combine(dataFolder, FileName);
+        byte[] content = await PrivateFile.TryReadAsync(new FolderStore(dataFolder), FileName, MaxBytes, cancellationToken)
+            ?? throw new ErrorException(Errors.BadValue("agent configuration", path, "there is no such file"));
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(path), AgentJson.Default.AgentConfig)
+            return JsonSerializer.Deserialize(content, AgentJson.Default.AgentConfig)
                 ?? throw new ErrorException(Errors.BadValue("agent configuration", path, "it is empty"));
         }
         catch (JsonException e)
         {
             throw new ErrorException(Errors.BadValue("agent configuration", path, e.Message), e);
         }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw new ErrorException(
-                new ErrorInfo(ErrorKind.Refused, "agent-not-joined", "This host has not joined a vault", $"There is no {path}.",
-                    "Make a key with `understudy site key SITE` and join: `understudy agent --join FILE`."),
-                e);
-        }
     }
 
-    public void Write(string dataFolder) => PrivateFile.Replace(FilePath(dataFolder), JsonSerializer.SerializeToUtf8Bytes(this, AgentJson.Default.AgentConfig));
-
-    public static string FilePath(string dataFolder) => Path.Combine(dataFolder, "agent.json");
+    public ValueTask WriteAsync(IFileStore dataFolder, CancellationToken cancellationToken) =>
+        PrivateFile.ReplaceAsync(dataFolder, FileName, JsonSerializer.SerializeToUtf8Bytes(this, AgentJson.Default.AgentConfig), cancellationToken);
 }
 
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web, WriteIndented = true, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]

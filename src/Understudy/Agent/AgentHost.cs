@@ -1,12 +1,11 @@
 using Understudy.Api.Control;
+using Understudy.Api.Registration;
 using Understudy.Blocks.Storage;
 using Understudy.Libvirt;
 using Understudy.Model;
-using Understudy.Protection.Ports;
 using Understudy.Protection.Target;
 using Understudy.Qemu;
 using Understudy.Replication.Receiving;
-using Understudy.Replication.Security;
 
 namespace Understudy.Agent;
 
@@ -21,20 +20,24 @@ internal sealed class AgentHost
     private readonly string _dataFolder;
     private readonly ILoggerFactory _loggers;
     private readonly ILogger _logger;
+    private readonly Uri? _proxy;
 
-    private AgentHost(AgentConfig config, string dataFolder, ILoggerFactory loggers)
+    private AgentHost(AgentConfig config, AgentMembership membership, string dataFolder, ILoggerFactory loggers)
     {
         _config = config;
         _dataFolder = dataFolder;
-        _identity = new AgentIdentity(dataFolder);
+        _proxy = config.Proxy is { } proxy ? new Uri(proxy) : null;
         _loggers = loggers;
         _logger = loggers.CreateLogger("agent");
+        _identity = new AgentIdentity(new FolderStore(dataFolder), membership, _proxy, TimeProvider.System, _logger);
     }
 
-    public static async Task RunAsync(AgentConfig config, string dataFolder, CancellationToken cancellationToken)
+    public static async Task RunAsync(string dataFolder, CancellationToken cancellationToken)
     {
+        AgentMembership membership = await AgentIdentity.LoadAsync(dataFolder, cancellationToken);
+        AgentConfig config = await AgentConfig.ReadAsync(dataFolder, cancellationToken);
         using ILoggerFactory loggers = AgentLogging.Create();
-        await new AgentHost(config, dataFolder, loggers).RunAsync(cancellationToken);
+        await new AgentHost(config, membership, dataFolder, loggers).RunAsync(cancellationToken);
     }
 
     private async Task RunAsync(CancellationToken cancellationToken)
@@ -44,7 +47,7 @@ internal sealed class AgentHost
         TimeProvider time = TimeProvider.System;
         SystemIds ids = new();
         await using LibvirtHypervisor hypervisor = new(
-            new LibvirtSettings { Uri = _config.LibvirtUri, ScratchFolder = Path.Combine(_config.SpoolFolder, "scratch") }, time, ids, _loggers.CreateLogger("libvirt"));
+            new LibvirtSettings { Uri = _config.LibvirtUri, ScratchFolder = _config.ScratchFolder }, time, ids, _loggers.CreateLogger("libvirt"));
         QemuSettings qemu = new() { DaemonFolder = Path.Combine(_config.RunFolder, "daemons") };
         TargetServices services = new(
             hypervisor,
@@ -58,23 +61,23 @@ internal sealed class AgentHost
 
         await using TargetSide target = new(_config, services, _logger);
         SourceNews news = new();
-        await using SourceSide source = new(_config, hypervisor, Identity, news, time, ids, _loggers);
+        await using SourceSide source = new(_config, hypervisor, _identity.Tls, news, time, ids, _loggers);
 
         ReplicationReceiver receiver = new(target, AgentVersion.Text, time, _loggers.CreateLogger<ReplicationReceiver>());
-        using ReplicationListener listener = new(AgentJoin.EndPoint(_config.Listen), receiver, Identity, _logger);
+        using ReplicationListener listener = new(AgentJoin.EndPoint(_config.Listen), receiver, _identity.Tls, _logger);
         listener.Listen();
-        AgentLog.Started(_logger, _config.Name, _config.HostId, _config.Site, _config.Listen);
+        AgentLog.Started(_logger, _identity.Membership.Name, _identity.Membership.Host.Value, _identity.Membership.Site, _config.Listen);
 
         FolderStore outcomeFolder = new(Directory.CreateDirectory(Path.Combine(_dataFolder, "outcomes")).FullName);
         await using OutcomeLog outcomes = await OutcomeLog.OpenAsync(outcomeFolder, _loggers.CreateLogger<OutcomeLog>(), cancellationToken);
         await using AgentOperations operations = new(outcomes, _loggers.CreateLogger<AgentOperations>());
         HostView view = new(_config, hypervisor, source, target, _logger);
-        HostOrders.Register(operations, view, Identity);
+        HostOrders.Register(operations, view, _identity.Tls);
         TargetOrders.Register(operations, target);
         SourceOrders.Register(operations, source);
         VaultLink link = new(
-            new VaultLinkSettings([.. _config.VaultUrls.Select(u => new Uri(u))], _identity.AuthorityPem, _config.Proxy is { } proxy ? new Uri(proxy) : null),
-            _identity.LoadCertificate, view.HelloAsync, operations, time, _loggers.CreateLogger<VaultLink>());
+            new VaultLinkSettings([.. _identity.Membership.VaultUrls.Select(u => new Uri(u))], _identity.Membership.CaCertificate, _proxy),
+            _identity.Certificate, view.HelloAsync, operations, time, _loggers.CreateLogger<VaultLink>());
         news.Link = link;
         await target.OpenAllAsync(cancellationToken);
         await source.OpenAllAsync(cancellationToken);
@@ -84,7 +87,7 @@ internal sealed class AgentHost
             listener.RunAsync,
             link.RunAsync,
             new NewsLoop(view, link, time).RunAsync,
-            new CertificateRenewal(_config, _identity, time, _logger).RunAsync);
+            _identity.RunAsync);
     }
 
     /// <summary>A part that ends by a fault ends the agent: half an agent would look healthy and not be.</summary>
@@ -104,19 +107,17 @@ internal sealed class AgentHost
         }
     }
 
-    private TlsIdentity Identity() => new(_identity.LoadCertificate(), [_identity.LoadAuthority()], TimeProvider.System);
-
     private void PrepareFolders()
     {
         try
         {
-            foreach (string folder in (string[])[_config.ReplicasFolder, _config.ImagesFolder, _config.SpoolFolder, Path.Combine(_config.SpoolFolder, "scratch"), _config.RunFolder, _config.GuestLogFolder])
+            foreach (string folder in (string[])[_config.ReplicasFolder, _config.ImagesFolder, _config.SpoolFolder, _config.ScratchFolder, _config.RunFolder, _config.GuestLogFolder])
             {
                 Directory.CreateDirectory(folder);
             }
 
             // QEMU runs as another user: it must be able to walk to images, sockets and scratch, not to list them.
-            foreach (string folder in (string[])[_dataFolder, _config.ImagesFolder, _config.SpoolFolder, Path.Combine(_config.SpoolFolder, "scratch"), _config.RunFolder])
+            foreach (string folder in (string[])[_dataFolder, _config.ImagesFolder, _config.SpoolFolder, _config.ScratchFolder, _config.RunFolder])
             {
                 File.SetUnixFileMode(folder, File.GetUnixFileMode(folder) | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
             }

@@ -1,43 +1,55 @@
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using System.Text;
+using Understudy.Api.Registration;
+using Understudy.Blocks.Storage;
+using Understudy.Model;
+using Understudy.Replication.Security;
 
 namespace Understudy.Agent;
 
-/// <summary>The agent's key and certificate, in its data folder. The key never leaves the host.</summary>
-internal sealed class AgentIdentity(string dataFolder)
+/// <summary>
+/// Who this agent is, and its certificate renewed when its life's last third begins (REG-2). Each new connection asks
+/// anew, so a renewed certificate is used at once; connections that stand go on.
+/// </summary>
+internal sealed class AgentIdentity(IFileStore store, AgentMembership membership, Uri? proxy, TimeProvider time, ILogger logger)
 {
-    /// <summary>Key and certificate in one file, so that a kill between two writes cannot part them.</summary>
-    private readonly string _pair = Path.Combine(dataFolder, "agent.pem");
-    private readonly string _authority = Path.Combine(dataFolder, "ca.crt");
+    private static readonly TimeSpan LookEvery = TimeSpan.FromHours(1);
 
-    public string AuthorityPem => File.ReadAllText(_authority);
+    private volatile AgentMembership _membership = membership;
 
-    /// <summary>Makes a fresh key and the request to have it signed (PKCS#10, PEM).</summary>
-    public static (string KeyPem, string RequestPem) NewRequest(string commonName)
+    public AgentMembership Membership => _membership;
+
+    public static async ValueTask<AgentMembership> LoadAsync(string dataFolder, CancellationToken cancellationToken) =>
+        (Directory.Exists(dataFolder) ? await AgentMembership.LoadAsync(new FolderStore(dataFolder), cancellationToken) : null)
+        ?? throw new ErrorException(new ErrorInfo(
+            ErrorKind.Refused, "agent-not-joined", "This host has not joined a vault", $"{dataFolder} holds no identity.",
+            "Make a key with `understudy site key SITE` and join: `understudy agent --join FILE`."));
+
+    public X509Certificate2 Certificate() => _membership.ToCertificate();
+
+    public TlsIdentity Tls() => new(_membership.ToCertificate(), [X509Certificate2.CreateFromPem(_membership.CaCertificate)], time);
+
+    /// <summary>A vault that is away is asked again each hour; replication needs it only when the certificate ends.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
     {
-        using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        CertificateRequest request = new(new X500DistinguishedNameBuilder().Named(commonName), key, HashAlgorithmName.SHA256);
-        return (key.ExportPkcs8PrivateKeyPem(), request.CreateSigningRequestPem());
-    }
+        while (true)
+        {
+            if (_membership.IsRenewalDue(time.GetUtcNow()))
+            {
+                try
+                {
+                    AgentMembership renewed = await _membership.RenewAsync(proxy, cancellationToken);
+                    await renewed.SaveAsync(store, cancellationToken);
+                    _membership = renewed;
+                    using X509Certificate2 fresh = renewed.ToCertificate();
+                    AgentLog.CertificateRenewed(logger, fresh.NotAfter);
+                }
+                catch (ErrorException e)
+                {
+                    AgentLog.CertificateNotRenewed(logger, e.Error.ToString());
+                }
+            }
 
-    public void Store(string keyPem, string certificatePem, string authorityPem)
-    {
-        PrivateFile.Replace(_authority, Encoding.ASCII.GetBytes(authorityPem));
-        PrivateFile.Replace(_pair, Encoding.ASCII.GetBytes($"{certificatePem.TrimEnd()}\n{keyPem}\n"));
-    }
-
-    /// <summary>Reads the files each time: a renewed certificate is used from the next connection on.</summary>
-    public X509Certificate2 LoadCertificate() => X509Certificate2.CreateFromPemFile(_pair, _pair);
-
-    public X509Certificate2 LoadAuthority() => X509Certificate2.CreateFromPem(AuthorityPem);
-}
-
-internal static class DistinguishedNames
-{
-    public static X500DistinguishedName Named(this X500DistinguishedNameBuilder builder, string commonName)
-    {
-        builder.AddCommonName(commonName);
-        return builder.Build();
+            await Task.Delay(LookEvery, time, cancellationToken);
+        }
     }
 }

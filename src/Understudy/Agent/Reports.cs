@@ -41,11 +41,10 @@ internal static class Reports
         _ => throw new UnreachableException($"step {failover.Step}"),
     };
 
-    private static Model.PointKind Of(Journal.Records.PointKind kind) => kind switch
-    {
-        Journal.Records.PointKind.CrashConsistent => Model.PointKind.CrashConsistent,
-        _ => throw new UnreachableException($"point kind {kind}"),
-    };
+    /// <summary>This version's sources cut crash-consistent points only; a replica written by a later one is refused before this.</summary>
+    private static Model.PointKind Of(Journal.Records.PointKind kind) => kind == Journal.Records.PointKind.Crash
+        ? Model.PointKind.CrashConsistent
+        : throw new UnreachableException($"point kind {kind}");
 
     /// <summary>What the images take on disk (they are sparse); a file that goes while it is counted counts as nothing.</summary>
     private static long BaseBytes(string folder) => Directory.Exists(folder)

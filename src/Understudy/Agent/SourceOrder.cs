@@ -1,5 +1,6 @@
 using System.Text.Json;
-using Understudy.Model;
+using Understudy.Api.Registration;
+using Understudy.Blocks.Storage;
 using Understudy.Protection.Source;
 
 namespace Understudy.Agent;
@@ -8,21 +9,22 @@ namespace Understudy.Agent;
 internal sealed record SourceOrder(Guid Replica, Guid Target, string Endpoint, TimeSpan Frequency, bool Compression)
 {
     private const string FileName = "order.json";
+    private const int MaxBytes = 64 * 1024;
 
     public SourcePolicy Policy => new() { Frequency = Frequency, Compression = Compression };
 
     /// <summary>Null when the folder holds none.</summary>
-    public static SourceOrder? TryRead(string folder)
+    public static async ValueTask<SourceOrder?> TryReadAsync(string folder, CancellationToken cancellationToken)
     {
         string path = Path.Combine(folder, FileName);
-        if (!File.Exists(path))
+        if (await PrivateFile.TryReadAsync(new FolderStore(folder), FileName, MaxBytes, cancellationToken) is not { } content)
         {
             return null;
         }
 
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(path), AgentJson.Default.SourceOrder);
+            return JsonSerializer.Deserialize(content, AgentJson.Default.SourceOrder);
         }
         catch (JsonException e)
         {
@@ -30,7 +32,8 @@ internal sealed record SourceOrder(Guid Replica, Guid Target, string Endpoint, T
         }
     }
 
-    public void Write(string folder) => PrivateFile.Replace(Path.Combine(folder, FileName), JsonSerializer.SerializeToUtf8Bytes(this, AgentJson.Default.SourceOrder));
+    public ValueTask WriteAsync(string folder, CancellationToken cancellationToken) => PrivateFile.ReplaceAsync(
+        new FolderStore(folder), FileName, JsonSerializer.SerializeToUtf8Bytes(this, AgentJson.Default.SourceOrder), cancellationToken);
 
     public static void Delete(string folder) => File.Delete(Path.Combine(folder, FileName));
 }

@@ -39,7 +39,7 @@ internal sealed class SourceSide(
         {
             try
             {
-                if (SourceOrder.TryRead(folder) is { } order
+                if (await SourceOrder.TryReadAsync(folder, cancellationToken) is { } order
                     && await SourceVm.OpenAsync(Environment(folder, order), order.Policy, cancellationToken) is { } source)
                 {
                     Start(source, order);
@@ -73,7 +73,7 @@ internal sealed class SourceSide(
         SourceSpec spec = new(request.Replica, request.Vm, vm.Name, request.Line, SourceDisks.Of(vm));
         string folder = FolderOf(request.Vm);
         Directory.CreateDirectory(folder);
-        order.Write(folder); // Before the engine's state: a state without an order could not be continued.
+        await order.WriteAsync(folder, cancellationToken); // Before the engine's state: a state without an order could not be continued.
         SourceEnvironment environment = Environment(folder, order);
         SourceVm source = await SourceVm.OpenAsync(environment, order.Policy, cancellationToken)
             ?? await SourceVm.CreateAsync(environment, spec, order.Policy, cancellationToken);
@@ -96,14 +96,14 @@ internal sealed class SourceSide(
             return new Removed([], []);
         }
 
-        await running.StopAsync();
+        await running.Loop.DisposeAsync();
         try
         {
             await running.Source.UnprotectAsync(cancellationToken);
         }
         catch
         {
-            running.Start(_logger); // It stands as before: the order can be given again.
+            running.Loop.Start(); // It stands as before: the order can be given again.
             throw;
         }
 
@@ -141,7 +141,7 @@ internal sealed class SourceSide(
 
         foreach (RunningSource running in all)
         {
-            await running.StopAsync();
+            await running.Loop.DisposeAsync();
             running.Source.Dispose();
         }
     }
@@ -156,7 +156,7 @@ internal sealed class SourceSide(
     private async Task ChangeAsync(RunningSource running, SourceOrder order)
     {
         string folder = FolderOf(running.Source.Spec.Vm);
-        order.Write(folder);
+        await order.WriteAsync(folder, CancellationToken.None);
         if (order.Endpoint == running.Order.Endpoint && order.Target == running.Order.Target)
         {
             running.Order = order;
@@ -164,7 +164,7 @@ internal sealed class SourceSide(
             return;
         }
 
-        await running.StopAsync();
+        await running.Loop.DisposeAsync();
         running.Source.Dispose();
         SourceVm? source = await SourceVm.OpenAsync(Environment(folder, order), order.Policy, CancellationToken.None);
         Invariant.Check(source is not null, "a running source has no state");
@@ -181,21 +181,17 @@ internal sealed class SourceSide(
 
     private void Start(SourceVm source, SourceOrder order)
     {
-        RunningSource running = new(source, order);
+        RunningSource running = new(source, order, _logger);
         lock (_lock)
         {
             _sources[source.Spec.Vm.Value] = running;
         }
 
-        running.Start(_logger);
+        running.Loop.Start();
     }
 
-    /// <summary>An engine and its loop; the loop is awaited before anything is taken away from under it.</summary>
-    private sealed class RunningSource(SourceVm source, SourceOrder order)
+    private sealed class RunningSource(SourceVm source, SourceOrder order, ILogger logger)
     {
-        private CancellationTokenSource _stop = new();
-        private Task _loop = Task.CompletedTask;
-
         public SourceVm Source { get; } = source;
 
         public SourceOrder Order { get; set; } = order;
@@ -203,35 +199,6 @@ internal sealed class SourceSide(
         /// <summary>As the inventory saw it last; written by its loop, read by reports.</summary>
         public VmPower Power { get; set; } = VmPower.Running;
 
-        public void Start(ILogger logger)
-        {
-            _stop = new CancellationTokenSource();
-            _loop = RunAsync(logger, _stop.Token);
-        }
-
-        public async Task StopAsync()
-        {
-            await _stop.CancelAsync();
-            await _loop;
-            _stop.Dispose();
-        }
-
-        private async Task RunAsync(ILogger logger, CancellationToken cancellationToken)
-        {
-            await Task.Yield();
-            try
-            {
-                await Source.RunAsync(cancellationToken);
-            }
-            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-            {
-                // The way to stop.
-            }
-            catch (Exception e)
-            {
-                // A broken invariant: this VM's replication stands still until the agent is started anew; the others go on.
-                AgentLog.PartStopped(logger, $"Replication of {Source.Spec.VmName}", e.Message, e);
-            }
-        }
+        public OwnedLoop Loop { get; } = new($"Replication of {source.Spec.VmName}", source.RunAsync, logger);
     }
 }

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Understudy.Blocks;
 using Understudy.Model;
 using Understudy.Protection.Source;
 using SourcePhase = Understudy.Model.SourcePhase;

@@ -3,7 +3,7 @@ using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Protection.Target;
-using Understudy.Qemu;
+using Understudy.Protection.Target.Runs;
 using Understudy.Replication.Receiving;
 using Understudy.Replication.Wire;
 
@@ -63,7 +63,7 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
             string folder = ReplicaFolders.FolderOf(config, request.Vm);
             if (Hosts.FirstOrDefault(h => h.Spec.Vm == request.Vm) is { } other)
             {
-                throw new ErrorException(Errors.AlreadyProtected(request.VmName, $"{config.Name} (replica {other.Spec.Replica})"));
+                throw new ErrorException(Errors.AlreadyProtected(request.VmName, $"this host (replica {other.Spec.Replica})"));
             }
 
             ReplicaSpec spec = new(
@@ -74,14 +74,14 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
             Start(host);
         }
 
-        return new ReplicaCreated(host.Spec.FirstLine, config.Advertise, [$"replica {host.Spec.Replica}, disks in {host.Spec.ImageFolder}"]);
+        return new ReplicaCreated(host.Spec.FirstLine, [$"replica {host.Spec.Replica}, disks in {host.Spec.ImageFolder}"]);
     }
 
     /// <exception cref="ErrorException">No such replica here.</exception>
     public ReplicaHost Find(ReplicaId replica) => TryFind(replica, out ReplicaHost? host)
         ? host
         : throw new ErrorException(new ErrorInfo(
-            ErrorKind.NoSuchThing, "replica-unknown", $"{config.Name} has no replica {replica}", "It was removed, or its folder cannot be read.",
+            ErrorKind.NoSuchThing, "replica-unknown", $"This host has no replica {replica}", "It was removed, or its folder cannot be read.",
             "See the agent's log and the replicas folder there."));
 
     /// <summary>Removes the replica; asked for one that is gone, there is nothing to do.</summary>
@@ -99,7 +99,7 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
             return new Removed([], []);
         }
 
-        await running.StopAsync();
+        await running.Loop.DisposeAsync();
         try
         {
             RemovedThings things = await running.Host.UnprotectAsync(cancellationToken);
@@ -114,7 +114,7 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
         }
         catch
         {
-            running.Start(logger); // It stands as before, and somebody has to look after it.
+            running.Loop.Start(); // It stands as before, and somebody has to look after it.
             throw;
         }
     }
@@ -146,7 +146,7 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
 
         foreach (RunningReplica running in all)
         {
-            await running.StopAsync();
+            await running.Loop.DisposeAsync();
             await running.Host.DisposeAsync();
         }
     }
@@ -162,13 +162,13 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
 
     private void Start(ReplicaHost host)
     {
-        RunningReplica running = new(host);
+        RunningReplica running = new(host, logger);
         lock (_lock)
         {
             _replicas[host.Spec.Replica.Value] = running;
         }
 
-        running.Start(logger);
+        running.Loop.Start();
     }
 
     private static void RequireFree(string imageFolder)
@@ -181,39 +181,10 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
         }
     }
 
-    /// <summary>A replica and its loop; the loop is awaited before anything is taken away from under it.</summary>
-    private sealed class RunningReplica(ReplicaHost host)
+    private sealed class RunningReplica(ReplicaHost host, ILogger logger)
     {
-        private CancellationTokenSource _stop = new();
-        private Task _loop = Task.CompletedTask;
-
         public ReplicaHost Host { get; } = host;
 
-        public void Start(ILogger logger)
-        {
-            _stop = new CancellationTokenSource();
-            _loop = RunAsync(logger, _stop.Token);
-        }
-
-        public async Task StopAsync()
-        {
-            await _stop.CancelAsync();
-            await _loop;
-            _stop.Dispose();
-        }
-
-        private async Task RunAsync(ILogger logger, CancellationToken cancellationToken)
-        {
-            await Task.Yield();
-            try
-            {
-                await Host.RunAsync(cancellationToken);
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                // A broken invariant: this replica stands still until the agent is started anew; the others go on.
-                AgentLog.PartStopped(logger, $"Replica of {Host.Spec.VmName}", e.Message, e);
-            }
-        }
+        public OwnedLoop Loop { get; } = new($"Replica of {host.Spec.VmName}", host.RunAsync, logger);
     }
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Understudy.Agent;
+using Understudy.Api.Registration;
 using Understudy.Model;
 
 namespace Understudy.CommandLine.Nouns;
@@ -23,21 +24,19 @@ internal static class AgentCommand
     private static readonly Option<string?> _images = new("--images") { Description = "Folder for disks of replicas and recovered VMs (default: DATA/images)" };
     private static readonly Option<string?> _spool = new("--spool") { Description = "Folder for undelivered changes (default: DATA/spool)" };
     private static readonly Option<string> _run = new("--run") { Description = "Folder for sockets", DefaultValueFactory = _ => "/run/understudy" };
+    private static readonly Option<string> _logs = new("--guest-logs") { Description = "Folder for serial logs of recovered guests", DefaultValueFactory = _ => "/var/log/libvirt/guests" };
     private static readonly Option<string?> _proxy = new("--proxy") { Description = "HTTP CONNECT proxy towards the vault" };
 
     public static Command Build(CommandFactory make) => make.Verb(
         "agent", "Run the agent of this host (join first, once)", RunAsync,
-        _join, _joinOnly, _data, _name, _listen, _advertise, _libvirt, _replicas, _images, _spool, _run, _proxy);
+        _join, _joinOnly, _data, _name, _listen, _advertise, _libvirt, _replicas, _images, _spool, _run, _logs, _proxy);
 
     private static async Task<ExitCode> RunAsync(CommandContext c, CancellationToken cancellationToken)
     {
         string data = Path.GetFullPath(c.Get(_data)!); // has a default
         if (c.Get(_join) is { } keyFile)
         {
-            AgentConfig joined = await AgentJoin.JoinAsync(
-                new AgentJoinOptions(keyFile, data, c.Get(_name), c.Get(_listen)!, c.Get(_advertise), c.Get(_libvirt)!, // have defaults
-                    c.Get(_replicas), c.Get(_images), c.Get(_spool), c.Get(_run)!, c.Get(_proxy)),
-                cancellationToken);
+            AgentMembership joined = await AgentJoin.JoinAsync(keyFile, data, c.Get(_name), ConfigOf(c, data), cancellationToken);
             c.Io.Error.WriteLine($"joined {joined.VaultUrls[0]} as {joined.Name}, site {joined.Site}");
         }
 
@@ -46,7 +45,25 @@ internal static class AgentCommand
             return ExitCode.Done;
         }
 
-        await AgentHost.RunAsync(AgentConfig.Read(data), data, cancellationToken);
+        await AgentHost.RunAsync(data, cancellationToken);
         return ExitCode.Done;
+    }
+
+    /// <summary>The flags of joining; afterwards agent.json in the data folder is what counts.</summary>
+    private static AgentConfig ConfigOf(CommandContext c, string data)
+    {
+        string listen = c.Get(_listen)!; // has a default, as the others here
+        return new AgentConfig
+        {
+            Proxy = c.Get(_proxy),
+            Listen = listen,
+            Advertise = c.Get(_advertise) ?? $"{AgentJoin.FullHostName()}:{AgentJoin.EndPoint(listen).Port}",
+            LibvirtUri = c.Get(_libvirt)!,
+            ReplicasFolder = Path.GetFullPath(c.Get(_replicas) ?? Path.Combine(data, "replicas")),
+            ImagesFolder = Path.GetFullPath(c.Get(_images) ?? Path.Combine(data, "images")),
+            SpoolFolder = Path.GetFullPath(c.Get(_spool) ?? Path.Combine(data, "spool")),
+            GuestLogFolder = Path.GetFullPath(c.Get(_logs)!),
+            RunFolder = Path.GetFullPath(c.Get(_run)!),
+        };
     }
 }
