@@ -63,8 +63,8 @@ public sealed partial class ReplicaHost : IAsyncDisposable
     /// <summary>Oldest first; none once the base has become the VM's own disk.</summary>
     public IReadOnlyList<RecoveryPoint> Points => _context.Slot.IsOpen ? _context.Slot.Replica.Points : [];
 
-    /// <summary>Where the receiver puts records.</summary>
-    public IReplicaSink Sink => new ReplicaSink(_context.Slot.Replica);
+    /// <summary>Where the receiver puts records; null once the base has become the VM's own disk.</summary>
+    public IReplicaSink? TryGetSink() => _context.Slot.IsOpen ? new ReplicaSink(_context.Slot.Replica) : null;
 
     /// <summary>Makes an empty replica; durable when this returns.</summary>
     public static async ValueTask<ReplicaHost> CreateAsync(TargetServices services, ReplicaStores stores, ReplicaSpec spec, CancellationToken cancellationToken)

@@ -5,6 +5,7 @@ namespace Understudy.Protection.Target;
 /// <summary>A replica as this host was told to keep it; durable beside the replica itself.</summary>
 /// <param name="VmName">The VM's name at the source.</param>
 /// <param name="TargetName">The name it gets when it is failed over.</param>
+/// <param name="Source">The only agent that may send to it.</param>
 /// <param name="FirstLine">The line its source was given at the beginning.</param>
 /// <param name="ImageFolder">Where its base images are, and after a commit the VM's disks; of no other VM.</param>
 /// <param name="Removing">Protection has been ended: whoever opens it goes on removing.</param>
@@ -14,6 +15,7 @@ public sealed record ReplicaSpec(
     VmId Vm,
     string VmName,
     string TargetName,
+    Guid Source,
     LineId FirstLine,
     string ImageFolder,
     TimeSpan Retention,

@@ -46,13 +46,14 @@ internal sealed class AgentHost
         PrepareFolders();
         TimeProvider time = TimeProvider.System;
         SystemIds ids = new();
-        await using LibvirtHypervisor hypervisor = new(
-            new LibvirtSettings { Uri = _config.LibvirtUri, ScratchFolder = _config.ScratchFolder }, time, ids, _loggers.CreateLogger("libvirt"));
         QemuSettings qemu = new() { DaemonFolder = Path.Combine(_config.RunFolder, "daemons") };
+        ImageTool images = new(qemu);
+        await using LibvirtHypervisor hypervisor = new(
+            new LibvirtSettings { Uri = _config.LibvirtUri, ScratchFolder = _config.ScratchFolder }, time, ids, images, _loggers.CreateLogger("libvirt"));
         TargetServices services = new(
             hypervisor,
             new StorageDaemons(qemu, _loggers.CreateLogger<StorageDaemons>()),
-            new ImageTool(qemu),
+            images,
             new LocalSockets(),
             time,
             ids,
@@ -84,6 +85,7 @@ internal sealed class AgentHost
 
         await RunPartsAsync(
             cancellationToken,
+            hypervisor.RunAsync,
             listener.RunAsync,
             link.RunAsync,
             new NewsLoop(view, link, time).RunAsync,
@@ -111,13 +113,13 @@ internal sealed class AgentHost
     {
         try
         {
-            foreach (string folder in (string[])[_config.ReplicasFolder, _config.ImagesFolder, _config.SpoolFolder, _config.ScratchFolder, _config.RunFolder, _config.GuestLogFolder])
+            foreach (string folder in (string[])[_config.ReplicasFolder, _config.ImagesFolder, _config.SpoolFolder, _config.RunFolder, _config.GuestLogFolder])
             {
                 Directory.CreateDirectory(folder);
             }
 
             // QEMU runs as another user: it must be able to walk to images, sockets and scratch, not to list them.
-            foreach (string folder in (string[])[_dataFolder, _config.ImagesFolder, _config.SpoolFolder, _config.ScratchFolder, _config.RunFolder])
+            foreach (string folder in (string[])[_dataFolder, _config.ImagesFolder, _config.SpoolFolder, _config.RunFolder])
             {
                 File.SetUnixFileMode(folder, File.GetUnixFileMode(folder) | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
             }
