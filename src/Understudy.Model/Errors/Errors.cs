@@ -73,7 +73,7 @@ public static class Errors
     public static ErrorInfo SameHost(string vm, string host) => new(WrongUse, "target-is-source", $"{vm} runs on {host}",
         "A replica on the same host would die with it.", "Choose a host of another site.");
 
-    public static ErrorInfo WrongConfirmation(string word, string? given) => new(WrongUse, "confirmation-wrong",
+    public static ErrorInfo WrongConfirmation(string word, string? given) => new(Refused, "confirmation-wrong",
         given is null ? "The confirmation word is missing" : $"{Quote(given)} is not the confirmation word",
         "This command cannot be taken back, and --yes does not stand for the word.", $"Give `--confirm {word}`.");
 
