@@ -55,7 +55,7 @@ internal sealed class RecoverySite : IAsyncDisposable
     {
         RecoverySite site = new(libvirtHost);
         await site.Hypervisor.CreateNetworkAsync($"<network><name>{ProductionNetwork}</name><bridge name='us-rec-office'/></network>", CancellationToken.None);
-        ReplicaSpec spec = new(new ReplicaId(Guid.Parse("aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee")), SourceFeed.Vm, "web1", "web1", SourceFeed.Line, site.At("pool/web1"), TimeSpan.FromHours(1));
+        ReplicaSpec spec = new(new ReplicaId(Guid.Parse("aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee")), SourceFeed.Vm, "web1", "web1", Guid.Parse("bbbbbbbb-cccc-4ddd-8eee-ffffffffffff"), SourceFeed.Line, site.At("pool/web1"), TimeSpan.FromHours(1));
         site.Host = await ReplicaHost.CreateAsync(site.Services(site.Hypervisor), site.Stores(), spec, CancellationToken.None);
         site.Run();
         await site.Source.BeginAsync(site.Host.Sink);
