@@ -10,7 +10,8 @@ internal sealed class SourceStateStore(IFileStore store)
     internal const string Name = "source.state";
     private const string NewName = "source.state.new";
 
-    /// <summary>Null when there is none.</summary>
+    /// <summary>Null when there is none. A process killed between rename and flush has left a state that a power cut could
+    /// still take back: its name is made durable before anything is done on its word.</summary>
     public async ValueTask<SourceState?> LoadAsync(CancellationToken cancellationToken)
     {
         IStoreFile file;
@@ -25,6 +26,7 @@ internal sealed class SourceStateStore(IFileStore store)
 
         await using (file)
         {
+            await store.FlushFolderAsync("", cancellationToken);
             if (file.LengthBytes > SourceStateCodec.MaxBytes)
             {
                 throw Corrupt($"it has {file.LengthBytes} bytes");
