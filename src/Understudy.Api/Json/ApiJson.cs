@@ -81,5 +81,9 @@ namespace Understudy.Api.Json;
 public sealed partial class ApiJson : JsonSerializerContext
 {
     /// <summary>For files and output that people read.</summary>
-    public static ApiJson Indented => field ??= new ApiJson(new JsonSerializerOptions(s_defaultOptions) { WriteIndented = true });
+    public static ApiJson Indented => field ??= new ApiJson(new JsonSerializerOptions(s_defaultOptions)
+    {
+        WriteIndented = true,
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // into a terminal or a file, never into a page
+    });
 }

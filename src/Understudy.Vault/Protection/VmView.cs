@@ -36,7 +36,7 @@ internal sealed class VmView(VaultStorage storage, AgentRegistry agents, ReportB
     {
         ProtectedVm? vm = sight.Protections.GetValueOrDefault(rows[0].VmId);
         VmRow row = Active(rows, vm);
-        DiscoveredVm facts = VaultJson.Read(row.VmJson, VaultJson.Default.DiscoveredVm)!; // the column is never null
+        DiscoveredVm facts = Facts(row);
         ProtectionDto? protection = vm is null ? null : Protect(vm, sight);
         HostRow host = sight.Hosts[row.HostId];
         return new VmDto(
@@ -57,12 +57,19 @@ internal sealed class VmView(VaultStorage storage, AgentRegistry agents, ReportB
             protection);
     }
 
-    /// <summary>The row of the side where the VM is to run now.</summary>
+    /// <summary>The row of the side where the VM is to run now; of one that is not protected (any more), where it does run.</summary>
     private static VmRow Active(List<VmRow> rows, ProtectedVm? vm)
     {
-        Guid? side = vm is null ? null : AtTarget(vm.Stage) ? vm.TargetHost.Value : vm.SourceHost.Value;
+        if (vm is null)
+        {
+            return rows.FirstOrDefault(row => Facts(row).Power != VmPower.Off) ?? rows[0];
+        }
+
+        Guid side = AtTarget(vm.Stage) ? vm.TargetHost.Value : vm.SourceHost.Value;
         return rows.FirstOrDefault(row => row.HostId == side) ?? rows[0];
     }
+
+    private static DiscoveredVm Facts(VmRow row) => VaultJson.Read(row.VmJson, VaultJson.Default.DiscoveredVm)!; // the column is never null
 
     private static bool AtTarget(ProtectionStage stage) => stage is ProtectionStage.CommitPending or ProtectionStage.FailedOver;
 

@@ -20,6 +20,11 @@ internal static class SourceDisks
                 throw Unsuitable(vm, $"disk {disk.TargetDevice} is shared between VMs", "Protect VMs with disks of their own only.");
             }
 
+            if (disk.SizeBytes == 0)
+            {
+                throw Unsuitable(vm, $"the hypervisor does not say the size of disk {disk.TargetDevice}", "Try again when QEMU answers (virsh domblkinfo).");
+            }
+
             if (disk.Format != "qcow2")
             {
                 throw Unsuitable(

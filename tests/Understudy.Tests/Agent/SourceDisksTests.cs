@@ -1,0 +1,52 @@
+using Understudy.Agent;
+using Understudy.Blocks.Identity;
+using Understudy.Model;
+using Understudy.Protection.Ports;
+using Understudy.Protection.Source;
+
+namespace Understudy.Tests.Agent;
+
+public sealed class SourceDisksTests
+{
+    [Fact]
+    public void Writable_disks_are_numbered_in_domain_order_and_media_are_left_out()
+    {
+        IReadOnlyList<SourceDisk> disks = SourceDisks.Of(Vm(Disk("vda"), Disk("sda") with { Device = "cdrom", Format = "raw" }, Disk("vdc") with { ReadOnly = true }, Disk("vdb")));
+
+        Assert.Equal([(new DiskId(0), "vda"), (new DiskId(1), "vdb")], disks.Select(d => (d.Disk, d.TargetDevice)));
+    }
+
+    [Fact]
+    public void A_raw_disk_is_refused_by_name_with_what_to_do()
+    {
+        ErrorInfo error = Refused(Vm(Disk("vda"), Disk("vdb") with { Format = "raw" }));
+
+        Assert.Contains("vdb", error.Why, StringComparison.Ordinal);
+        Assert.Contains("qcow2", error.Next, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_disk_shared_between_VMs_is_refused()
+    {
+        Assert.Contains("shared", Refused(Vm(Disk("vda") with { Shareable = true })).Why, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_disk_of_unknown_size_is_refused()
+    {
+        Assert.Contains("size", Refused(Vm(Disk("vda") with { SizeBytes = 0 })).Why, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_VM_without_disks_is_refused()
+    {
+        Assert.Equal(ErrorKind.Refused, Refused(Vm()).Kind);
+    }
+
+    private static ErrorInfo Refused(VmFacts vm) => Assert.Throws<ErrorException>(() => SourceDisks.Of(vm)).Error;
+
+    private static VmFacts Vm(params VmDiskFacts[] disks) => new(
+        new VmId(Guid.Empty), "web1", VmRunState.Running, 1, 1 << 28, "bios", "pc", true, false, false, disks, []);
+
+    private static VmDiskFacts Disk(string device) => new(device, "virtio", "disk", "qcow2", "file", $"/images/{device}.qcow2", 1 << 26, false, false);
+}

@@ -1,0 +1,120 @@
+using System.CommandLine;
+using System.Text.Json;
+using Understudy.CommandLine;
+
+namespace Understudy.Tests.CommandLine;
+
+public sealed class CommandLineTests
+{
+    /// <summary>Nobody listens on the discard port of this machine's own loopback.</summary>
+    private static readonly (string, string)[] NobodyThere = [("UNDERSTUDY_VAULT", "https://127.0.0.1:9"), ("UNDERSTUDY_TOKEN", "t")];
+
+    public static TheoryData<string> EveryCommand => [.. Walk(Commands.Build(CommandIo.Console), "")];
+
+    [Theory]
+    [MemberData(nameof(EveryCommand))]
+    public async Task Every_command_explains_itself(string command)
+    {
+        CommandRun run = await CommandRun.OfAsync([.. command.Split(' '), "--help"]);
+
+        Assert.Equal(0, run.ExitCode);
+        Assert.Contains("Description:", run.Out, StringComparison.Ordinal);
+        Assert.Contains("--json", run.Out, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("vm protect web1", "--to")]
+    [InlineData("vm frobnicate", "frobnicate")]
+    [InlineData("site", "Required command")]
+    [InlineData("job show seventeen", "seventeen")]
+    [InlineData("vm list --frequency 5min", "--frequency")]
+    public async Task Wrong_use_ends_with_two_and_names_the_word(string line, string named)
+    {
+        CommandRun run = await CommandRun.OfAsync(line.Split(' '));
+
+        Assert.Equal(2, run.ExitCode);
+        Assert.Contains(named, run.Error, StringComparison.Ordinal);
+        Assert.Contains("--help", run.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("vm failback web1")]
+    [InlineData("vm pause web1")]
+    [InlineData("plan list")]
+    [InlineData("local list")]
+    public async Task Commands_of_later_versions_do_not_exist(string line)
+    {
+        Assert.Equal(2, (await CommandRun.OfAsync(line.Split(' '))).ExitCode);
+    }
+
+    [Fact]
+    public async Task A_vault_that_is_away_is_a_failure_with_a_next_step()
+    {
+        CommandRun run = await CommandRun.OfAsync(["vm", "list"], NobodyThere);
+
+        Assert.Equal(1, run.ExitCode);
+        Assert.Contains("vault-unreachable", run.Error, StringComparison.Ordinal);
+        Assert.Contains("understudy server", run.Error, StringComparison.Ordinal);
+        Assert.Empty(run.Out);
+    }
+
+    [Fact]
+    public async Task With_json_an_error_is_an_object_on_the_output()
+    {
+        CommandRun run = await CommandRun.OfAsync(["vm", "list", "--json"], NobodyThere);
+
+        using JsonDocument error = JsonDocument.Parse(run.Out);
+        Assert.Equal("vault-unreachable", error.RootElement.GetProperty("code").GetString());
+        Assert.All((string[])["what", "why", "next"], part => Assert.NotEmpty(error.RootElement.GetProperty(part).GetString()!));
+    }
+
+    [Theory]
+    [InlineData("http://vault")]
+    [InlineData("vault")]
+    public async Task Only_an_https_address_is_a_vault(string address)
+    {
+        CommandRun run = await CommandRun.OfAsync(["vm", "list", "--vault", address]);
+
+        Assert.Equal(2, run.ExitCode);
+        Assert.Contains(address, run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_token_file_that_is_not_there_is_named()
+    {
+        CommandRun run = await CommandRun.OfAsync(["vm", "list", "--token-file", "/nowhere/admin.token"]);
+
+        Assert.Equal(2, run.ExitCode);
+        Assert.Contains("/nowhere/admin.token", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_nic_choice_that_is_not_MAC_equals_NETWORK_is_refused_before_the_vault_is_asked()
+    {
+        CommandRun run = await CommandRun.OfAsync(["vm", "protect", "web1", "--to", "berlin", "--nic", "lan"], NobodyThere);
+
+        Assert.Equal(2, run.ExitCode);
+        Assert.Contains("MAC=NETWORK", run.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("bash", "complete -F")]
+    [InlineData("zsh", "compdef")]
+    public async Task Completion_prints_a_script_for_the_shell(string shell, string part)
+    {
+        Assert.Contains(part, (await CommandRun.OfAsync(["completion", shell])).Out, StringComparison.Ordinal);
+    }
+
+    private static IEnumerable<string> Walk(Command command, string path)
+    {
+        foreach (Command sub in command.Subcommands)
+        {
+            string name = path.Length == 0 ? sub.Name : $"{path} {sub.Name}";
+            yield return name;
+            foreach (string below in Walk(sub, name))
+            {
+                yield return below;
+            }
+        }
+    }
+}
