@@ -64,7 +64,10 @@ public sealed partial class ReplicaHost : IAsyncDisposable
     public IReadOnlyList<RecoveryPoint> Points => _context.Slot.IsOpen ? _context.Slot.Replica.Points : [];
 
     /// <summary>Where the receiver puts records; null once the base has become the VM's own disk.</summary>
-    public IReplicaSink? TryGetSink() => _context.Slot.IsOpen ? new ReplicaSink(_context.Slot.Replica) : null;
+    public IReplicaSink? TryGetSink() => _context.Slot.IsOpen ? Sink : null;
+
+    /// <exception cref="RefusedException">The base has become the VM's own disk.</exception>
+    public IReplicaSink Sink => new ReplicaSink(_context.Slot.Replica);
 
     /// <summary>Makes an empty replica; durable when this returns.</summary>
     public static async ValueTask<ReplicaHost> CreateAsync(TargetServices services, ReplicaStores stores, ReplicaSpec spec, CancellationToken cancellationToken)
