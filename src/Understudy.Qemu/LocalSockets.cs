@@ -72,7 +72,11 @@ public sealed class LocalSockets : ILocalSockets
         public ValueTask DisposeAsync()
         {
             socket.Dispose();
-            File.Delete(path);
+            if (Directory.Exists(Path.GetDirectoryName(path)))
+            {
+                File.Delete(path);
+            }
+
             return default;
         }
     }

@@ -7,7 +7,7 @@ internal static partial class Log
     [LoggerMessage(8001, LogLevel.Information, "Storage daemon {Name} started as process {ProcessId}, serving {Socket}")]
     public static partial void Started(ILogger logger, string name, int processId, string socket);
 
-    [LoggerMessage(8002, LogLevel.Information, "Storage daemon {Name} adopted: process {ProcessId} serves what is wanted")]
+    [LoggerMessage(8002, LogLevel.Debug, "Storage daemon {Name} adopted: process {ProcessId} serves what is wanted")]
     public static partial void Adopted(ILogger logger, string name, int processId);
 
     [LoggerMessage(8003, LogLevel.Information, "Storage daemon {Name} stopped (was process {ProcessId})")]

@@ -8,6 +8,8 @@ namespace Understudy.Qemu;
 /// this command line is the daemon asked for, whoever started it.</summary>
 internal static class StorageDaemonCommand
 {
+    private const int OpenSeconds = 5;
+
     public static IReadOnlyList<string> Build(string program, string pidFile, StorageDaemonSpec spec)
     {
         List<string> command = [program, "--daemonize", "--pidfile", pidFile];
@@ -73,6 +75,7 @@ internal static class StorageDaemonCommand
                     ["server"] = new JsonObject { ["type"] = "unix", ["path"] = server.SocketPath },
                     ["export"] = server.ExportName,
                     ["reconnect-delay"] = (long)server.ReconnectDelay.TotalSeconds,
+                    ["open-timeout"] = OpenSeconds, // The server may be about to listen: an agent that has just started.
                 });
                 break;
             default:

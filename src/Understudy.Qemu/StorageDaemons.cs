@@ -50,7 +50,7 @@ public sealed class StorageDaemons : IStorageDaemons
         return await StartAsync(spec, command, cancellationToken);
     }
 
-    public async ValueTask StopAsync(string name, CancellationToken cancellationToken)
+    public async ValueTask StopAsync(string name, string socketPath, CancellationToken cancellationToken)
     {
         if (FindProcess(name) is { } running)
         {
@@ -58,6 +58,10 @@ public sealed class StorageDaemons : IStorageDaemons
         }
 
         File.Delete(PidFile(name));
+        if (Directory.Exists(Path.GetDirectoryName(socketPath)))
+        {
+            File.Delete(socketPath);
+        }
     }
 
     public ValueTask<StorageDaemonFacts?> FindAsync(string name, CancellationToken cancellationToken) =>

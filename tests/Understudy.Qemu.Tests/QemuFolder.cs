@@ -62,7 +62,7 @@ public sealed class QemuFolder : IAsyncDisposable
     {
         foreach (string name in await Daemons.ListAsync(CancellationToken.None))
         {
-            await Daemons.StopAsync(name, CancellationToken.None);
+            await Daemons.StopAsync(name, At(name + ".sock"), CancellationToken.None);
         }
 
         Directory.Delete(Path, recursive: true);

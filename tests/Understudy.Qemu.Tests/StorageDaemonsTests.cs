@@ -20,7 +20,7 @@ public sealed class StorageDaemonsTests : IAsyncLifetime
     {
         await _folder.Daemons.EnsureAsync(Spec(writable: true), CancellationToken.None);
         await QemuFolder.Run("qemu-io", "-f", "raw", "-c", "write -P 0x5a 64k 64k", Uri("vda"));
-        await _folder.Daemons.StopAsync("base", CancellationToken.None);
+        await _folder.Daemons.StopAsync("base", _folder.At("b.sock"), CancellationToken.None);
         Assert.DoesNotContain("verification failed", await QemuFolder.Run("qemu-io", "-c", "read -P 0x5a 64k 64k", Image), StringComparison.Ordinal);
     }
 
@@ -51,7 +51,7 @@ public sealed class StorageDaemonsTests : IAsyncLifetime
         (int locked, string why) = await QemuFolder.TryRun("qemu-io", "-c", "write 0 64k", Image);
         Assert.NotEqual(0, locked);
         Assert.Contains("lock", why, StringComparison.Ordinal);
-        await _folder.Daemons.StopAsync("base", CancellationToken.None);
+        await _folder.Daemons.StopAsync("base", _folder.At("b.sock"), CancellationToken.None);
         await QemuFolder.Run("qemu-io", "-c", "write 0 64k", Image);
         Assert.Null(await _folder.Daemons.FindAsync("base", CancellationToken.None));
     }
@@ -71,7 +71,7 @@ public sealed class StorageDaemonsTests : IAsyncLifetime
     {
         await File.WriteAllTextAsync(Path.Combine(_folder.Settings.DaemonFolder, "base.pid"), Environment.ProcessId.ToString(CultureInfo.InvariantCulture), TestContext.Current.CancellationToken);
         Assert.Null(await _folder.Daemons.FindAsync("base", CancellationToken.None));
-        await _folder.Daemons.StopAsync("base", CancellationToken.None); // Would have ended this very test.
+        await _folder.Daemons.StopAsync("base", _folder.At("b.sock"), CancellationToken.None); // Would have ended this very test.
         Assert.False((await _folder.Daemons.EnsureAsync(Spec(writable: true), CancellationToken.None)).Adopted);
     }
 

@@ -13,8 +13,8 @@ public interface IStorageDaemons
     /// </summary>
     ValueTask<StorageDaemonFacts> EnsureAsync(StorageDaemonSpec spec, CancellationToken cancellationToken);
 
-    /// <summary>Returns when the process is gone and its files are closed; no error when none runs.</summary>
-    ValueTask StopAsync(string name, CancellationToken cancellationToken);
+    /// <summary>Returns when the process is gone, its files are closed and its socket file is removed; no error when none runs.</summary>
+    ValueTask StopAsync(string name, string socketPath, CancellationToken cancellationToken);
 
     /// <summary>Null when none runs under that name.</summary>
     ValueTask<StorageDaemonFacts?> FindAsync(string name, CancellationToken cancellationToken);

@@ -50,6 +50,7 @@ public sealed partial class ReplicaHost
             gone.Add($"base images in {_spec.ImageFolder}");
         }
 
+        await _context.Services.Images.DeleteFolderIfEmptyAsync(_context.Places.RuntimeFolder, cancellationToken);
         await Replica.DeleteAsync(JournalEnvironment(), cancellationToken);
         await DurableDocument<FailoverRecord>.DeleteAsync(_stores.State, RunFiles.Failover, cancellationToken);
         await DurableDocument<ReplicaSpec>.DeleteAsync(_stores.State, RunFiles.Replica, cancellationToken); // Last: it says that this goes on.

@@ -1,6 +1,5 @@
 using Understudy.Blocks;
 using Understudy.Journal;
-using Understudy.Protection.Target.Runs;
 
 namespace Understudy.Protection.Target;
 
@@ -52,18 +51,8 @@ public sealed partial class ReplicaHost
 
     private async Task WatchAsync(CancellationToken cancellationToken)
     {
-        foreach (TestRecord test in _tests.Current)
-        {
-            if (test.Step == TestStep.Running)
-            {
-                await _watch.TendAsync(new WatchedGuest(test.Id, test.TestVm, test.VmName, test.Point, test.Disks), cancellationToken);
-            }
-        }
-
-        if (_failover.Guest is { } guest)
-        {
-            await _watch.TendAsync(guest, cancellationToken);
-        }
+        await _tests.WatchAsync(_watch, cancellationToken);
+        await _failover.WatchAsync(_watch, cancellationToken);
     }
 
     private async Task HousekeepAsync(CancellationToken cancellationToken)
@@ -74,7 +63,7 @@ public sealed partial class ReplicaHost
         }
         else
         {
-            await _failover.TendCommitAsync(cancellationToken);
+            await _failover.TendAsync(cancellationToken);
         }
     }
 

@@ -18,7 +18,6 @@ internal sealed class RecoverySite : IAsyncDisposable
 {
     public const string ProductionNetwork = "office-here";
 
-    private readonly PrivateHost _libvirtHost;
     private readonly SeededIdSource _ids = new(1);
     private CuttableSockets _sockets = new();
     private CancellationTokenSource _stop = new();
@@ -26,7 +25,6 @@ internal sealed class RecoverySite : IAsyncDisposable
 
     private RecoverySite(PrivateHost libvirtHost)
     {
-        _libvirtHost = libvirtHost;
         Folder = Directory.CreateTempSubdirectory("us-rec-").FullName;
         File.SetUnixFileMode(Folder, (UnixFileMode)0b111_101_101); // QEMU's user passes through.
         foreach (string folder in (string[])["journal", "state", "log"])
@@ -34,8 +32,9 @@ internal sealed class RecoverySite : IAsyncDisposable
             Directory.CreateDirectory(At(folder));
         }
 
-        Hypervisor = new LibvirtHypervisor(new LibvirtSettings { Uri = libvirtHost.Uri, ScratchFolder = At("scratch") }, TimeProvider.System, _ids, NullLogger.Instance);
         Settings = new QemuSettings { DaemonFolder = At("daemons") };
+        LibvirtSettings libvirt = new() { Uri = libvirtHost.Uri, ScratchFolder = At("scratch") };
+        Hypervisor = new LibvirtHypervisor(libvirt, TimeProvider.System, _ids, new ImageTool(Settings), NullLogger.Instance);
         Daemons = new StorageDaemons(Settings, NullLogger<StorageDaemons>.Instance);
     }
 
@@ -147,13 +146,12 @@ internal sealed class RecoverySite : IAsyncDisposable
 
         foreach (string daemon in await Daemons.ListAsync(CancellationToken.None))
         {
-            await Daemons.StopAsync(daemon, CancellationToken.None);
+            await Daemons.StopAsync(daemon, At(daemon + ".sock"), CancellationToken.None);
         }
 
         await Hypervisor.DisposeAsync();
         Source.Dispose();
         Directory.Delete(Folder, recursive: true);
-        GC.KeepAlive(_libvirtHost);
     }
 
     private void Run() => _running = Host.RunAsync(_stop.Token);

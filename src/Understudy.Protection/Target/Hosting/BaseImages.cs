@@ -55,7 +55,7 @@ internal sealed class BaseImages(ReplicaPlaces places, TargetServices services) 
         _access = access;
         if (access == BaseAccess.None)
         {
-            await services.Daemons.StopAsync(places.BaseDaemon, cancellationToken);
+            await services.Daemons.StopAsync(places.BaseDaemon, places.BaseSocket, cancellationToken);
         }
         else
         {
@@ -87,7 +87,7 @@ internal sealed class BaseImages(ReplicaPlaces places, TargetServices services) 
         if (_suspect)
         {
             // A flush failed: nothing the old process still holds in memory may be taken for durable.
-            await services.Daemons.StopAsync(places.BaseDaemon, cancellationToken);
+            await services.Daemons.StopAsync(places.BaseDaemon, places.BaseSocket, cancellationToken);
             _suspect = false;
         }
 
@@ -97,7 +97,7 @@ internal sealed class BaseImages(ReplicaPlaces places, TargetServices services) 
         }
         else if (facts.SizeBytes < disk.SizeBytes && !readOnly)
         {
-            await services.Daemons.StopAsync(places.BaseDaemon, cancellationToken);
+            await services.Daemons.StopAsync(places.BaseDaemon, places.BaseSocket, cancellationToken);
             await services.Images.GrowAsync(image, Format, disk.SizeBytes, cancellationToken);
         }
 

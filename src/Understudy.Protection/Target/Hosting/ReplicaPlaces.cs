@@ -13,6 +13,9 @@ internal sealed class ReplicaPlaces(ReplicaSpec spec, TargetSettings settings)
 
     private readonly string _runtime = $"{settings.RuntimeFolder}/{Key(spec.Replica.Value)}";
 
+    /// <summary>All sockets of this replica.</summary>
+    public string RuntimeFolder => _runtime;
+
     /// <summary>The base daemon's socket: the agent connects.</summary>
     public string BaseSocket => $"{_runtime}/base.sock";
 

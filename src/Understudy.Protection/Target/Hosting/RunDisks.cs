@@ -25,7 +25,7 @@ internal sealed class RunDisks(ReplicaPlaces places, TargetServices services)
         services.Daemons.EnsureAsync(DaemonSpec(run, point, disks), cancellationToken);
 
     public ValueTask StopDaemonAsync(Guid run, CancellationToken cancellationToken) =>
-        services.Daemons.StopAsync(ReplicaPlaces.RunDaemon(run), cancellationToken);
+        services.Daemons.StopAsync(ReplicaPlaces.RunDaemon(run), places.RunSocket(run), cancellationToken);
 
     /// <summary>Makes the overlays anew: nothing has been written to one that is made here. The daemon must run.</summary>
     /// <param name="bitmap">Change tracking from the first write on; null for none.</param>

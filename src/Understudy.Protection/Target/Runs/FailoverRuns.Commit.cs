@@ -38,16 +38,6 @@ internal sealed partial class FailoverRuns
         return await AdvanceAsync(cancellationToken);
     }
 
-    /// <summary>For the host's loop: goes on with a commit that was begun; nothing otherwise.</summary>
-    public async ValueTask TendCommitAsync(CancellationToken cancellationToken)
-    {
-        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
-        if (Current is { Step: > FailoverStep.Running and < FailoverStep.Committed })
-        {
-            await AdvanceAsync(cancellationToken);
-        }
-    }
-
     private async ValueTask<CommitOutcome> AdvanceAsync(CancellationToken cancellationToken)
     {
         while (Current is { Step: < FailoverStep.Committed } failover)
@@ -86,7 +76,8 @@ internal sealed partial class FailoverRuns
                     : null;
 
             case FailoverStep.Applying:
-                await context.Slot.Replica.ApplyAsync(failover.Point, cancellationToken);
+                ApplyOutcome outcome = await context.Slot.Replica.ApplyAsync(failover.Point, cancellationToken);
+                Invariant.Check(outcome is not ApplyOutcome.Diverged, "what came after the point was dropped in the step before");
                 return null;
 
             case FailoverStep.Releasing:
@@ -138,7 +129,11 @@ internal sealed partial class FailoverRuns
             return other;
         }
 
-        await context.RunDisks.StopDaemonAsync(failover.Id, cancellationToken);
+        using (await _daemonGate.EnterAsync(cancellationToken))
+        {
+            await context.RunDisks.StopDaemonAsync(failover.Id, cancellationToken);
+        }
+
         for (int looks = 0; await context.Slot.Replica.ReleaseBaseAsync(cancellationToken) is ReleaseOutcome.InUse used; looks++)
         {
             if (looks == MostLooksForViews)

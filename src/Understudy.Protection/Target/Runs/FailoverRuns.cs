@@ -17,6 +17,10 @@ internal sealed partial class FailoverRuns(ReplicaContext context)
 {
     private readonly AsyncGate _gate = new();
 
+    /// <summary>Held while the guest's daemon is looked after or ended: a watcher must not start again what a commit has
+    /// just ended. Apart from <see cref="_gate"/>, because guests are looked after during a commit too.</summary>
+    private readonly AsyncGate _daemonGate = new();
+
     /// <summary>Null while the replica is only a replica.</summary>
     public FailoverRecord? Current { get; private set; }
 
@@ -27,8 +31,8 @@ internal sealed partial class FailoverRuns(ReplicaContext context)
     public async ValueTask LoadAsync(CancellationToken cancellationToken) =>
         Current = await RunFiles.FailoverDocument.LoadAsync(context.State, RunFiles.Failover, cancellationToken);
 
-    /// <summary>After a restart. A failover that had not taken over is undone (whoever ordered it asks again), one that
-    /// had goes on; a VM that runs gets its views back.</summary>
+    /// <summary>After a restart, before views are served. A failover that had not taken over is undone (whoever ordered it
+    /// asks again); one that had goes on by <see cref="TendAsync"/>.</summary>
     public async ValueTask RecoverAsync(CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
@@ -39,15 +43,11 @@ internal sealed partial class FailoverRuns(ReplicaContext context)
             case FailoverStep.Preparing:
                 await UndoAsync(Current, cancellationToken);
                 break;
-            case FailoverStep.TakingOver or FailoverStep.Starting:
-                await ServeAsync(Current, cancellationToken);
-                await GoOnAsync(cancellationToken);
-                break;
-            case < FailoverStep.EndingViews:
-                await ServeAsync(Current, cancellationToken);
+            case <= FailoverStep.EndingViews:
+                Hold(Current);
                 break;
             default:
-                _ = context.Views.TryClose(Current.Id); // They had ended; the commit goes on by its loop.
+                _ = context.Views.TryClose(Current.Id); // They had ended.
                 break;
         }
     }
@@ -86,6 +86,24 @@ internal sealed partial class FailoverRuns(ReplicaContext context)
         await SaveAsync(failover with { Step = FailoverStep.TakingOver }, cancellationToken);
         await GoOnAsync(cancellationToken);
         return Describe(failover, domain.Notes);
+    }
+
+    /// <summary>For the host's loop: goes on with what was begun, a start or a commit; nothing otherwise.</summary>
+    public async ValueTask TendAsync(CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        switch (Current?.Step)
+        {
+            case FailoverStep.TakingOver or FailoverStep.Starting:
+                await ServeAsync(Current, cancellationToken);
+                await GoOnAsync(cancellationToken);
+                break;
+            case > FailoverStep.Running and < FailoverStep.Committed:
+                await AdvanceAsync(cancellationToken);
+                break;
+            default:
+                break;
+        }
     }
 
     /// <summary>From taking over to running; what has happened already is left as it is.</summary>
@@ -177,9 +195,12 @@ internal sealed partial class FailoverRuns(ReplicaContext context)
         await context.Services.Hypervisor.DefineAsync(domain.Xml, cancellationToken);
     }
 
+    private void Hold(FailoverRecord failover) =>
+        context.Views.Hold(failover.Id, failover.Point, $"VM {failover.VmName} runs on point {failover.Point}");
+
     private async ValueTask ServeAsync(FailoverRecord failover, CancellationToken cancellationToken)
     {
-        context.Views.Hold(failover.Id, failover.Point, $"VM {failover.VmName} runs on point {failover.Point}");
+        Hold(failover);
         await context.RunDisks.EnsureDaemonAsync(failover.Id, failover.Point, OverlaysOf(failover), cancellationToken);
     }
 
@@ -188,7 +209,11 @@ internal sealed partial class FailoverRuns(ReplicaContext context)
     {
         Invariant.Check(failover.Step == FailoverStep.Preparing, "a failover that has taken over cannot be undone");
         await UndefineOursAsync(failover, cancellationToken);
-        await context.RunDisks.StopDaemonAsync(failover.Id, cancellationToken);
+        using (await _daemonGate.EnterAsync(cancellationToken))
+        {
+            await context.RunDisks.StopDaemonAsync(failover.Id, cancellationToken);
+        }
+
         await context.RunDisks.DeleteOverlaysAsync(OverlaysOf(failover), cancellationToken);
         await context.Services.Images.DeleteFolderIfEmptyAsync(context.Places.LogFolder(failover.VmName), cancellationToken);
         context.Views.Release(failover.Id);
@@ -211,10 +236,15 @@ internal sealed partial class FailoverRuns(ReplicaContext context)
         }
     }
 
-    /// <summary>The VM that runs on views now, if one does.</summary>
-    public WatchedGuest? Guest => Current is { Step: >= FailoverStep.Starting and < FailoverStep.EndingViews } running
-        ? new WatchedGuest(running.Id, context.Spec.Vm, running.VmName, running.Point, OverlaysOf(running))
-        : null;
+    /// <summary>Looks after the VM, while it runs on views.</summary>
+    public async ValueTask WatchAsync(GuestWatch watch, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _daemonGate.EnterAsync(cancellationToken);
+        if (Current is { Step: >= FailoverStep.Starting and < FailoverStep.EndingViews } running)
+        {
+            await watch.TendAsync(new WatchedGuest(running.Id, context.Spec.Vm, running.VmName, running.Point, OverlaysOf(running)), cancellationToken);
+        }
+    }
 
     private static RunDisk[] OverlaysOf(FailoverRecord failover) =>
         [.. failover.Disks.Select(disk => new RunDisk(disk.Disk, disk.TargetDevice, disk.Overlay))];

@@ -28,13 +28,13 @@ internal sealed class GuestWatch(ReplicaContext context)
 
     public async ValueTask TendAsync(WatchedGuest guest, CancellationToken cancellationToken)
     {
+        StorageDaemonFacts daemon = await context.RunDisks.EnsureDaemonAsync(guest.Run, guest.Point, guest.Disks, cancellationToken);
         VmRunState state = await context.Services.Hypervisor.GetRunStateAsync(guest.Vm, cancellationToken);
         if (state is not (VmRunState.Running or VmRunState.Paused or VmRunState.PausedIoError))
         {
-            return; // Off, or gone: nothing hangs on the views. The daemon stays for the next start.
+            return; // Off, or gone: nothing hangs on the views. The daemon stands ready for the next start.
         }
 
-        StorageDaemonFacts daemon = await context.RunDisks.EnsureDaemonAsync(guest.Run, guest.Point, guest.Disks, cancellationToken);
         if (!daemon.Adopted)
         {
             Log.DaemonReplaced(context.Logger, context.Vm, guest.VmName);

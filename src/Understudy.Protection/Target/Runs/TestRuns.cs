@@ -39,8 +39,7 @@ internal sealed partial class TestRuns(ReplicaContext context)
             await ReserveAgainAsync(test, cancellationToken);
             if (test.Step == TestStep.Running)
             {
-                Hold(test);
-                await context.RunDisks.EnsureDaemonAsync(test.Id, test.Point, test.Disks, cancellationToken);
+                Hold(test); // Its daemon lives, or is started again by the watch once views are served.
             }
             else
             {
@@ -80,6 +79,19 @@ internal sealed partial class TestRuns(ReplicaContext context)
             // Also when the caller gave up: what was made must not stay. The file is the last thing to go.
             await RemoveAsync(test, CancellationToken.None);
             throw;
+        }
+    }
+
+    /// <summary>Looks after the guests of all tests. Under the gate: a watcher must not start again what is being removed.</summary>
+    public async ValueTask WatchAsync(GuestWatch watch, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        foreach (TestRecord test in _tests.Values)
+        {
+            if (test.Step == TestStep.Running)
+            {
+                await watch.TendAsync(new WatchedGuest(test.Id, test.TestVm, test.VmName, test.Point, test.Disks), cancellationToken);
+            }
         }
     }
 
