@@ -28,7 +28,7 @@ public sealed partial class Replica
             return; // Asked again after an answer was lost.
         }
 
-        PointState point = FindPoint(parent);
+        PointState point = FindListed(parent);
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(newLine.Counter, _manifest.Line.Counter, nameof(newLine));
         await SealAsync(cancellationToken);
         LineHistory history = new(newLine, parent, mintedBy, _env.Time.GetUtcNow());
@@ -55,7 +55,7 @@ public sealed partial class Replica
         using AsyncGate.Pass applying = await _applyGate.EnterAsync(cancellationToken);
         using AsyncGate.Pass pass = await _gate.EnterAsync(cancellationToken);
         ThrowIfDead();
-        PointState state = FindPoint(point);
+        PointState state = FindListed(point);
         if (_log.ReceivedSequence <= state.Sequence)
         {
             return new DropOutcome.NothingToDo();

@@ -47,7 +47,7 @@ public sealed partial class Replica
     {
         using AsyncGate.Pass pass = await _gate.EnterAsync(cancellationToken);
         ThrowIfDead();
-        PointState state = FindPoint(point);
+        PointState state = FindListed(point);
         FileReference records = await KeepAsync(state, await ReadPointRecordsAsync(state, cancellationToken));
 
         // A view that is open already has seen the base of its day: the pin takes over what it holds.

@@ -267,12 +267,17 @@ public sealed partial class Replica : IAsyncDisposable
         };
     }
 
-    private PointState FindPoint(RecoveryPointId id)
+    /// <summary>A point that can be read: listed, or kept by a durable pin.</summary>
+    private PointState FindPoint(RecoveryPointId id) =>
+        TryFindListed(id) ?? _pins.Find(p => p.IsDurable && p.Point.Point.Id == id)?.Point ?? throw NotListed(id);
+
+    /// <summary>A point that history can go on from. One that only a pin keeps is no such point: the base is past it.</summary>
+    private PointState FindListed(RecoveryPointId id) => TryFindListed(id) ?? throw NotListed(id);
+
+    private PointState? TryFindListed(RecoveryPointId id)
     {
         ulong oldest = _manifest.Oldest?.Sequence ?? 0;
-        PointState? found = _points.Find(p => p.Point.Id == id && !p.Hidden && p.Sequence >= oldest && p.Sequence <= _log.FlushedSequence)
-            ?? _pins.Find(p => p.IsDurable && p.Point.Point.Id == id)?.Point;
-        return found ?? throw NotListed(id);
+        return _points.Find(p => p.Point.Id == id && !p.Hidden && p.Sequence >= oldest && p.Sequence <= _log.FlushedSequence);
     }
 
     private static StorageException NotListed(RecoveryPointId id) =>

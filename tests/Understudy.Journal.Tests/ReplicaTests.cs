@@ -62,6 +62,24 @@ public sealed class ReplicaTests
         Assert.Equal(point, Assert.Single(replica.Points).Id);
     }
 
+    [Fact]
+    public async Task History_does_not_go_on_from_a_point_that_only_a_pin_keeps()
+    {
+        SourceModel source = new(TestRig.Line1);
+        Replica replica = await Replica.CreateAsync(TestRig.Environment(new CrashDisk()), TestRig.Spec, default);
+        await replica.AppendAsync(source.SetGeometry(TestRig.Disk(0, 65536)), source.Checkpoint(TestRig.Start));
+        RecoveryPointId pinned = source.LastPoint;
+        await replica.AppendAsync(source.Write(A, 0, Bytes(1, 4096)), source.Checkpoint(TestRig.Start));
+        await replica.FlushAsync(default);
+        await replica.AddPinAsync(pinned, "test", default);
+        await replica.ApplyAsync(source.LastPoint, default);
+        Assert.Equal(FaultKind.Missing, (await Assert.ThrowsAsync<StorageException>(async () => await replica.MintLineAsync(new LineId(2, 2), pinned, "test", default))).Kind);
+        Assert.Equal(FaultKind.Missing, (await Assert.ThrowsAsync<StorageException>(async () => await replica.DropAfterAsync(pinned, default))).Kind);
+        Assert.Equal(FaultKind.Missing, (await Assert.ThrowsAsync<StorageException>(async () => await replica.AddPinAsync(pinned, "again", default))).Kind);
+        await using ReplicaView view = await replica.OpenViewAsync(pinned, A, default);
+        await view.AssertReadsAsync(new byte[65536]);
+    }
+
     private static byte[] Bytes(int seed, int count)
     {
         byte[] bytes = new byte[count];
