@@ -20,6 +20,14 @@ internal sealed class PointChecker(ReplicaWatch watch, SimProcess process, SimRa
 
     public long PointsChecked { get; private set; }
 
+    /// <summary>The count since the last call.</summary>
+    public long TakePointsChecked()
+    {
+        long count = PointsChecked;
+        PointsChecked = 0;
+        return count;
+    }
+
     /// <summary>Every point that is listed, and still listed when it has been read.</summary>
     public async Task CheckAllAsync(Replica replica)
     {

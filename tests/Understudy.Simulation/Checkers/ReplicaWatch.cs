@@ -1,5 +1,8 @@
+using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Journal;
+using Understudy.Journal.Records;
+using Understudy.Protection.Source;
 using Understudy.Simulation.Models;
 using Understudy.Simulation.Running;
 
@@ -13,6 +16,7 @@ internal sealed class ReplicaWatch(ModelVm vm, ReplicaId id, LineId firstLine, V
 {
     private readonly SortedDictionary<ulong, RecoveryPoint> _listed = [];
     private readonly Violations _violations = violations;
+    private readonly SortedDictionary<ulong, RecordHeader> _accepted = [];
     private ulong _promised;
     private ulong _oldestOrdered;
 
@@ -20,7 +24,22 @@ internal sealed class ReplicaWatch(ModelVm vm, ReplicaId id, LineId firstLine, V
 
     public ReplicaId Id { get; } = id;
 
+    /// <summary>The line that the source was given at the beginning.</summary>
+    public LineId FirstLine { get; } = firstLine;
+
     public bool IsCreated { get; set; }
+
+    /// <summary>The source has answered that its durable state exists.</summary>
+    public bool IsProtected { get; set; }
+
+    /// <summary>The engine of the source's present life, for its status.</summary>
+    public SourceVm? Source { get; set; }
+
+    /// <summary>Somebody has ordered an unplanned failover of this VM.</summary>
+    public bool FailoverWanted { get; set; }
+
+    /// <summary>The point that the failover went to, once it is done.</summary>
+    public RecoveryPoint? FailedOverTo { get; private set; }
 
     /// <summary>The line that owns the VM as far as anybody was told.</summary>
     public LineId Line { get; private set; } = firstLine;
@@ -50,6 +69,32 @@ internal sealed class ReplicaWatch(ModelVm vm, ReplicaId id, LineId firstLine, V
 
     /// <summary>Points before this one may vanish from now on.</summary>
     public void OrderOldest(ulong sequence) => _oldestOrdered = Math.Max(_oldestOrdered, sequence);
+
+    public void Accepted(in RecordHeader header) => _accepted[header.Sequence] = header;
+
+    /// <summary>Blocks in accepted records after one sequence up to another.</summary>
+    public IReadOnlySet<(int Disk, int Block)> Touched(ulong after, ulong through)
+    {
+        var touched = new HashSet<(int, int)>();
+        foreach ((ulong sequence, RecordHeader header) in _accepted)
+        {
+            if (sequence > after && sequence <= through && header.IsExtent)
+            {
+                for (long at = header.Range.OffsetBytes; at < header.Range.EndBytes; at += BlockSize.Bytes)
+                {
+                    touched.Add((header.Disk.Value, (int)(at / BlockSize.Bytes)));
+                }
+            }
+        }
+
+        return touched;
+    }
+
+    public void FailedOver(RecoveryPoint parent)
+    {
+        FailoverWanted = false;
+        FailedOverTo = parent;
+    }
 
     public void OrderLine(LineOrder order) => LineInDoubt = order;
 
@@ -85,9 +130,9 @@ internal sealed class ReplicaWatch(ModelVm vm, ReplicaId id, LineId firstLine, V
         }
 
         LineInDoubt = null;
-        if (DropInDoubt is { } drop && replica.ReceivedSequence <= drop.Parent.Sequence)
+        if (DropInDoubt is { } drop && replica.Status.Divergence.Any(d => d.Parent == drop.Parent && d.LastSequence >= _promised))
         {
-            DropAnswered();
+            DropAnswered(); // Nothing promised may be gone otherwise: the check of what was promised sees to that.
         }
 
         DropInDoubt = null;
@@ -99,6 +144,11 @@ internal sealed class ReplicaWatch(ModelVm vm, ReplicaId id, LineId firstLine, V
         if (replica.FlushedSequence < _promised)
         {
             Violate("durability", $"sequence {_promised} was acknowledged, after a restart only {replica.FlushedSequence} is there");
+        }
+
+        if (Source?.Status.LastPoint is { } told && told.Id.Line == replica.Line && told.Id.Sequence > replica.FlushedSequence)
+        {
+            Violate("durability", $"the source was told that {told.Id} is durable, after a restart only {replica.FlushedSequence} is there");
         }
 
         Look(replica);

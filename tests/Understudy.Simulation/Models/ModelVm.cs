@@ -58,7 +58,7 @@ internal sealed class ModelVm
     public Cut? FindCut(DateTimeOffset cutAt) => _cuts.GetValueOrDefault(cutAt);
 
     /// <summary>The content at this instant, as a cut nobody made.</summary>
-    public Cut Now() => new([.. Disks.Select(d => d.Snapshot())], DefinitionVersion);
+    public Cut Now() => new([.. Disks.Select(d => d.Snapshot())], DefinitionVersion, Host.Simulator.NowTicks);
 
     public void Write(int disk, long offset, ReadOnlySpan<byte> data)
     {
@@ -192,4 +192,4 @@ internal sealed class ModelVm
 }
 
 /// <summary>All disks of a VM at one instant, and which definition it had then.</summary>
-internal sealed record Cut(IReadOnlyList<DiskImage> Disks, int DefinitionVersion);
+internal sealed record Cut(IReadOnlyList<DiskImage> Disks, int DefinitionVersion, long MadeAtTicks);

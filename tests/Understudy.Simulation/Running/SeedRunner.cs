@@ -43,7 +43,13 @@ internal static class SeedRunner
             seed, context.Violations.First, context.Trace.Hash, context.Trace.Events, context.Simulator.Steps, context.Counters);
     }
 
-    private static Task RunKindAsync(RunContext context) => new ReplicaRun(context).RunAsync();
+    /// <summary>Half of the seeds are about the whole system, half about the replica alone, which gets further per second.</summary>
+    private static Task RunKindAsync(RunContext context)
+    {
+        bool whole = context.Random.Chance(0.5);
+        context.Counters.Add(whole ? "runs of the whole system" : "runs of a replica");
+        return whole ? new WholeRun(context).RunAsync() : new ReplicaRun(context).RunAsync();
+    }
 
     private static void KeepFiles(RunContext context, string folder)
     {

@@ -1,6 +1,7 @@
 using Understudy.Blocks;
 using Understudy.Journal;
 using Understudy.Journal.Segments;
+using Understudy.Protection.Source;
 using Understudy.Simulation.Running;
 using Understudy.Testing.Simulation;
 
@@ -13,6 +14,13 @@ internal static class RandomShapes
     public static IReadOnlyList<long> Disks(SimRandom random) =>
         [.. Enumerable.Range(0, random.Between(1, 3)).Select(_ =>
             ((long)random.Between(2, 16) * BlockSize.Bytes) - (random.Chance(0.3) ? 512 * random.Between(1, 127) : 0))];
+
+    public static SourcePolicy Policy(SimRandom random) => new()
+    {
+        Frequency = random.Between(SourcePolicy.ShortestFrequency, TimeSpan.FromSeconds(45)),
+        SliceBytes = random.Between(1, 12) * (long)BlockSize.Bytes,
+        ScratchBytesLimit = random.Between(8, 64) * (long)BlockSize.Bytes,
+    };
 
     public static ReplicaSettings Settings(SimRandom random, Plant plant) => new()
     {

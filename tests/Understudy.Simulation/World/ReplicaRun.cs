@@ -340,7 +340,7 @@ internal sealed class ReplicaRun
 
             await keeper.CheckAllAsync();
             await keeper.Replica.DisposeAsync();
-            _context.Counters.Add("points checked byte for byte", keeper.Checker.PointsChecked);
+            _context.Counters.Add("points checked byte for byte", keeper.Checker.TakePointsChecked());
         });
         await process.Ended;
         Judge(process.Failure);
