@@ -120,6 +120,19 @@ public sealed class FoundBySimulationTests
         Assert.Equal([parent], replica.Points);
     }));
 
+    /// <summary>A pinned point can be read after apply has passed it; a line that began there would have had a base of its future.</summary>
+    [Fact]
+    public void Line_begins_only_at_a_point_that_the_base_is_not_past() => ReplicaBench.Run(bench => bench.CreateAsync(async replica =>
+    {
+        RecoveryPoint pinned = await ReplicaBench.FeedAsync(replica, 1);
+        RecoveryPoint newer = await ReplicaBench.FeedAsync(replica, 2);
+        await replica.AddPinAsync(pinned.Id, "test", default);
+        await replica.ApplyAsync(newer.Id, default);
+        StorageException minted = await Assert.ThrowsAsync<StorageException>(async () => await replica.MintLineAsync(new LineId(2, 8), pinned.Id, "test", default));
+        StorageException dropped = await Assert.ThrowsAsync<StorageException>(async () => await replica.DropAfterAsync(pinned.Id, default));
+        Assert.Equal((FaultKind.Missing, FaultKind.Missing), (minted.Kind, dropped.Kind));
+    }));
+
     private static async Task<bool> TryOpenAsync(ReplicaEnvironment environment)
     {
         try

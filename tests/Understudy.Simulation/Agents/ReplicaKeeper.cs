@@ -115,11 +115,12 @@ internal sealed class ReplicaKeeper
     /// <param name="touched">Blocks in records after one sequence up to another, as the sender knows it.</param>
     public async Task TakeOverAsync(RecoveryPoint parent, Func<ulong, ulong, IReadOnlySet<(int Disk, int Block)>> touched)
     {
-        foreach ((PinId pin, RecoveryPoint point) in _watch.Pins.ToArray())
+        // Also pins that nobody knows of, because the answer to adding them never came.
+        foreach (PinStatus pin in Replica.Status.Pins)
         {
-            if (point.Sequence > parent.Sequence)
+            if (pin.Point.Sequence > parent.Sequence)
             {
-                await UnpinAsync(pin);
+                await UnpinAsync(pin.Id);
             }
         }
 

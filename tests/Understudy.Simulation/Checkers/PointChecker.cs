@@ -1,3 +1,4 @@
+using System.Buffers;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Journal;
@@ -13,7 +14,7 @@ namespace Understudy.Simulation.Checkers;
 /// </summary>
 internal sealed class PointChecker(ReplicaWatch watch, SimProcess process, SimRandom random)
 {
-    private const int LargestRead = 1024 * 1024;
+    private const int LargestRead = 2 * BlockSize.Bytes;
     private readonly ReplicaWatch _watch = watch;
     private readonly SimProcess _process = process;
     private readonly SimRandom _random = random;
@@ -79,11 +80,11 @@ internal sealed class PointChecker(ReplicaWatch watch, SimProcess process, SimRa
             return;
         }
 
-        byte[] buffer = new byte[(int)Math.Min(LargestRead, wanted.SizeBytes)];
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(LargestRead); // Lost when the process is killed meanwhile: no harm.
         for (long at = 0; at < wanted.SizeBytes;)
         {
             long left = wanted.SizeBytes - at;
-            int count = (int)Math.Min(left, _random.Chance(0.1) ? 512 * _random.Between(1, 300) : buffer.Length);
+            int count = (int)Math.Min(left, _random.Chance(0.1) ? 512 * _random.Between(1, LargestRead / 512) : LargestRead);
             await view.ReadAsync(at, buffer.AsMemory(0, count), default);
             if (FirstDifference(buffer.AsSpan(0, count), wanted, at) is { } where)
             {
@@ -93,6 +94,8 @@ internal sealed class PointChecker(ReplicaWatch watch, SimProcess process, SimRa
 
             at += count;
         }
+
+        ArrayPool<byte>.Shared.Return(buffer);
     }
 
     public Cut? FindCut(RecoveryPoint point)

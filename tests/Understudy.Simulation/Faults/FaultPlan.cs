@@ -24,11 +24,10 @@ internal sealed class FaultPlan(RunContext context, FaultTargets targets)
     /// <summary>Disks that have ever misbehaved; what a process dies of there is excused.</summary>
     public HashSet<SimDisk> FaultyDisks { get; } = [];
 
-    public async Task RunAsync(TimeSpan time)
+    public async Task RunAsync()
     {
-        long end = _context.Simulator.NowTicks + time.Ticks;
-        TimeSpan pace = _random.Between(TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(60));
-        while (_context.Simulator.NowTicks < end)
+        TimeSpan pace = _random.Between(TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(30));
+        while (!_context.HasDoneEnough)
         {
             await _context.Simulator.DelayAsync(pace * (0.2 + _random.NextFraction()));
             if (_weights.Next(_random) is { } strike)

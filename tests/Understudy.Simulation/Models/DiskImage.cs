@@ -3,13 +3,16 @@ using Understudy.Blocks;
 namespace Understudy.Simulation.Models;
 
 /// <summary>
-/// A disk's content as references to immutable blocks: taking a snapshot copies the references, a write replaces one
-/// block. An absent block reads as zeros.
+/// A disk's content as references to blocks that snapshots share: taking one copies the references, and the first write to
+/// a block after that replaces it. An absent block reads as zeros.
 /// </summary>
 internal sealed class DiskImage
 {
     private static readonly byte[] Zeros = new byte[BlockSize.Bytes];
     private readonly byte[]?[] _blocks;
+
+    /// <summary>Blocks that no snapshot shares yet.</summary>
+    private readonly bool[] _own;
 
     public DiskImage(long sizeBytes)
         : this(sizeBytes, new byte[]?[BlockSize.CountFor(sizeBytes)])
@@ -20,13 +23,18 @@ internal sealed class DiskImage
     {
         SizeBytes = sizeBytes;
         _blocks = blocks;
+        _own = new bool[blocks.Length];
     }
 
     public long SizeBytes { get; }
 
     public int BlockCount => _blocks.Length;
 
-    public DiskImage Snapshot() => new(SizeBytes, [.. _blocks]);
+    public DiskImage Snapshot()
+    {
+        Array.Clear(_own);
+        return new DiskImage(SizeBytes, [.. _blocks]);
+    }
 
     public ReadOnlySpan<byte> Block(int index) =>
         (_blocks[index] ?? Zeros).AsSpan(0, (int)Math.Min(BlockSize.Bytes, SizeBytes - ((long)index * BlockSize.Bytes)));
@@ -34,19 +42,22 @@ internal sealed class DiskImage
     /// <summary>True when the block was never written or was given back.</summary>
     public bool IsHole(int index) => _blocks[index] is null;
 
-    /// <summary>The block itself, for undoing a write; null for a hole.</summary>
+    /// <summary>The block itself: two snapshots that share it hold the same content. Null for a hole.</summary>
     public byte[]? Reference(int index) => _blocks[index];
-
-    public void Restore(int index, byte[]? reference) => _blocks[index] = reference;
 
     /// <summary>Writes inside one block.</summary>
     public void Write(long offset, ReadOnlySpan<byte> data)
     {
         int index = (int)(offset / BlockSize.Bytes);
-        byte[] block = new byte[BlockSize.Bytes];
-        _blocks[index]?.CopyTo(block, 0);
+        if (!_own[index] || _blocks[index] is not { } block)
+        {
+            block = new byte[BlockSize.Bytes];
+            _blocks[index]?.CopyTo(block, 0);
+            _blocks[index] = block;
+            _own[index] = true;
+        }
+
         data.CopyTo(block.AsSpan((int)(offset % BlockSize.Bytes)));
-        _blocks[index] = block;
     }
 
     public void Discard(int index) => _blocks[index] = null;

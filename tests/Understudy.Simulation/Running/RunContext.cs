@@ -5,6 +5,8 @@ namespace Understudy.Simulation.Running;
 /// <summary>What every part of one run shares.</summary>
 internal sealed class RunContext
 {
+    private const long EventsOfTrouble = 900;
+
     public RunContext(ulong seed, Plant plant, TextWriter? trace)
     {
         Trace = new SimTrace(trace);
@@ -31,6 +33,12 @@ internal sealed class RunContext
     public Microsoft.Extensions.Logging.ILogger Logger { get; }
 
     public Plant Plant { get; }
+
+    /// <summary>
+    /// Events after which a run stops making trouble and turns to its end, which adds some hundreds. Many short seeds
+    /// reach more different states than few long ones.
+    /// </summary>
+    public bool HasDoneEnough => Trace.Events >= EventsOfTrouble;
 
     /// <summary>For whoever wants to look at their disks when the run is over.</summary>
     public List<SimHost> Hosts { get; } = [];

@@ -51,8 +51,7 @@ internal sealed class ReplicaRun
 
     public async Task RunAsync()
     {
-        int lives = _random.Between(3, 7);
-        for (int life = 1; life <= lives && _context.Violations.First is null; life++)
+        while (!_context.HasDoneEnough && _context.Violations.First is null)
         {
             SetDiskFaults();
             SimProcess process = _target.Start("replica", self => LiveAsync(self));
@@ -93,7 +92,7 @@ internal sealed class ReplicaRun
 
     private void StrikeLater(SimProcess process)
     {
-        long at = _target.Disk.Counters.Operations + _random.Between(5, 600);
+        long at = _target.Disk.Counters.Operations + _random.Between(5, 400);
         bool power = _random.Chance(0.5);
         _target.Disk.OnOperation = number =>
         {

@@ -47,7 +47,7 @@ internal sealed class WholeRun
         _policy = RandomShapes.Policy(_random);
         _settings = RandomShapes.Settings(_random, context.Plant);
         var ids = new SeededIds(context.Random.Fork(3));
-        int vms = _random.Chance(0.7) ? 1 : _random.Between(2, 3);
+        int vms = _random.Chance(0.75) ? 1 : _random.Between(2, 3);
         for (int i = 0; i < vms; i++)
         {
             var vm = new ModelVm(new VmId(ids.NewGuid()), $"vm{i}", RandomShapes.Disks(_random), _source);
@@ -82,7 +82,7 @@ internal sealed class WholeRun
     private async Task TellAsync()
     {
         Task failovers = FailOverSomeAsync();
-        await _faults.RunAsync(_random.Between(TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(8)));
+        await _faults.RunAsync();
         await failovers;
         _faults.Stop();
         await BecomeHealthyAsync();
@@ -99,7 +99,7 @@ internal sealed class WholeRun
         {
             if (_random.Chance(0.3))
             {
-                await _context.Simulator.DelayAsync(_random.Between(TimeSpan.FromSeconds(30), TimeSpan.FromMinutes(4)));
+                await _context.Simulator.DelayAsync(_random.Between(TimeSpan.FromSeconds(10), TimeSpan.FromMinutes(2)));
                 watch.FailoverWanted = true;
             }
         }
@@ -148,6 +148,7 @@ internal sealed class WholeRun
         _source.Kill();
         _target.Kill();
         await _context.Simulator.DelayAsync(TimeSpan.FromSeconds(1));
+        _target.Boot();
         SimProcess reader = _target.Start("last look", async self =>
         {
             foreach (ReplicaWatch watch in _watches)

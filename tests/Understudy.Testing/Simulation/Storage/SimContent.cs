@@ -10,7 +10,7 @@ namespace Understudy.Testing.Simulation.Storage;
 internal sealed class SimContent
 {
     internal const int SectorBytes = 512;
-    private const int PageBytes = 64 * 1024;
+    private const int PageBytes = 8 * 1024;
     private readonly List<byte[]?> _pages = [];
     private readonly List<Change> _unflushed = [];
     private readonly SortedDictionary<long, byte[]> _cleanButLost = [];
