@@ -89,11 +89,13 @@ public sealed partial class Replica : IAsyncDisposable
         await DeleteAllFilesAsync(env.Store, cancellationToken);
         foreach (string folder in (string[])["journal", "base", KeptFolder, PinsFolder, DivergenceFolder])
         {
-            // All of them now: writing the manifest makes their names durable.
             await env.Store.CreateFolderAsync(folder, cancellationToken);
         }
 
         await ApplyLog.CreateAsync(env.Store, cancellationToken);
+
+        // All names durable before the manifest's: a disk may keep the later of two and lose the earlier.
+        await env.Store.FlushFolderAsync("", cancellationToken);
         ulong before = spec.Parent?.Sequence ?? 0;
         SegmentLog log = await SegmentLog.CreateAsync(LogOptions(env, spec.Id, JournalPrefix), before + 1, cancellationToken);
         Manifest manifest = new()

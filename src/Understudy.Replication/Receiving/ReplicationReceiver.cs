@@ -122,17 +122,17 @@ public sealed partial class ReplicationReceiver(
             bool pauseReached = !await channel.WaitForFrameAsync(core.HasUnflushed, cancellationToken);
             if (pauseReached)
             {
-                await FlushAsync(channel, core, sink, cancellationToken);
+                await FlushAsync(channel, core, hello, sink, cancellationToken);
                 continue;
             }
 
             switch (channel.Take())
             {
                 case ParseResult.Record record:
-                    await AppendAsync(channel, core, sink, record.Bytes, cancellationToken);
+                    await AppendAsync(channel, core, hello, sink, record.Bytes, cancellationToken);
                     break;
                 case ParseResult.Control { Frame: ControlFrame.EndOfBatch }:
-                    await FlushAsync(channel, core, sink, cancellationToken);
+                    await FlushAsync(channel, core, hello, sink, cancellationToken);
                     break;
                 case ParseResult.Control { Frame: ControlFrame.Ping ping }:
                     await channel.WriteAsync(new ControlFrame.Pong(ping.Nonce), cancellationToken);
@@ -148,7 +148,12 @@ public sealed partial class ReplicationReceiver(
     }
 
     private static async Task AppendAsync(
-        ReceiverChannel channel, ReceiverCore core, IReplicaSink sink, ReadOnlyMemory<byte> record, CancellationToken cancellationToken)
+        ReceiverChannel channel,
+        ReceiverCore core,
+        ControlFrame.Hello hello,
+        IReplicaSink sink,
+        ReadOnlyMemory<byte> record,
+        CancellationToken cancellationToken)
     {
         Invariant.Check(
             RecordHeader.Read(record.Span, out RecordHeader header) == RecordDefect.None, "the parser let a damaged header through");
@@ -160,13 +165,21 @@ public sealed partial class ReplicationReceiver(
 
         if (core.FlushIsDue)
         {
-            await FlushAsync(channel, core, sink, cancellationToken);
+            await FlushAsync(channel, core, hello, sink, cancellationToken);
         }
     }
 
-    private static async Task FlushAsync(ReceiverChannel channel, ReceiverCore core, IReplicaSink sink, CancellationToken cancellationToken)
+    private static async Task FlushAsync(
+        ReceiverChannel channel, ReceiverCore core, ControlFrame.Hello hello, IReplicaSink sink, CancellationToken cancellationToken)
     {
         ulong flushed = await StoreAsync(channel, () => sink.FlushAsync(cancellationToken), cancellationToken);
+
+        // A failover may have taken the replica over meanwhile and dropped what this source had sent.
+        if (ReceiverCore.JudgeHello(hello, sink.Line) is { } stale)
+        {
+            throw new RefusedException(stale, byPeer: false);
+        }
+
         if (core.Flushed(flushed) is { } ack)
         {
             await channel.WriteAsync(ack, cancellationToken);

@@ -3,6 +3,7 @@ using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Journal;
 using Understudy.Simulation.Checkers;
+using Understudy.Simulation.Models;
 using Understudy.Testing.Simulation;
 
 namespace Understudy.Simulation.Agents;
@@ -112,8 +113,8 @@ internal sealed class ReplicaKeeper
     /// What an unplanned failover does to a replica: the line is minted first, then what is newer than the parent is
     /// dropped. Called again after a restart it goes on where the last life was killed.
     /// </summary>
-    /// <param name="touched">Blocks in records after one sequence up to another, as the sender knows it.</param>
-    public async Task TakeOverAsync(RecoveryPoint parent, Func<ulong, ulong, IReadOnlySet<(int Disk, int Block)>> touched)
+    /// <param name="touched">What records after one sequence up to another had in them, as the sender knows it.</param>
+    public async Task TakeOverAsync(RecoveryPoint parent, Func<ulong, ulong, IReadOnlyList<Touch>> touched)
     {
         // Also pins that nobody knows of, because the answer to adding them never came.
         foreach (PinStatus pin in Replica.Status.Pins)
@@ -173,13 +174,11 @@ internal sealed class ReplicaKeeper
         foreach (Drop drop in _watch.Drops)
         {
             IReadOnlyDictionary<DiskId, ExtentSet> noted = await Replica.ReadDivergenceAsync(drop.Parent, default);
-            foreach ((int disk, int block) in drop.Touched)
+            foreach (Touch touch in drop.Touched)
             {
-                long start = (long)block * BlockSize.Bytes;
-                long end = Math.Min(start + BlockSize.Bytes, _watch.Vm.Disks[disk].SizeBytes);
-                if (!noted.TryGetValue(new DiskId((ushort)disk), out ExtentSet? extents) || !extents.Contains(ByteRange.FromTo(start, end)))
+                if (!noted.TryGetValue(new DiskId((ushort)touch.Disk), out ExtentSet? extents) || !extents.Contains(touch.Range))
                 {
-                    _watch.Violate("divergence", $"block {block} of disk {disk} was touched by records dropped after {drop.Parent}, and is not noted");
+                    _watch.Violate("divergence", $"{touch.Range} of disk {touch.Disk} was touched by records dropped after {drop.Parent}, and is not noted");
                     return;
                 }
             }

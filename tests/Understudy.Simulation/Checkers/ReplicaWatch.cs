@@ -1,4 +1,3 @@
-using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Journal;
 using Understudy.Journal.Records;
@@ -72,23 +71,9 @@ internal sealed class ReplicaWatch(ModelVm vm, ReplicaId id, LineId firstLine, V
 
     public void Accepted(in RecordHeader header) => _accepted[header.Sequence] = header;
 
-    /// <summary>Blocks in accepted records after one sequence up to another.</summary>
-    public IReadOnlySet<(int Disk, int Block)> Touched(ulong after, ulong through)
-    {
-        var touched = new HashSet<(int, int)>();
-        foreach ((ulong sequence, RecordHeader header) in _accepted)
-        {
-            if (sequence > after && sequence <= through && header.IsExtent)
-            {
-                for (long at = header.Range.OffsetBytes; at < header.Range.EndBytes; at += BlockSize.Bytes)
-                {
-                    touched.Add((header.Disk.Value, (int)(at / BlockSize.Bytes)));
-                }
-            }
-        }
-
-        return touched;
-    }
+    /// <summary>What accepted records after one sequence up to another had in them.</summary>
+    public IReadOnlyList<Touch> Touched(ulong after, ulong through) =>
+        [.. _accepted.Where(a => a.Key > after && a.Key <= through && a.Value.IsExtent).Select(a => new Touch(a.Value.Disk.Value, a.Value.Range))];
 
     public void FailedOver(RecoveryPoint parent)
     {
@@ -194,5 +179,5 @@ internal sealed class ReplicaWatch(ModelVm vm, ReplicaId id, LineId firstLine, V
 
 internal sealed record LineOrder(LineId Line, RecoveryPointId Parent);
 
-/// <summary>Records that were dropped, and the blocks they had touched as the checker knows it.</summary>
-internal sealed record Drop(RecoveryPointId Parent, IReadOnlySet<(int Disk, int Block)> Touched);
+/// <summary>Records that were dropped, and what they had touched as the checker knows it.</summary>
+internal sealed record Drop(RecoveryPointId Parent, IReadOnlyList<Touch> Touched);

@@ -39,6 +39,12 @@ internal sealed class DiskImage
     public ReadOnlySpan<byte> Block(int index) =>
         (_blocks[index] ?? Zeros).AsSpan(0, (int)Math.Min(BlockSize.Bytes, SizeBytes - ((long)index * BlockSize.Bytes)));
 
+    public ByteRange RangeOf(int index)
+    {
+        long start = (long)index * BlockSize.Bytes;
+        return ByteRange.FromTo(start, Math.Min(SizeBytes, start + BlockSize.Bytes));
+    }
+
     /// <summary>True when the block was never written or was given back.</summary>
     public bool IsHole(int index) => _blocks[index] is null;
 

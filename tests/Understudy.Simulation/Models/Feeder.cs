@@ -13,6 +13,8 @@ namespace Understudy.Simulation.Models;
 /// </summary>
 internal sealed class Feeder(ModelVm vm, SimRandom random)
 {
+    private const int Sector = 512;
+
     private readonly ModelVm _vm = vm;
     private readonly SimRandom _random = random;
     private readonly List<Sent> _sent = [];
@@ -26,9 +28,9 @@ internal sealed class Feeder(ModelVm vm, SimRandom random)
 
     public long Checkpoints { get; private set; }
 
-    /// <summary>Blocks in the records after one sequence up to another.</summary>
-    public IReadOnlySet<(int Disk, int Block)> Touched(ulong after, ulong through) =>
-        _sent.Where(s => s.Sequence > after && s.Sequence <= through && s.Disk >= 0).Select(s => (s.Disk, s.Block)).ToHashSet();
+    /// <summary>What the records after one sequence up to another had in them.</summary>
+    public IReadOnlyList<Touch> Touched(ulong after, ulong through) =>
+        [.. _sent.Where(s => s.Sequence > after && s.Sequence <= through && s.Disk >= 0).Select(s => new Touch(s.Disk, s.Range))];
 
     /// <summary>One cycle: everything that changed since the last checkpoint the replica has, and a checkpoint.</summary>
     public async Task<AppendOutcome> FeedAsync(Replica replica, TimeProvider time)
@@ -81,10 +83,14 @@ internal sealed class Feeder(ModelVm vm, SimRandom random)
         {
             for (int block = 0; block < cut.Disks[disk].BlockCount; block++)
             {
-                byte[]? before = last?.Cut!.Disks[disk].Reference(block);
-                if (before != cut.Disks[disk].Reference(block) || partial.Contains((disk, block)))
+                DiskImage? before = last?.Cut!.Disks[disk];
+                if (partial.Contains((disk, block)) || before is null)
                 {
-                    plan.Add(new Sent(disk, block));
+                    plan.Add(new Sent(disk, block) { Range = cut.Disks[disk].RangeOf(block) });
+                }
+                else if (before.Reference(block) != cut.Disks[disk].Reference(block))
+                {
+                    plan.Add(new Sent(disk, block) { Range = PickRange(before, cut.Disks[disk], block) });
                 }
             }
         }
@@ -96,6 +102,25 @@ internal sealed class Feeder(ModelVm vm, SimRandom random)
 
         plan.Add(new Sent(Sent.Checkpoint) { Cut = cut });
         return plan;
+    }
+
+    /// <summary>The whole block, or only the sectors that differ: the format knows records of any sectors.</summary>
+    private ByteRange PickRange(DiskImage before, DiskImage now, int block)
+    {
+        ByteRange whole = now.RangeOf(block);
+        if (_random.Chance(0.5))
+        {
+            return whole;
+        }
+
+        int first = before.Block(block).CommonPrefixLength(now.Block(block)) / Sector;
+        int last = (int)(whole.LengthBytes / Sector) - 1;
+        while (last > first && before.Block(block).Slice(last * Sector, Sector).SequenceEqual(now.Block(block).Slice(last * Sector, Sector)))
+        {
+            last--;
+        }
+
+        return first > last ? whole : ByteRange.FromTo(whole.OffsetBytes + ((long)first * Sector), whole.OffsetBytes + ((long)(last + 1) * Sector));
     }
 
     private int Encode(RecordCodec codec, Sent what, Cut cut, DateTimeOffset at)
@@ -111,11 +136,11 @@ internal sealed class Feeder(ModelVm vm, SimRandom random)
                 return codec.EncodeCheckpoint(Line, what.Sequence, new CheckpointBody { Kind = PointKind.Crash, CutAt = at }, _record);
             default:
                 var disk = new DiskId((ushort)what.Disk);
-                long offset = (long)what.Block * BlockSize.Bytes;
-                ReadOnlySpan<byte> content = cut.Disks[what.Disk].Block(what.Block);
+                ReadOnlySpan<byte> content = cut.Disks[what.Disk].Block(what.Block)
+                    .Slice((int)(what.Range.OffsetBytes % BlockSize.Bytes), (int)what.Range.LengthBytes);
                 return content.IndexOfAnyExcept((byte)0) < 0 && _random.Chance(0.8)
-                    ? RecordCodec.EncodeZero(Line, what.Sequence, disk, new ByteRange(offset, content.Length), _record)
-                    : codec.EncodeData(Line, what.Sequence, disk, offset, content, _record);
+                    ? RecordCodec.EncodeZero(Line, what.Sequence, disk, what.Range, _record)
+                    : codec.EncodeData(Line, what.Sequence, disk, what.Range.OffsetBytes, content, _record);
         }
     }
 
@@ -127,6 +152,11 @@ internal sealed class Feeder(ModelVm vm, SimRandom random)
 
         public ulong Sequence { get; init; }
 
+        public ByteRange Range { get; init; }
+
         public Cut? Cut { get; init; }
     }
 }
+
+/// <summary>A part of a disk that a record wrote.</summary>
+internal readonly record struct Touch(int Disk, ByteRange Range);

@@ -48,6 +48,20 @@ internal sealed class ModelGuest(ModelVm vm, SimRandom random)
         }
     }
 
+    /// <summary>A sector in every block, at once: what a test of partial blocks needs.</summary>
+    public void TouchEveryBlock()
+    {
+        byte[] sector = new byte[RecordBytes];
+        for (int disk = 0; disk < _vm.Disks.Count; disk++)
+        {
+            for (int block = 1; block < _vm.Disks[disk].BlockCount; block++)
+            {
+                sector.AsSpan().Fill((byte)(1 + _random.Next(255)));
+                _vm.Write(disk, (long)block * BlockSize.Bytes, sector);
+            }
+        }
+    }
+
     /// <summary>Null when the disks are a prefix of what a guest wrote; otherwise what is wrong with them.</summary>
     public static string? Verify(IReadOnlyList<DiskImage> disks)
     {

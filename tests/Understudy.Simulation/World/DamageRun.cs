@@ -11,22 +11,25 @@ namespace Understudy.Simulation.World;
 
 /// <summary>
 /// The end of a run: bits of the replica's files flip without anyone being told, and the replica is read once more. What
-/// it gives out must be right; what it cannot give out it must refuse as corrupt.
+/// it gives out must be right; what it cannot give out it must refuse as corrupt. With a feeder it first takes in and
+/// applies another cycle, over blocks that may be damaged.
 /// </summary>
-internal sealed class DamageRun(RunContext context, SimHost target, ReplicaWatch watch, ReplicaSettings settings)
+internal sealed class DamageRun(RunContext context, SimHost target, ReplicaWatch watch, ReplicaSettings settings, Feeder? feeder = null)
 {
     private readonly RunContext _context = context;
     private readonly SimRandom _random = context.Random.Fork(8);
     private readonly SimHost _target = target;
     private readonly ReplicaWatch _watch = watch;
     private readonly ReplicaSettings _settings = settings;
+    private readonly Feeder? _feeder = feeder;
 
     public async Task RunAsync()
     {
-        StoreEntry[] files = [.. _target.Disk.ListAll($"replicas/{_watch.Id}"), .. _target.Disk.ListAll($"bases/{_watch.Id}")];
+        IReadOnlyList<StoreEntry> files = _target.Disk.ListAll($"replicas/{_watch.Id}");
+        IReadOnlyList<StoreEntry> bases = _target.Disk.ListAll($"bases/{_watch.Id}");
         for (int i = _random.Between(1, 3); i > 0; i--)
         {
-            StoreEntry file = _random.Pick(files);
+            StoreEntry file = _random.Pick(bases.Count > 0 && _random.Chance(0.5) ? bases : files);
             if (_target.Disk.FlipBit(file.Name, _random.NextLong(file.LengthBytes)))
             {
                 _context.Counters.Add("strike: silent damage");
@@ -51,6 +54,7 @@ internal sealed class DamageRun(RunContext context, SimHost target, ReplicaWatch
             _settings,
             _context.Logger);
         Replica replica = await Replica.OpenAsync(environment, default);
+        await ApplyAnotherCycleAsync(replica, self);
         foreach (RecoveryPoint point in replica.Points)
         {
             if (_watch.Vm.FindCut(point.CutAt) is not { } cut)
@@ -60,6 +64,25 @@ internal sealed class DamageRun(RunContext context, SimHost target, ReplicaWatch
             }
 
             await ReadAsync(replica, point, cut);
+        }
+    }
+
+    private async Task ApplyAnotherCycleAsync(Replica replica, SimProcess self)
+    {
+        if (_feeder is null)
+        {
+            return;
+        }
+
+        try
+        {
+            await _feeder.FeedAsync(replica, self.Time);
+            await replica.FlushAsync(default);
+            await replica.ApplyAsync(replica.Points[^1].Id, default);
+        }
+        catch (StorageException)
+        {
+            _context.Counters.Add("damage: apply refused");
         }
     }
 

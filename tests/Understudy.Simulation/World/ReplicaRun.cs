@@ -63,7 +63,8 @@ internal sealed class ReplicaRun
         await LastLifeAsync();
         if (_context.Violations.First is null)
         {
-            await new DamageRun(_context, _target, _watch, _settings).RunAsync();
+            _guest.TouchEveryBlock();
+            await new DamageRun(_context, _target, _watch, _settings, _feeder).RunAsync();
         }
     }
 
