@@ -83,7 +83,7 @@ internal sealed class BenchHost : IAsyncDisposable
         StorageDaemons daemons = new(QemuIn(folder), NullLogger<StorageDaemons>.Instance);
         foreach (string daemon in await daemons.ListAsync(CancellationToken.None))
         {
-            await daemons.StopAsync(daemon, CancellationToken.None);
+            await daemons.StopAsync(daemon, Path.Combine(folder, daemon + ".sock"), CancellationToken.None); // Sockets go with the folder.
         }
 
         await Command.RunAsync("bash", CancellationToken.None, Script, folder, "stop");
