@@ -174,6 +174,14 @@ public sealed class ImageTool : IImageTool
         {
             throw new StorageException(FaultKind.Exists, path, "a file of that name is there already", "Choose another name, or remove it.");
         }
+
+        // qemu-img keeps the mode of a file it finds: what is in it is a VM's disk, and nobody else's to read.
+        new FileStream(path, new FileStreamOptions
+        {
+            Mode = FileMode.CreateNew,
+            Access = FileAccess.Write,
+            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+        }).Dispose();
     }
 
     private static ImageBitmap[] ReadBitmaps(JsonElement root)

@@ -98,7 +98,7 @@ public sealed record GeometryBody(IReadOnlyList<DiskGeometry> Disks)
                 BinaryPrimitives.ReadInt64LittleEndian(d[8..]),
                 Enum.IsDefined((DiskFormat)d[2]) ? (DiskFormat)d[2] : DiskFormat.Unknown);
             bool ascending = i == 0 || disk.Disk.CompareTo(disks[i - 1].Disk) > 0;
-            if (!ascending || d[3] > RecordLimits.MaxTargetNameBytes || !RecordLimits.IsSectorRange(0, disk.SizeBytes))
+            if (!ascending || !RecordLimits.IsTargetName(d[DiskBytes..]) || disks.Exists(other => other.Target == disk.Target) || !RecordLimits.IsSectorRange(0, disk.SizeBytes))
             {
                 return null;
             }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using Understudy.Blocks;
 
 namespace Understudy.Journal.Records;
@@ -24,11 +25,20 @@ public static class RecordLimits
 
     public const int MaxLabelBytes = 256;
 
-    public const int MaxTargetNameBytes = 64;
+    public const int MaxTargetNameBytes = 16;
+
+    private static readonly SearchValues<byte> TargetNameBytes = SearchValues.Create("abcdefghijklmnopqrstuvwxyz0123456789"u8);
 
     internal static bool IsSectorRange(long offsetBytes, long lengthBytes) =>
         offsetBytes >= 0 && lengthBytes > 0 && offsetBytes <= MaxDiskBytes && lengthBytes <= MaxDiskBytes - offsetBytes
         && offsetBytes % SectorBytes == 0 && lengthBytes % SectorBytes == 0;
+
+    /// <summary>
+    /// A guest device name: a lower-case letter, then up to fifteen lower-case letters and digits. It comes from another
+    /// host and becomes part of file names, so nothing that a path could mean may get through.
+    /// </summary>
+    internal static bool IsTargetName(ReadOnlySpan<byte> name) =>
+        name.Length is > 0 and <= MaxTargetNameBytes && char.IsAsciiLetterLower((char)name[0]) && !name.ContainsAnyExcept(TargetNameBytes);
 
     internal static ByteRange BlockRange(long blockIndex) => new(blockIndex * BlockSize.Bytes, BlockSize.Bytes);
 }

@@ -68,14 +68,14 @@ public sealed partial class SourceVm
             Spec.Vm, _state.Checkpoint, name, [.. Spec.Disks.Select(disk => disk.TargetDevice)], policy.ScratchBytesLimit);
 
         long began = _environment.Time.GetTimestamp();
-        TimeSpan late = _due is { } due ? _environment.Time.GetElapsedTime(due, began) : TimeSpan.Zero;
+        TimeSpan late = Due is { } due ? _environment.Time.GetElapsedTime(due, began) : TimeSpan.Zero;
         await using ICapture capture = await _environment.Capture.BeginCaptureAsync(request, cancellationToken);
         PendingCycle cycle = await DrainAsync(capture, name, policy, began, cancellationToken);
         await capture.EndAsync(cancellationToken);
 
         _statistics.CutMade(_state.Copy is null ? late : TimeSpan.Zero, policy.Frequency);
         _lastCut = began;
-        _due = began + (long)(policy.Frequency.TotalSeconds * _environment.Time.TimestampFrequency);
+        _cutMade = true;
         Log.Cut(_environment.Logger, Spec.Vm, name, cycle.FirstSequence, cycle.LastSequence, cycle.Bytes);
         return cycle;
     }

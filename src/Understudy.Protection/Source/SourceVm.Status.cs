@@ -44,7 +44,7 @@ public sealed partial class SourceVm
             LastPoint = state.LastPoint is { } point ? new SourcePoint(PointId(point.Sequence), point.CutAt) : null,
             BytesBehind = state.Pending is { } pending ? (long)(pending.Bytes * (1 - Sent(pending))) : 0,
             LinkBytesPerSecond = (long)_statistics.LinkBytesPerSecond,
-            NextCutAt = state.Copy is null && _due is { } due
+            NextCutAt = state.Copy is null && Due is { } due
                 ? _environment.Time.GetUtcNow() + _environment.Time.GetElapsedTime(_environment.Time.GetTimestamp(), due)
                 : null,
             LastCycleDuration = _statistics.LastDuration,

@@ -15,7 +15,7 @@ public sealed partial class SourceVm
     private async ValueTask WaitForNextCycleAsync(CancellationToken cancellationToken)
     {
         long now = _environment.Time.GetTimestamp();
-        TimeSpan left = _due is { } due ? _environment.Time.GetElapsedTime(now, due) : TimeSpan.Zero;
+        TimeSpan left = Due is { } due ? _environment.Time.GetElapsedTime(now, due) : TimeSpan.Zero;
         await WaitAsync(SourceWait.NextCycle, left, cancellationToken);
     }
 

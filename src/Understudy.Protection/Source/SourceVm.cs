@@ -49,8 +49,7 @@ public sealed partial class SourceVm : IDisposable
     /// before the next cut.</summary>
     private bool _strays = true;
 
-    /// <summary>When the next cycle is due, as a timestamp; null for at once.</summary>
-    private long? _due;
+    private bool _cutMade;
     private long _lastCut;
     private long _lastNameMilliseconds;
     private bool _peerAnswers = true;
@@ -173,7 +172,11 @@ public sealed partial class SourceVm : IDisposable
         _ => throw new System.Diagnostics.UnreachableException(),
     };
 
-    private bool IsDue() => _due is not { } due || _environment.Time.GetTimestamp() >= due;
+    private bool IsDue() => Due is not { } due || _environment.Time.GetTimestamp() >= due;
+
+    /// <summary>When the next cycle is due by the policy of now, as a timestamp, so that a shorter frequency takes effect at
+    /// once; null for at once.</summary>
+    private long? Due => _cutMade ? _lastCut + (long)(_policy.Frequency.TotalSeconds * _environment.Time.TimestampFrequency) : null;
 
     private async ValueTask SaveAsync(SourceState state, CancellationToken cancellationToken)
     {

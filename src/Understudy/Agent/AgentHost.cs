@@ -88,7 +88,9 @@ internal sealed class AgentHost
             hypervisor.RunAsync,
             listener.RunAsync,
             link.RunAsync,
-            new NewsLoop(view, link, time).RunAsync,
+            target.RunAsync,
+            source.RunAsync,
+            new NewsLoop(view, link, time, _logger).RunAsync,
             _identity.RunAsync);
     }
 

@@ -20,6 +20,15 @@ internal static partial class AgentLog
     [LoggerMessage(6, LogLevel.Error, "{Subject} stopped: {Why}")]
     public static partial void PartStopped(ILogger logger, string subject, string why, Exception fault);
 
+    [LoggerMessage(8, LogLevel.Warning, "News for the vault could not be made: {Why}")]
+    public static partial void NewsNotMade(ILogger logger, string why, Exception fault);
+
+    [LoggerMessage(9, LogLevel.Error, "A replication connection from {Remote} ended by a fault of ours: {Why}")]
+    public static partial void ConnectionBroke(ILogger logger, string remote, string why, Exception fault);
+
+    [LoggerMessage(10, LogLevel.Warning, "No connection can be accepted now: {Why}")]
+    public static partial void CannotAccept(ILogger logger, string why);
+
     [LoggerMessage(7, LogLevel.Information, "{Subject} goes on from what it was doing before the restart")]
     public static partial void GoesOn(ILogger logger, string subject);
 }

@@ -9,7 +9,7 @@ namespace Understudy.Agent;
 /// Tells the vault what changed: each VM's reports once a second, the inventory and the host's facts each few seconds.
 /// Compared as the JSON that would be sent, so that what did not change costs nothing on the wire.
 /// </summary>
-internal sealed class NewsLoop(HostView view, VaultLink link, TimeProvider time)
+internal sealed class NewsLoop(HostView view, VaultLink link, TimeProvider time, ILogger logger)
 {
     private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
 
@@ -25,25 +25,38 @@ internal sealed class NewsLoop(HostView view, VaultLink link, TimeProvider time)
         using PeriodicTimer timer = new(Beat, time);
         for (long beat = 0; await timer.WaitForNextTickAsync(cancellationToken); beat++)
         {
-            foreach (var report in view.Sources())
+            try
             {
-                IfChanged($"source/{report.Vm}", report, ApiJson.Default.SourceReport, link.Post);
+                await TellAsync(beat, cancellationToken);
             }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                // News are a convenience; what stands on this host must not fall because one of them could not be made.
+                AgentLog.NewsNotMade(logger, e.Message, e);
+            }
+        }
+    }
 
-            foreach (var report in view.Targets())
-            {
-                IfChanged($"target/{report.Replica}", report, ApiJson.Default.TargetReport, link.Post);
-            }
+    private async Task TellAsync(long beat, CancellationToken cancellationToken)
+    {
+        foreach (var report in view.Sources())
+        {
+            IfChanged($"source/{report.Vm}", report, ApiJson.Default.SourceReport, link.Post);
+        }
 
-            if (beat % InventoryEveryBeats == 0 && await view.InventoryAsync(cancellationToken) is { } inventory)
-            {
-                IfChanged("inventory", inventory, ApiJson.Default.Inventory, link.Post);
-            }
+        foreach (var report in view.Targets())
+        {
+            IfChanged($"target/{report.Replica}", report, ApiJson.Default.TargetReport, link.Post);
+        }
 
-            if (beat % FactsEveryBeats == 0)
-            {
-                IfChanged("facts", await view.FactsAsync(cancellationToken), ApiJson.Default.HostFacts, link.Post);
-            }
+        if (beat % InventoryEveryBeats == 0 && await view.InventoryAsync(cancellationToken) is { } inventory)
+        {
+            IfChanged("inventory", inventory, ApiJson.Default.Inventory, link.Post);
+        }
+
+        if (beat % FactsEveryBeats == 0)
+        {
+            IfChanged("facts", await view.FactsAsync(cancellationToken), ApiJson.Default.HostFacts, link.Post);
         }
     }
 

@@ -11,6 +11,8 @@ internal sealed class PeerConnector(string endpoint, Guid target, Func<TlsIdenti
     /// <summary>A host that drops packets answers nobody; ten seconds is far beyond any round trip.</summary>
     private static readonly TimeSpan ConnectTime = TimeSpan.FromSeconds(10);
 
+    private static readonly TimeSpan ProbeTime = TimeSpan.FromSeconds(2);
+
     public async ValueTask<Stream> ConnectAsync(CancellationToken cancellationToken)
     {
         (string name, int port) = Split(endpoint);
@@ -38,6 +40,24 @@ internal sealed class PeerConnector(string endpoint, Guid target, Func<TlsIdenti
         {
             socket.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>Whether the port opens; what answers there is proved when it is used.</summary>
+    public async ValueTask<bool> ProbeAsync(CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        deadline.CancelAfter(ProbeTime);
+        using Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            (string name, int port) = Split(endpoint);
+            await socket.ConnectAsync(name, port, deadline.Token);
+            return true;
+        }
+        catch (Exception e) when (e is SocketException or UnderstudyException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            return false;
         }
     }
 

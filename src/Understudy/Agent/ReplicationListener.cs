@@ -16,6 +16,8 @@ internal sealed class ReplicationListener(IPEndPoint endPoint, ReplicationReceiv
     /// <summary>One a replica and some in handshakes: a host of a thousand replicas has room.</summary>
     public const int MostConnections = 2048;
 
+    private static readonly TimeSpan AcceptPause = TimeSpan.FromMilliseconds(100);
+
     private static readonly TimeSpan HandshakeTime = TimeSpan.FromSeconds(10);
 
     private readonly Socket _socket = new(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
@@ -42,7 +44,11 @@ internal sealed class ReplicationListener(IPEndPoint endPoint, ReplicationReceiv
         {
             while (true)
             {
-                Socket peer = await _socket.AcceptAsync(cancellationToken);
+                if (await AcceptAsync(cancellationToken) is not { } peer)
+                {
+                    continue;
+                }
+
                 _connections.RemoveWhere(c => c.IsCompleted);
                 if (_connections.Count >= MostConnections)
                 {
@@ -63,22 +69,42 @@ internal sealed class ReplicationListener(IPEndPoint endPoint, ReplicationReceiv
 
     public void Dispose() => _socket.Dispose();
 
+    /// <summary>Null when the system could not (out of descriptors, the peer gone already): said, and tried again in a moment.</summary>
+    private async Task<Socket?> AcceptAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _socket.AcceptAsync(cancellationToken);
+        }
+        catch (SocketException e)
+        {
+            AgentLog.CannotAccept(logger, e.Message);
+            await Task.Delay(AcceptPause, cancellationToken);
+            return null;
+        }
+    }
+
     private async Task ServeAsync(Socket peer, CancellationToken cancellationToken)
     {
         await Task.Yield(); // The accept loop goes on.
-        string remote = peer.RemoteEndPoint?.ToString() ?? "?";
-        peer.NoDelay = true;
-        await using NetworkStream stream = new(peer, ownsSocket: true);
+        string remote = "?";
         try
         {
+            await using NetworkStream stream = new(peer, ownsSocket: true);
+            remote = peer.RemoteEndPoint?.ToString() ?? "?";
+            peer.NoDelay = true;
             using CancellationTokenSource deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             deadline.CancelAfter(HandshakeTime);
             await using AuthenticatedConnection connection = await MutualTls.AcceptAsync(stream, identity(), deadline.Token);
             await receiver.ServeAsync(connection.Stream, connection.AgentId, cancellationToken);
         }
-        catch (Exception e) when (e is IOException or UnderstudyException or OperationCanceledException)
+        catch (Exception e) when (e is IOException or SocketException or UnderstudyException or OperationCanceledException)
         {
             AgentLog.PeerTurnedAway(logger, remote, e.Message);
+        }
+        catch (Exception e)
+        {
+            AgentLog.ConnectionBroke(logger, remote, e.Message, e); // This connection is over; the others go on.
         }
     }
 }

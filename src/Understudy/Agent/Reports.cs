@@ -9,8 +9,9 @@ namespace Understudy.Agent;
 /// <summary>What stands at this host, in the control plane's words.</summary>
 internal static class Reports
 {
+    /// <summary>Every kind of point is at least crash-consistent; the finer words come with the versions that cut them.</summary>
     public static RecoveryPointInfo Of(RecoveryPoint point) =>
-        new(point.Id, point.CutAt, Of(point.Kind), point.Label.Length == 0 ? null : point.Label);
+        new(point.Id, point.CutAt, Model.PointKind.CrashConsistent, point.Label.Length == 0 ? null : point.Label);
 
     public static TargetReport Of(ReplicaHostStatus status) => new(
         status.Spec.Vm,
@@ -41,13 +42,16 @@ internal static class Reports
         _ => throw new UnreachableException($"step {failover.Step}"),
     };
 
-    /// <summary>This version's sources cut crash-consistent points only; a replica written by a later one is refused before this.</summary>
-    private static Model.PointKind Of(Journal.Records.PointKind kind) => kind == Journal.Records.PointKind.Crash
-        ? Model.PointKind.CrashConsistent
-        : throw new UnreachableException($"point kind {kind}");
-
-    /// <summary>What the images take on disk (they are sparse); a file that goes while it is counted counts as nothing.</summary>
-    private static long BaseBytes(string folder) => Directory.Exists(folder)
-        ? new DirectoryInfo(folder).EnumerateFiles().Sum(file => file.Exists ? file.Length : 0)
-        : 0;
+    /// <summary>What the images take on disk; 0 where the folder cannot be read just now.</summary>
+    private static long BaseBytes(string folder)
+    {
+        try
+        {
+            return Directory.Exists(folder) ? new DirectoryInfo(folder).EnumerateFiles().Sum(file => file.Length) : 0;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return 0; // A file that went while it was counted.
+        }
+    }
 }

@@ -17,6 +17,8 @@ internal sealed class SourceSide(
     /// <summary>Captures at once: each reads a disk at full speed, and two keep a disk busy.</summary>
     private const int CapturesAtOnce = 2;
 
+    private static readonly TimeSpan OpenAgainAfter = TimeSpan.FromSeconds(10);
+
     private readonly AsyncGate _gate = new();
     private readonly Lock _lock = new(); // guards _sources, which reports read from any thread
     private readonly SortedDictionary<Guid, RunningSource> _sources = [];
@@ -31,25 +33,44 @@ internal sealed class SourceSide(
         }
     }
 
-    /// <summary>Goes on with every VM that was protected here. One that cannot be opened does not keep the others from starting.</summary>
+    /// <summary>Goes on with every VM that was protected here, and looks again every few seconds for one that could not be
+    /// opened. Such a one does not keep the others from starting.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            await OpenAllAsync(cancellationToken);
+            await Task.Delay(OpenAgainAfter, time, cancellationToken);
+        }
+    }
+
     public async Task OpenAllAsync(CancellationToken cancellationToken)
     {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         Directory.CreateDirectory(config.SpoolFolder);
         foreach (string folder in Directory.EnumerateDirectories(config.SpoolFolder).Order(StringComparer.Ordinal))
         {
-            try
+            if (folder != config.ScratchFolder && VmId.TryParse(Path.GetFileName(folder), out VmId vm) && Find(vm) is null)
             {
-                if (await SourceOrder.TryReadAsync(folder, cancellationToken) is { } order
-                    && await SourceVm.OpenAsync(Environment(folder, order), order.Policy, cancellationToken) is { } source)
-                {
-                    Start(source, order);
-                    AgentLog.GoesOn(_logger, $"Replication of {source.Spec.VmName}");
-                }
+                await TryOpenAsync(folder, cancellationToken);
             }
-            catch (UnderstudyException e)
+        }
+    }
+
+    private async Task TryOpenAsync(string folder, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (await SourceOrder.TryReadAsync(folder, cancellationToken) is { } order
+                && await SourceVm.OpenAsync(Environment(folder, order), order.Policy, cancellationToken) is { } source)
             {
-                AgentLog.PartStopped(_logger, $"Replication from {folder}", e.Message, e);
+                Start(source, order);
+                AgentLog.GoesOn(_logger, $"Replication of {source.Spec.VmName}");
             }
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            AgentLog.PartStopped(_logger, $"Replication from {folder}", e.Message, e);
         }
     }
 

@@ -31,7 +31,7 @@ internal static class TargetOrders
             CommitOutcome outcome = await target.Find(request.Replica).CommitAsync(ct);
             return new Committed(outcome.Images, outcome.Pending);
         }));
-        operations.On(AgentMethods.TargetUnprotect, (request, _, ct) => Answer(() => target.UnprotectAsync(request.Replica, ct)));
+        operations.On(AgentMethods.TargetUnprotect, (request, _, ct) => Answer(() => target.UnprotectAsync(request.Vm, request.Replica, ct)));
         operations.On(AgentMethods.PointExport, (request, _, ct) => Answer(async () => new PointExported(
             await target.Find(request.Replica).ExportPointAsync(request.Point, request.Folder, request.Format, ct))));
     }

@@ -13,6 +13,8 @@ namespace Understudy.Agent;
 /// replica's own orders have gates of their own.</summary>
 internal sealed class TargetSide(AgentConfig config, TargetServices services, ILogger logger) : IReplicaDirectory, IAsyncDisposable
 {
+    private static readonly TimeSpan OpenAgainAfter = TimeSpan.FromSeconds(10);
+
     private readonly AsyncGate _gate = new();
     private readonly Lock _lock = new(); // guards _replicas, which the receiver reads from any thread
     private readonly SortedDictionary<Guid, RunningReplica> _replicas = [];
@@ -28,29 +30,50 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
         }
     }
 
-    /// <summary>Opens every replica that stands on this host and puts back what a killed agent left. One that cannot be
-    /// opened is named in the log and does not keep the others from starting.</summary>
+    /// <summary>
+    /// Opens every replica that stands on this host and puts back what a killed agent left, then looks again every few
+    /// seconds for one that could not be opened (libvirt or a disk may come later than the agent). Such a one is in
+    /// nobody's way, but nothing is said to be gone while its folder stands.
+    /// </summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            await OpenAllAsync(cancellationToken);
+            await Task.Delay(OpenAgainAfter, services.Time, cancellationToken);
+        }
+    }
+
     public async Task OpenAllAsync(CancellationToken cancellationToken)
     {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         Directory.CreateDirectory(config.ReplicasFolder);
         foreach (string folder in Directory.EnumerateDirectories(config.ReplicasFolder).Order(StringComparer.Ordinal))
         {
-            try
+            if (Hosts.All(host => ReplicaFolders.FolderOf(config, host.Spec.Vm) != folder))
             {
-                if (await ReplicaHost.OpenAsync(services, ReplicaFolders.Stores(folder), cancellationToken) is { } host)
-                {
-                    Start(host);
-                    AgentLog.GoesOn(logger, $"Replica of {host.Spec.VmName}");
-                }
-                else
-                {
-                    ReplicaFolders.RemoveEmpty(folder);
-                }
+                await TryOpenAsync(folder, cancellationToken);
             }
-            catch (UnderstudyException e)
+        }
+    }
+
+    private async Task TryOpenAsync(string folder, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (await ReplicaHost.OpenAsync(services, ReplicaFolders.Stores(folder), cancellationToken) is { } host)
             {
-                AgentLog.PartStopped(logger, $"Replica in {folder}", e.Message, e);
+                Start(host);
+                AgentLog.GoesOn(logger, $"Replica of {host.Spec.VmName}");
             }
+            else
+            {
+                ReplicaFolders.RemoveEmpty(folder);
+            }
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            AgentLog.PartStopped(logger, $"Replica in {folder}", e.Message, e);
         }
     }
 
@@ -64,6 +87,12 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
             if (Hosts.FirstOrDefault(h => h.Spec.Vm == request.Vm) is { } other)
             {
                 throw new ErrorException(Errors.AlreadyProtected(request.VmName, $"this host (replica {other.Spec.Replica})"));
+            }
+
+            RequireReadable(request.Vm);
+            if (!VmNames.IsLawful(request.TargetName))
+            {
+                throw new ErrorException(Errors.BadName("VM", request.TargetName));
             }
 
             ReplicaSpec spec = new(
@@ -85,7 +114,7 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
             "See the agent's log and the replicas folder there."));
 
     /// <summary>Removes the replica; asked for one that is gone, there is nothing to do.</summary>
-    public async Task<Removed> UnprotectAsync(ReplicaId replica, CancellationToken cancellationToken)
+    public async Task<Removed> UnprotectAsync(VmId vm, ReplicaId replica, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         RunningReplica? running;
@@ -96,6 +125,7 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
 
         if (running is null)
         {
+            RequireReadable(vm);
             return new Removed([], []);
         }
 
@@ -169,6 +199,18 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
         }
 
         running.Loop.Start();
+    }
+
+    /// <exception cref="ErrorException">A replica of the VM stands in its folder and could not be opened.</exception>
+    private void RequireReadable(VmId vm)
+    {
+        string folder = ReplicaFolders.FolderOf(config, vm);
+        if (Directory.Exists(folder) && Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Any())
+        {
+            throw new ErrorException(new ErrorInfo(
+                ErrorKind.Refused, "replica-unreadable", $"A replica stands in {folder} and cannot be opened now", "The agent's log says why; it tries again every few seconds.",
+                "See the log, and mend what it names."));
+        }
     }
 
     private static void RequireFree(string imageFolder)
