@@ -100,8 +100,14 @@ internal sealed class ReceiverChannel(Stream stream, TimeProvider time) : IAsync
             {
                 return await work.WaitAsync(ProtocolLimits.HeartbeatEvery, time, CancellationToken.None);
             }
-            catch (TimeoutException) when (!work.IsCompleted)
+            catch (TimeoutException)
             {
+                // The work may have ended between the timer and here; then its own end counts, not the timer's.
+                if (work.IsCompleted)
+                {
+                    return await work;
+                }
+
                 unheard = await TryWriteAsync(new ControlFrame.Pong(0), cancellationToken);
             }
         }
