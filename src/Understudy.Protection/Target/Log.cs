@@ -37,6 +37,9 @@ internal static partial class Log
     [LoggerMessage(6011, LogLevel.Error, "{Vm}: the replica stands still: {Reason}")]
     public static partial void ReplicaStopped(ILogger logger, string vm, string reason);
 
+    [LoggerMessage(6013, LogLevel.Error, "{Vm}: {What} has ended by a broken invariant; all else goes on: {Reason}")]
+    public static partial void LoopEnded(ILogger logger, string vm, string what, string reason);
+
     [LoggerMessage(6012, LogLevel.Warning, "{Vm}: change tracking since the failover is lost, a comparison will find what changed: {Reason}")]
     public static partial void TrackingLost(ILogger logger, string vm, string reason);
 }

@@ -1,5 +1,5 @@
-using Understudy.Blocks;
 using Understudy.Journal;
+using Understudy.Protection.Target.Runs;
 
 namespace Understudy.Protection.Target;
 
@@ -7,59 +7,31 @@ namespace Understudy.Protection.Target;
 /// waiting commit looks again.</summary>
 public sealed partial class ReplicaHost
 {
-    /// <summary>Runs until cancelled. A fault of the environment is kept in the status and tried again; a broken
-    /// invariant ends it.</summary>
-    public async Task RunAsync(CancellationToken cancellationToken)
+    /// <summary>Runs until cancelled. A fault is kept in the status and tried again; a broken invariant ends the loop that
+    /// met it and no other: views are served to a running guest even when the housekeeping cannot go on.</summary>
+    public Task RunAsync(CancellationToken cancellationToken) =>
+        Task.WhenAll(_loops.Select(loop => loop.RunAsync(_context.Services, _context.Vm, cancellationToken)));
+
+    /// <summary>What a failed-over guest needs comes first, apart from the tests: none of them can hold it up.</summary>
+    private HostLoop[] MakeLoops()
     {
-        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task[] loops =
+        TargetSettings settings = _context.Services.Settings;
+        GuestWatch production = new(_context);
+        GuestWatch tests = new(_context);
+        return
         [
-            RepeatAsync("serving views", _context.Services.Settings.HousekeepingEvery, _context.Views.RunAsync, stop.Token),
-            RepeatAsync("looking after guests", _context.Services.Settings.WatchEvery, WatchAsync, stop.Token),
-            RepeatAsync("housekeeping", _context.Services.Settings.HousekeepingEvery, HousekeepAsync, stop.Token),
+            new HostLoop("serving views", settings.HousekeepingEvery, _context.Views.RunAsync),
+            new HostLoop("looking after the failed-over VM", settings.WatchEvery, (_, token) => _failover.WatchAsync(production, token)),
+            new HostLoop("looking after tests", settings.WatchEvery, (_, token) => _tests.WatchAsync(tests, token)),
+            new HostLoop("housekeeping", settings.HousekeepingEvery, (_, token) => HousekeepAsync(token)),
         ];
-        await Task.WhenAny(loops);
-        stop.Cancel();
-        await Task.WhenAll(loops);
-    }
-
-    private async Task RepeatAsync(string what, TimeSpan pause, Func<CancellationToken, Task> work, CancellationToken cancellationToken)
-    {
-        try
-        {
-            while (true)
-            {
-                try
-                {
-                    await work(cancellationToken);
-                    _error = null;
-                }
-                catch (UnderstudyException fault)
-                {
-                    _error = fault;
-                    Log.TriedAgain(_context.Logger, _context.Vm, what, fault.Message);
-                }
-
-                await Task.Delay(pause, _context.Services.Time, cancellationToken);
-            }
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            // Asked to stop.
-        }
-    }
-
-    private async Task WatchAsync(CancellationToken cancellationToken)
-    {
-        await _tests.WatchAsync(_watch, cancellationToken);
-        await _failover.WatchAsync(_watch, cancellationToken);
     }
 
     private async Task HousekeepAsync(CancellationToken cancellationToken)
     {
         if (_failover.Current is null)
         {
-            await MoveOldestAsync(cancellationToken);
+            await _failover.MoveOldestAsync(MoveOldestAsync, cancellationToken);
         }
         else
         {

@@ -1,4 +1,3 @@
-using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
 using Understudy.Journal;
@@ -24,8 +23,7 @@ public sealed partial class ReplicaHost : IAsyncDisposable
     private readonly TestRuns _tests;
     private readonly FailoverRuns _failover;
     private readonly PointExports _exports;
-    private readonly GuestWatch _watch;
-    private volatile UnderstudyException? _error;
+    private readonly HostLoop[] _loops;
     private ReplicaSpec _spec;
 
     private ReplicaHost(TargetServices services, ReplicaStores stores, ReplicaSpec spec)
@@ -47,24 +45,24 @@ public sealed partial class ReplicaHost : IAsyncDisposable
         _tests = new TestRuns(_context);
         _failover = new FailoverRuns(_context);
         _exports = new PointExports(_context);
-        _watch = new GuestWatch(_context);
+        _loops = MakeLoops();
     }
 
     public ReplicaSpec Spec => _spec;
 
     public ReplicaHostStatus Status => new(
         _spec,
-        _context.Slot.IsOpen ? _context.Slot.Replica.Status : null,
+        _context.Slot.TryGet()?.Status,
         _tests.Current,
         _failover.Current,
         _failover.Waiting,
-        _error);
+        HostLoop.WorstOf(_loops));
 
     /// <summary>Oldest first; none once the base has become the VM's own disk.</summary>
-    public IReadOnlyList<RecoveryPoint> Points => _context.Slot.IsOpen ? _context.Slot.Replica.Points : [];
+    public IReadOnlyList<RecoveryPoint> Points => _context.Slot.TryGet()?.Points ?? [];
 
     /// <summary>Where the receiver puts records; null once the base has become the VM's own disk.</summary>
-    public IReplicaSink? TryGetSink() => _context.Slot.IsOpen ? Sink : null;
+    public IReplicaSink? TryGetSink() => _context.Slot.TryGet() is { } replica ? new ReplicaSink(replica) : null;
 
     /// <exception cref="RefusedException">The base has become the VM's own disk.</exception>
     public IReplicaSink Sink => new ReplicaSink(_context.Slot.Replica);
@@ -75,7 +73,7 @@ public sealed partial class ReplicaHost : IAsyncDisposable
         await stores.State.CreateFolderAsync("", cancellationToken);
         await RunFiles.ReplicaDocument.SaveAsync(stores.State, RunFiles.Replica, spec, cancellationToken);
         ReplicaHost host = new(services, stores, spec);
-        await host.RecoverAsync(cancellationToken);
+        await host.RecoverOrCloseAsync(cancellationToken);
         return host;
     }
 
@@ -95,7 +93,7 @@ public sealed partial class ReplicaHost : IAsyncDisposable
             return null;
         }
 
-        await host.RecoverAsync(cancellationToken);
+        await host.RecoverOrCloseAsync(cancellationToken);
         return host;
     }
 
@@ -128,6 +126,20 @@ public sealed partial class ReplicaHost : IAsyncDisposable
     }
 
     public ValueTask DisposeAsync() => _context.Slot.CloseAsync();
+
+    /// <summary>A host that nobody gets must not keep the journal's files open.</summary>
+    private async ValueTask RecoverOrCloseAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await RecoverAsync(cancellationToken);
+        }
+        catch
+        {
+            await DisposeAsync();
+            throw;
+        }
+    }
 
     /// <summary>The order matters: the failover's record decides whether the base may be opened, and how.</summary>
     private async ValueTask RecoverAsync(CancellationToken cancellationToken)

@@ -10,25 +10,26 @@ internal sealed class PointPins(ReplicaSlot slot)
     public async ValueTask AddAsync(Guid owner, RecoveryPointId point, string what, CancellationToken cancellationToken)
     {
         string reason = $"{owner:N} {what}";
-        if (slot.Replica.Status.Pins.All(pin => pin.Reason != reason))
+        Replica replica = slot.Replica;
+        if (replica.Status.Pins.All(pin => pin.Reason != reason))
         {
-            await slot.Replica.AddPinAsync(point, reason, cancellationToken);
+            await replica.AddPinAsync(point, reason, cancellationToken);
         }
     }
 
     /// <summary>No error when it has none, or when the replica has been closed with all its pins.</summary>
     public async ValueTask RemoveAsync(Guid owner, CancellationToken cancellationToken)
     {
-        if (!slot.IsOpen)
+        if (slot.TryGet() is not { } replica)
         {
             return;
         }
 
-        foreach (PinStatus pin in slot.Replica.Status.Pins)
+        foreach (PinStatus pin in replica.Status.Pins)
         {
             if (pin.Reason.StartsWith($"{owner:N} ", StringComparison.Ordinal))
             {
-                await slot.Replica.RemovePinAsync(pin.Id, cancellationToken);
+                await replica.RemovePinAsync(pin.Id, cancellationToken);
             }
         }
     }
@@ -36,16 +37,16 @@ internal sealed class PointPins(ReplicaSlot slot)
     /// <summary>Removes pins that belong to none of these owners: left by an export that a killed agent was making.</summary>
     public async ValueTask RemoveOthersAsync(IReadOnlyCollection<Guid> owners, CancellationToken cancellationToken)
     {
-        if (!slot.IsOpen)
+        if (slot.TryGet() is not { } replica)
         {
             return;
         }
 
-        foreach (PinStatus pin in slot.Replica.Status.Pins)
+        foreach (PinStatus pin in replica.Status.Pins)
         {
             if (!owners.Any(owner => pin.Reason.StartsWith($"{owner:N} ", StringComparison.Ordinal)))
             {
-                await slot.Replica.RemovePinAsync(pin.Id, cancellationToken);
+                await replica.RemovePinAsync(pin.Id, cancellationToken);
             }
         }
     }

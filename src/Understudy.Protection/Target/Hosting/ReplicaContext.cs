@@ -27,9 +27,10 @@ internal sealed record ReplicaContext(
 /// may read it through us any more.</summary>
 internal sealed class ReplicaSlot : IViews
 {
-    private Replica? _replica;
+    private volatile Replica? _replica;
 
-    public bool IsOpen => _replica is not null;
+    /// <summary>Null when it has been closed. Read it once: a commit may close it at any time.</summary>
+    public Replica? TryGet() => _replica;
 
     /// <exception cref="RefusedException">It has been closed for a commit.</exception>
     public Replica Replica => _replica

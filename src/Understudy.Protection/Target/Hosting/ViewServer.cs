@@ -82,11 +82,13 @@ internal sealed class ViewServer(IViews views, ILocalSockets sockets, string pat
     }
 
     /// <summary>Accepts and serves until cancelled; when it returns, every view it opened is closed.</summary>
-    public async Task RunAsync(CancellationToken cancellationToken)
+    /// <param name="serves">Told when clients can connect.</param>
+    public async Task RunAsync(Action serves, CancellationToken cancellationToken)
     {
         List<Task> connections = [];
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         await using ILocalListener listener = await sockets.ListenAsync(path, cancellationToken);
+        serves();
         try
         {
             while (true)

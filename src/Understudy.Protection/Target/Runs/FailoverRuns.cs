@@ -21,6 +21,11 @@ internal sealed partial class FailoverRuns(ReplicaContext context)
     /// just ended. Apart from <see cref="_gate"/>, because guests are looked after during a commit too.</summary>
     private readonly AsyncGate _daemonGate = new();
 
+    /// <summary>Guards the two below: orders and the host's housekeeping meet here.</summary>
+    private readonly Lock _turn = new();
+    private CancellationTokenSource? _giveWay;
+    private int _startsWaiting;
+
     /// <summary>Null while the replica is only a replica.</summary>
     public FailoverRecord? Current { get; private set; }
 
@@ -55,7 +60,12 @@ internal sealed partial class FailoverRuns(ReplicaContext context)
     /// <summary>Refuses without having changed anything, or ends with the VM running here.</summary>
     public async ValueTask<FailoverStarted> StartAsync(FailoverRequest request, CancellationToken cancellationToken)
     {
-        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        using AsyncGate.Pass inside = await EnterBeforeHousekeepingAsync(cancellationToken);
+        if (Current is { Step: FailoverStep.Preparing } halfMade)
+        {
+            await UndoAsync(halfMade, cancellationToken); // An attempt before this one failed, and so did its undoing.
+        }
+
         if (Current is { } known)
         {
             if (known.Point != request.Point || known.Step > FailoverStep.Running)
@@ -65,6 +75,7 @@ internal sealed partial class FailoverRuns(ReplicaContext context)
             }
 
             await GoOnAsync(cancellationToken);
+            RequireRunning();
             return Describe(known, []);
         }
 
@@ -76,17 +87,82 @@ internal sealed partial class FailoverRuns(ReplicaContext context)
         try
         {
             await PrepareAsync(failover, domain, cancellationToken);
+            await SaveAsync(failover with { Step = FailoverStep.TakingOver }, cancellationToken);
         }
         catch
         {
-            await UndoAsync(failover, CancellationToken.None); // Also when the caller gave up: nothing may stay.
+            await TryUndoAsync(failover); // Also when the caller gave up: nothing may stay.
             throw;
         }
 
-        await SaveAsync(failover with { Step = FailoverStep.TakingOver }, cancellationToken);
         await GoOnAsync(cancellationToken);
+        RequireRunning();
         return Describe(failover, domain.Notes);
     }
+
+    /// <summary>
+    /// For the host's housekeeping: runs what moves the oldest point, unless there is a failover. The oldest point must not
+    /// pass the one that is being failed over to before the new line begins there (a pin would keep that one readable, but
+    /// history cannot go on from it). So both happen under the same gate, and a failover does not wait for an apply: it
+    /// interrupts it. An apply that was interrupted goes on later, at the latest in the commit.
+    /// </summary>
+    public async ValueTask MoveOldestAsync(Func<CancellationToken, ValueTask> move, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        CancellationTokenSource giveWay = new(); // Never disposed: whoever cancels it may come late, and it holds nothing.
+        lock (_turn)
+        {
+            if (Current is not null || _startsWaiting > 0)
+            {
+                return;
+            }
+
+            _giveWay = giveWay;
+        }
+
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(giveWay.Token, cancellationToken);
+        try
+        {
+            await move(either.Token);
+        }
+        catch (OperationCanceledException) when (giveWay.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            // A failover comes first.
+        }
+        finally
+        {
+            lock (_turn)
+            {
+                _giveWay = null;
+            }
+        }
+    }
+
+    private async ValueTask<AsyncGate.Pass> EnterBeforeHousekeepingAsync(CancellationToken cancellationToken)
+    {
+        CancellationTokenSource? moving;
+        lock (_turn)
+        {
+            _startsWaiting++;
+            moving = _giveWay;
+        }
+
+        try
+        {
+            moving?.Cancel();
+            return await _gate.EnterAsync(cancellationToken);
+        }
+        finally
+        {
+            lock (_turn)
+            {
+                _startsWaiting--;
+            }
+        }
+    }
+
+    private void RequireRunning() =>
+        Invariant.Check(Current is { Step: FailoverStep.Running }, "a failover that is reported as started has reached its running step");
 
     /// <summary>For the host's loop: goes on with what was begun, a start or a commit; nothing otherwise.</summary>
     public async ValueTask TendAsync(CancellationToken cancellationToken)
@@ -94,6 +170,9 @@ internal sealed partial class FailoverRuns(ReplicaContext context)
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         switch (Current?.Step)
         {
+            case FailoverStep.Preparing:
+                await UndoAsync(Current, cancellationToken); // Left by a failed start: one that goes on holds the gate.
+                break;
             case FailoverStep.TakingOver or FailoverStep.Starting:
                 await ServeAsync(Current, cancellationToken);
                 await GoOnAsync(cancellationToken);
@@ -204,6 +283,20 @@ internal sealed partial class FailoverRuns(ReplicaContext context)
         await context.RunDisks.EnsureDaemonAsync(failover.Id, failover.Point, OverlaysOf(failover), cancellationToken);
     }
 
+    /// <summary>What cannot be undone now stays as a failover in preparation: the housekeeping, the next order or the next
+    /// start of the agent tries again. The caller tells why the failover failed; that matters more.</summary>
+    private async ValueTask TryUndoAsync(FailoverRecord failover)
+    {
+        try
+        {
+            await UndoAsync(failover, CancellationToken.None);
+        }
+        catch (Exception fault)
+        {
+            Log.TriedAgain(context.Logger, context.Vm, $"undoing the failed failover to {failover.Point}", fault.Message);
+        }
+    }
+
     /// <summary>Only while the old line owns the VM: the VM has never run here.</summary>
     private async ValueTask UndoAsync(FailoverRecord failover, CancellationToken cancellationToken)
     {
@@ -237,7 +330,7 @@ internal sealed partial class FailoverRuns(ReplicaContext context)
     }
 
     /// <summary>Looks after the VM, while it runs on views.</summary>
-    public async ValueTask WatchAsync(GuestWatch watch, CancellationToken cancellationToken)
+    public async Task WatchAsync(GuestWatch watch, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _daemonGate.EnterAsync(cancellationToken);
         if (Current is { Step: >= FailoverStep.Starting and < FailoverStep.EndingViews } running)

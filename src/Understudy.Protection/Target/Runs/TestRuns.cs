@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
@@ -82,16 +83,33 @@ internal sealed partial class TestRuns(ReplicaContext context)
         }
     }
 
-    /// <summary>Looks after the guests of all tests. Under the gate: a watcher must not start again what is being removed.</summary>
-    public async ValueTask WatchAsync(GuestWatch watch, CancellationToken cancellationToken)
+    /// <summary>Looks after the guests of all tests, whatever becomes of one of them; throws the first fault at the end.</summary>
+    public async Task WatchAsync(GuestWatch watch, CancellationToken cancellationToken)
+    {
+        ExceptionDispatchInfo? first = null;
+        foreach (TestRecord test in Current)
+        {
+            try
+            {
+                await WatchAsync(test.Id, watch, cancellationToken);
+            }
+            catch (Exception fault) when (fault is not InvariantException && !cancellationToken.IsCancellationRequested)
+            {
+                Log.TriedAgain(context.Logger, context.Vm, $"looking after test {test.VmName}", fault.Message);
+                first ??= ExceptionDispatchInfo.Capture(fault);
+            }
+        }
+
+        first?.Throw();
+    }
+
+    /// <summary>Under the gate, and looked up anew: a watcher must not start again what has been removed.</summary>
+    private async ValueTask WatchAsync(Guid id, GuestWatch watch, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
-        foreach (TestRecord test in _tests.Values)
+        if (_tests.TryGetValue(id, out TestRecord? test) && test.Step == TestStep.Running)
         {
-            if (test.Step == TestStep.Running)
-            {
-                await watch.TendAsync(new WatchedGuest(test.Id, test.TestVm, test.VmName, test.Point, test.Disks), cancellationToken);
-            }
+            await watch.TendAsync(new WatchedGuest(test.Id, test.TestVm, test.VmName, test.Point, test.Disks), cancellationToken);
         }
     }
 
