@@ -19,6 +19,10 @@ internal sealed partial class JobRunner(
     JobStore jobs, StepExecutor executor, AgentRegistry agents, EventJournal events, IIdSource ids, TimeProvider time, VaultSettings settings, ILogger<JobRunner> logger)
     : IDisposable
 {
+    // A busy database is free again within a second; a full disk takes a person, and the log a line a minute.
+    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
+
     private readonly Lock _lock = new(); // guards _running
     private readonly Dictionary<JobId, RunningJob> _running = [];
     private readonly CancellationTokenSource _stopping = new();
@@ -135,20 +139,13 @@ internal sealed partial class JobRunner(
         {
             do
             {
-                while (await DoNextAsync(job, running))
-                {
-                    // Each turn leaves the job in a state from which any later vault can go on.
-                }
+                await AdvanceAsync(job, running);
             }
             while (!IsOver(job, running));
         }
         catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
         {
             Left(logger, job);
-        }
-        catch (Exception fault)
-        {
-            Broke(logger, job, fault); // the database, most likely: the job stands in it as it was, and the next start goes on
         }
         finally
         {
@@ -161,6 +158,40 @@ internal sealed partial class JobRunner(
 
                 running.Cancel.Dispose();
             }
+        }
+    }
+
+    /// <summary>
+    /// Until there is nothing more to do now. What fails here is not a step but what is around it, the database most
+    /// likely (busy, or its disk full for a moment): the job stands in it as it was, so the next turn goes on from there.
+    /// It never gives up before the vault stops, because a job without a task would keep its VM's lease.
+    /// </summary>
+    private async Task AdvanceAsync(JobId job, RunningJob running)
+    {
+        TimeSpan pause = FirstPause;
+        while (true)
+        {
+            try
+            {
+                while (await DoNextAsync(job, running))
+                {
+                    pause = FirstPause; // each turn leaves the job in a state from which any later vault can go on
+                }
+
+                return;
+            }
+            catch (Exception fault) when (!_stopping.IsCancellationRequested)
+            {
+                Broke(logger, job, pause.TotalSeconds, fault);
+            }
+            catch (Exception fault) when (fault is not OperationCanceledException)
+            {
+                BrokeAtStop(logger, job, fault);
+                return;
+            }
+
+            await Task.Delay(pause, time, _stopping.Token);
+            pause = pause * 2 > LongestPause ? LongestPause : pause * 2;
         }
     }
 
@@ -184,7 +215,13 @@ internal sealed partial class JobRunner(
     private async Task<bool> DoNextAsync(JobId job, RunningJob running)
     {
         CancellationToken stopping = _stopping.Token;
+        RenewCancel(running);
         JobRow row = await jobs.GetAsync(job, stopping);
+        if (row.EndedAt is not null)
+        {
+            return false; // ended once is enough: another end would tell and undo things twice
+        }
+
         switch (JobFlow.Next(JobView.Flow(row), row.CancelRequestedBy is not null, row.Completed))
         {
             case FlowAction.Run run:
@@ -201,6 +238,22 @@ internal sealed partial class JobRunner(
                 return false;
             default:
                 throw new UnreachableException("flow action");
+        }
+    }
+
+    /// <summary>
+    /// A cancel is in the row before it is in the token. So what the token knew the row read next knows, unless a retry has
+    /// taken it back; and a cancel that comes after this hits the fresh token.
+    /// </summary>
+    private void RenewCancel(RunningJob running)
+    {
+        lock (_lock)
+        {
+            if (running.Cancel.IsCancellationRequested)
+            {
+                running.Cancel.Dispose(); // no step runs now: nobody else has its token
+                running.Cancel = new CancellationTokenSource();
+            }
         }
     }
 
@@ -299,7 +352,7 @@ internal sealed partial class JobRunner(
 
     private sealed class RunningJob
     {
-        public CancellationTokenSource Cancel { get; } = new();
+        public CancellationTokenSource Cancel { get; set; } = new(); // guarded by _lock; replaced between steps only
 
         public Task Task { get; set; } = Task.CompletedTask;
 
@@ -312,9 +365,12 @@ internal sealed partial class JobRunner(
     [LoggerMessage(301, LogLevel.Information, "Job {Job} is left where it is: the vault stops")]
     private static partial void Left(ILogger logger, JobId job);
 
-    [LoggerMessage(302, LogLevel.Error, "Job {Job} cannot go on")]
-    private static partial void Broke(ILogger logger, JobId job, Exception fault);
+    [LoggerMessage(302, LogLevel.Error, "Job {Job} cannot go on; next try in {Seconds:0.0} s")]
+    private static partial void Broke(ILogger logger, JobId job, double seconds, Exception fault);
 
     [LoggerMessage(303, LogLevel.Error, "Job {Job}, step {Step}, failed unexpectedly")]
     private static partial void StepBroke(ILogger logger, JobId job, string step, Exception fault);
+
+    [LoggerMessage(304, LogLevel.Error, "Job {Job} met a failure while the vault stopped; the next start goes on where it was")]
+    private static partial void BrokeAtStop(ILogger logger, JobId job, Exception fault);
 }
