@@ -23,7 +23,7 @@ public sealed partial class LibvirtHypervisor
             DateTimeOffset cutAt = _time.GetUtcNow();
             bool wasPaused = await _connection.OnDomainAsync(
                 request.Vm, Lane.Job, "begin the backup", _settings.JobLimit, domain => BeginBackup(domain, request, names), cancellationToken);
-            capture = new LibvirtCapture(_captures, request, names, cutAt);
+            capture = new LibvirtCapture(_captures, request, names, cutAt, wasPaused);
             await capture.OpenAsync(new ScratchWatch(_connection, _settings, _time, request, limit, wasPaused), cancellationToken);
             return capture;
         }

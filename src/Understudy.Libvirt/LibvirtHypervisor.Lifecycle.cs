@@ -108,7 +108,7 @@ public sealed partial class LibvirtHypervisor
     private async ValueTask ChangeAsync(VmId vm, string what, Func<DomainHandle, int> change, CancellationToken cancellationToken) =>
         await _connection.OnDomainAsync(vm, Lane.Job, what, _settings.JobLimit, domain => NativeResult.Check(change(domain)), cancellationToken);
 
-    private static int ResumeUnlessRunning(DomainHandle domain)
+    internal static int ResumeUnlessRunning(DomainHandle domain)
     {
         int result = LibvirtLibrary.DomainResume(domain);
         if (result >= 0)

@@ -37,4 +37,7 @@ internal static partial class Log
 
     [LoggerMessage(6013, LogLevel.Warning, "The watch over the capture of VM {Vm} met a failure: {Reason}")]
     public static partial void WatchFailed(this ILogger logger, string vm, string reason);
+
+    [LoggerMessage(6014, LogLevel.Warning, "VM {Vm} was found paused by an I/O error after a capture of ours had ended, and was resumed")]
+    public static partial void ResumedAfterCapture(this ILogger logger, string vm);
 }

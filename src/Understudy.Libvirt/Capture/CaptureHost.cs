@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Understudy.Blocks.Identity;
 using Understudy.Libvirt.Calls;
 using Understudy.Libvirt.Connection;
+using Understudy.Libvirt.Native;
 using Understudy.Protection.Ports;
 
 namespace Understudy.Libvirt.Capture;
@@ -28,28 +29,50 @@ internal sealed class CaptureHost(LibvirtConnection connection, LibvirtSettings 
     /// <summary>From now on it counts as left behind.</summary>
     public void Release(ScratchNames names) => _live.TryRemove(names.Stem, out _);
 
-    /// <summary>Ends this capture's job if it still runs. No error when it does not, or the VM is gone.</summary>
-    public Task EndJobAsync(VmId vm, ScratchNames names, CancellationToken cancellationToken) =>
-        EndJobAsync(vm, socket => socket == names.Socket, cancellationToken);
+    /// <summary>
+    /// Ends this capture's job if it still runs, and resumes a guest that was paused meanwhile. No error when neither is
+    /// needed, or the VM is gone.
+    /// </summary>
+    /// <param name="wasPausedByIoError">Before the capture began: then it is not our doing, and not ours to resume.</param>
+    public Task EndJobAsync(VmId vm, ScratchNames names, bool wasPausedByIoError, CancellationToken cancellationToken) =>
+        EndJobAsync(vm, socket => socket == names.Socket, _ => !wasPausedByIoError, cancellationToken);
 
-    /// <summary>Ends a job that an earlier process of ours left, and deletes every file of a capture that is not alive.</summary>
+    /// <summary>Ends a job that an earlier process of ours left (nobody resumed its guest either), and deletes every file of a capture that is not alive.</summary>
     public async Task ClearStaleAsync(VmId vm, CancellationToken cancellationToken)
     {
         await EndJobAsync(
             vm,
             socket => ScratchNames.IsOurs(Folder.Path, vm, socket) && !_live.ContainsKey(Path.GetFileNameWithoutExtension(socket)),
+            ended => ended,
             cancellationToken);
         Folder.DeleteAll(vm, [.. _live.Keys]);
     }
 
-    private async Task EndJobAsync(VmId vm, Func<string, bool> isOurs, CancellationToken cancellationToken)
+    /// <summary>
+    /// The one place that ends jobs of ours. The guest is looked at after the end, when scratch can no longer pause it, and
+    /// in the same call: a caller that is cancelled or gives up leaves no guest paused.
+    /// </summary>
+    /// <param name="mayResume">Told whether there was a job to end.</param>
+    private async Task EndJobAsync(VmId vm, Func<string, bool> isOurs, Func<bool, bool> mayResume, CancellationToken cancellationToken)
     {
         try
         {
-            await connection.OnDomainAsync(vm, Lane.Job, "end the backup", settings.JobLimit, domain => BackupJob.End(domain, isOurs), cancellationToken);
+            await connection.OnDomainAsync(vm, Lane.Job, "end the backup", settings.JobLimit, EndAndResume, cancellationToken);
         }
         catch (HypervisorException gone) when (gone.Fault is HypervisorFault.NoSuchVm or HypervisorFault.NotRunning)
         {
+        }
+
+        bool EndAndResume(DomainHandle domain)
+        {
+            bool ended = BackupJob.End(domain, isOurs);
+            if (mayResume(ended) && LibvirtHypervisor.ReadRunState(domain) == VmRunState.PausedIoError)
+            {
+                NativeResult.Check(LibvirtHypervisor.ResumeUnlessRunning(domain));
+                Logger.ResumedAfterCapture(vm.ToString());
+            }
+
+            return ended;
         }
     }
 }

@@ -15,6 +15,7 @@ internal sealed class LibvirtCapture : ICapture
     private readonly CaptureHost _host;
     private readonly CaptureRequest _request;
     private readonly ScratchNames _names;
+    private readonly bool _wasPausedByIoError;
     private readonly ConcurrentDictionary<string, NbdClient> _exports = new(StringComparer.Ordinal);
     private readonly List<CapturedDisk> _disks = [];
     private readonly AsyncGate _ending = new();
@@ -23,12 +24,13 @@ internal sealed class LibvirtCapture : ICapture
     private HypervisorException? _fault;
     private bool _ended;
 
-    public LibvirtCapture(CaptureHost host, CaptureRequest request, ScratchNames names, DateTimeOffset cutAt)
+    public LibvirtCapture(CaptureHost host, CaptureRequest request, ScratchNames names, DateTimeOffset cutAt, bool wasPausedByIoError)
     {
         _host = host;
         _request = request;
         _names = names;
         CutAt = cutAt;
+        _wasPausedByIoError = wasPausedByIoError;
     }
 
     public IReadOnlyList<CapturedDisk> Disks => _disks;
@@ -96,7 +98,7 @@ internal sealed class LibvirtCapture : ICapture
             }
 
             await CloseExportsAsync();
-            await _host.EndJobAsync(_request.Vm, _names, cancellationToken);
+            await _host.EndJobAsync(_request.Vm, _names, _wasPausedByIoError, cancellationToken);
             _host.Forget(_names, _request.TargetDevices);
             _ended = true;
         }
@@ -138,7 +140,7 @@ internal sealed class LibvirtCapture : ICapture
     {
         Volatile.Write(ref _fault, reason);
         _host.Logger.CaptureEndedEarly(_request.Vm.ToString(), reason.Message);
-        await _host.EndJobAsync(_request.Vm, _names, CancellationToken.None);
+        await _host.EndJobAsync(_request.Vm, _names, _wasPausedByIoError, CancellationToken.None);
     }
 
     private async Task ConnectAsync(string device, CancellationToken cancellationToken)

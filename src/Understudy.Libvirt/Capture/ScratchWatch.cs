@@ -15,7 +15,7 @@ namespace Understudy.Libvirt.Capture;
 internal sealed class ScratchWatch(
     LibvirtConnection connection, LibvirtSettings settings, TimeProvider time, CaptureRequest request, long limitBytes, bool wasPausedByIoError)
 {
-    /// <param name="endCapture">Told the reason; returns when the job has ended.</param>
+    /// <param name="endCapture">Told the reason; returns when the job has ended and a paused guest goes on. Without a token: half done, it would leave the guest paused.</param>
     public async Task RunAsync(Func<HypervisorException, Task> endCapture, CancellationToken cancellationToken)
     {
         using EventHub.Watcher events = connection.Events.Subscribe();
@@ -26,7 +26,7 @@ internal sealed class ScratchWatch(
                 await WaitAsync(events, cancellationToken);
                 if (await TryLookAsync(cancellationToken) is { } seen && Judge(seen) is { } reason)
                 {
-                    await EndAsync(endCapture, reason, seen.Paused);
+                    await EndAsync(endCapture, reason);
                     return;
                 }
             }
@@ -36,17 +36,11 @@ internal sealed class ScratchWatch(
         }
     }
 
-    private async Task EndAsync(Func<HypervisorException, Task> endCapture, HypervisorException reason, bool paused)
+    private async Task EndAsync(Func<HypervisorException, Task> endCapture, HypervisorException reason)
     {
         try
         {
-            // Without a token: half done, it would leave the guest paused. The calls' own limits bound it.
             await endCapture(reason);
-            if (paused)
-            {
-                await connection.OnDomainAsync(
-                    request.Vm, Lane.Job, "resume", settings.JobLimit, domain => NativeResult.Check(LibvirtLibrary.DomainResume(domain)), CancellationToken.None);
-            }
         }
         catch (HypervisorException failed)
         {
