@@ -194,7 +194,10 @@ public sealed partial class Replica
         using AsyncGate.Pass pass = await _gate.EnterAsync(cancellationToken);
         foreach (DiskGeometry disk in geometry.Disks)
         {
-            BaseDisk opened = await GetBaseAsync(disk, create: true, cancellationToken);
+            // Only a disk that the base does not hold yet may begin with sums that say "all zeros": a lost sidecar of one
+            // that it does hold is damage, and new sums would hide it.
+            bool isNew = _baseGeometry?.Disks.All(held => held.Disk != disk.Disk) ?? true;
+            BaseDisk opened = await GetBaseAsync(disk, create: isNew, cancellationToken);
             disks.Add(disk.Disk, opened);
             await opened.OpenForWritingAsync(cancellationToken);
         }
