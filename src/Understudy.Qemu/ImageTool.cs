@@ -21,6 +21,7 @@ public sealed class ImageTool : IImageTool
     public async ValueTask CreateAsync(string path, string format, long sizeBytes, CancellationToken cancellationToken)
     {
         PrepareNew(path);
+        MakePrivate(path);
         await RunAsync(
             ["create", "-q", "-f", format, path, sizeBytes.ToString(CultureInfo.InvariantCulture)],
             $"{path} could not be made", _settings.CommandLimit, cancellationToken);
@@ -38,6 +39,7 @@ public sealed class ImageTool : IImageTool
     public async ValueTask CreateOverlayAsync(string path, ImageBacking backing, CancellationToken cancellationToken)
     {
         PrepareNew(path);
+        MakePrivate(path);
         (string file, string format) = backing switch
         {
             ImageBacking.Nbd server => ($"nbd+unix:///{Uri.EscapeDataString(server.ExportName)}?socket={server.SocketPath}", "raw"),
@@ -86,7 +88,7 @@ public sealed class ImageTool : IImageTool
     {
         PrepareNew(path);
         string partial = path + ".partial";
-        File.Delete(partial);
+        MakePrivate(partial);
         string source = "json:" + new JsonObject
         {
             ["driver"] = "raw",
@@ -174,15 +176,15 @@ public sealed class ImageTool : IImageTool
         {
             throw new StorageException(FaultKind.Exists, path, "a file of that name is there already", "Choose another name, or remove it.");
         }
-
-        // qemu-img keeps the mode of a file it finds: what is in it is a VM's disk, and nobody else's to read.
-        new FileStream(path, new FileStreamOptions
-        {
-            Mode = FileMode.CreateNew,
-            Access = FileAccess.Write,
-            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-        }).Dispose();
     }
+
+    /// <summary>qemu-img keeps the mode of a file it finds: what is in it is a VM's disk, and nobody else's to read.</summary>
+    private static void MakePrivate(string path) => new FileStream(path, new FileStreamOptions
+    {
+        Mode = FileMode.Create,
+        Access = FileAccess.Write,
+        UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+    }).Dispose();
 
     private static ImageBitmap[] ReadBitmaps(JsonElement root)
     {
