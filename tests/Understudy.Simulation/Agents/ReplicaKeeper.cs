@@ -131,7 +131,7 @@ internal sealed class ReplicaKeeper
         }
 
         LineOrder order = _watch.Failover ??= new LineOrder(new LineId(_watch.Line.Counter + 1, _ids.NewRandom128()), parent.Id);
-        _watch.OrderDrop(new Drop(parent.Id, touched(parent.Sequence, Replica.ReceivedSequence)));
+        _watch.OrderDrop(new Drop(parent.Id, touched(parent.Sequence, Replica.ReceivedSequence), Replica.Status.Divergence.Count));
         if (Replica.Line != order.Line && !await TryMintAsync(order))
         {
             _watch.Failover = null;

@@ -115,7 +115,7 @@ internal sealed class ReplicaWatch(ModelVm vm, ReplicaId id, LineId firstLine, V
         }
 
         LineInDoubt = null;
-        if (DropInDoubt is { } drop && replica.Status.Divergence.Any(d => d.Parent == drop.Parent && d.LastSequence >= _promised))
+        if (DropInDoubt is { } drop && replica.Status.Divergence.Count > drop.NotedBefore)
         {
             DropAnswered(); // Nothing promised may be gone otherwise: the check of what was promised sees to that.
         }
@@ -180,4 +180,5 @@ internal sealed class ReplicaWatch(ModelVm vm, ReplicaId id, LineId firstLine, V
 internal sealed record LineOrder(LineId Line, RecoveryPointId Parent);
 
 /// <summary>Records that were dropped, and what they had touched as the checker knows it.</summary>
-internal sealed record Drop(RecoveryPointId Parent, IReadOnlyList<Touch> Touched);
+/// <param name="NotedBefore">How many divergences the replica knew when the order was given.</param>
+internal sealed record Drop(RecoveryPointId Parent, IReadOnlyList<Touch> Touched, int NotedBefore);

@@ -57,13 +57,24 @@ internal sealed class DiskImage
         int index = (int)(offset / BlockSize.Bytes);
         if (!_own[index] || _blocks[index] is not { } block)
         {
-            block = new byte[BlockSize.Bytes];
-            _blocks[index]?.CopyTo(block, 0);
+            block = Copy(_blocks[index]);
             _blocks[index] = block;
             _own[index] = true;
         }
 
         data.CopyTo(block.AsSpan((int)(offset % BlockSize.Bytes)));
+    }
+
+    private static byte[] Copy(byte[]? shared)
+    {
+        if (shared is null)
+        {
+            return new byte[BlockSize.Bytes];
+        }
+
+        byte[] copy = GC.AllocateUninitializedArray<byte>(BlockSize.Bytes);
+        shared.CopyTo(copy, 0);
+        return copy;
     }
 
     public void Discard(int index) => _blocks[index] = null;

@@ -18,6 +18,7 @@ internal sealed class Feeder(ModelVm vm, SimRandom random)
     private readonly ModelVm _vm = vm;
     private readonly SimRandom _random = random;
     private readonly List<Sent> _sent = [];
+    private readonly RecordCodec _codec = new();
     private readonly byte[] _record = new byte[RecordHeader.SizeBytes + BlockSize.Bytes];
 
     /// <summary>The line its records carry.</summary>
@@ -35,14 +36,13 @@ internal sealed class Feeder(ModelVm vm, SimRandom random)
     /// <summary>One cycle: everything that changed since the last checkpoint the replica has, and a checkpoint.</summary>
     public async Task<AppendOutcome> FeedAsync(Replica replica, TimeProvider time)
     {
-        using var codec = new RecordCodec();
         ulong next = replica.ReceivedSequence + 1;
         _sent.RemoveAll(s => s.Sequence >= next);
         (Cut cut, DateTimeOffset at) = _vm.MakeCut($"feed-{Checkpoints}", time.GetUtcNow());
         _vm.DeleteCheckpoint($"feed-{Checkpoints}");
         foreach (Sent what in Plan(cut))
         {
-            int size = Encode(codec, what with { Sequence = next }, cut, at);
+            int size = Encode(what with { Sequence = next }, cut, at);
             AppendOutcome outcome = await replica.AppendAsync(_record.AsMemory(0, size), default);
             if (outcome is not AppendOutcome.Accepted)
             {
@@ -123,24 +123,24 @@ internal sealed class Feeder(ModelVm vm, SimRandom random)
         return first > last ? whole : ByteRange.FromTo(whole.OffsetBytes + ((long)first * Sector), whole.OffsetBytes + ((long)(last + 1) * Sector));
     }
 
-    private int Encode(RecordCodec codec, Sent what, Cut cut, DateTimeOffset at)
+    private int Encode(Sent what, Cut cut, DateTimeOffset at)
     {
         switch (what.Disk)
         {
             case Sent.Geometry:
                 var geometry = new GeometryBody([.. cut.Disks.Select((d, i) => new DiskGeometry(new DiskId((ushort)i), _vm.Targets[i], d.SizeBytes, DiskFormat.Qcow2))]);
-                return codec.EncodeGeometry(Line, what.Sequence, geometry, _record);
+                return _codec.EncodeGeometry(Line, what.Sequence, geometry, _record);
             case Sent.Definition:
-                return codec.EncodeDefinition(Line, what.Sequence, Encoding.UTF8.GetBytes(_vm.DefinitionXml), _record);
+                return _codec.EncodeDefinition(Line, what.Sequence, Encoding.UTF8.GetBytes(_vm.DefinitionXml), _record);
             case Sent.Checkpoint:
-                return codec.EncodeCheckpoint(Line, what.Sequence, new CheckpointBody { Kind = PointKind.Crash, CutAt = at }, _record);
+                return _codec.EncodeCheckpoint(Line, what.Sequence, new CheckpointBody { Kind = PointKind.Crash, CutAt = at }, _record);
             default:
                 var disk = new DiskId((ushort)what.Disk);
                 ReadOnlySpan<byte> content = cut.Disks[what.Disk].Block(what.Block)
                     .Slice((int)(what.Range.OffsetBytes % BlockSize.Bytes), (int)what.Range.LengthBytes);
                 return content.IndexOfAnyExcept((byte)0) < 0 && _random.Chance(0.8)
                     ? RecordCodec.EncodeZero(Line, what.Sequence, disk, what.Range, _record)
-                    : codec.EncodeData(Line, what.Sequence, disk, what.Range.OffsetBytes, content, _record);
+                    : _codec.EncodeData(Line, what.Sequence, disk, what.Range.OffsetBytes, content, _record);
         }
     }
 

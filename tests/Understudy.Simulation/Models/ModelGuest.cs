@@ -16,6 +16,9 @@ internal sealed class ModelGuest(ModelVm vm, SimRandom random)
     /// <summary>The records are in the first block of each disk, the last ones only.</summary>
     private const int Slots = BlockSize.Bytes / RecordBytes;
 
+    private static readonly byte[] Noise = MakeNoise();
+
+    private readonly byte[] _data = new byte[BlockSize.Bytes];
     private readonly ModelVm _vm = vm;
     private readonly SimRandom _random = random;
     private readonly double _idleness = random.NextFraction();
@@ -129,24 +132,34 @@ internal sealed class ModelGuest(ModelVm vm, SimRandom random)
         bool whole = _random.Chance(0.5);
         int sectors = blockBytes / RecordBytes;
         int first = whole ? 0 : _random.Next(sectors);
-        byte[] data = new byte[(whole ? sectors : _random.Between(1, sectors - first)) * RecordBytes];
+        int length = (whole ? sectors : _random.Between(1, sectors - first)) * RecordBytes;
+        Span<byte> data = _data.AsSpan(0, length);
         switch (_random.Next(3))
         {
-            case 0: // Noise: stays raw.
-                for (int i = 0; i < data.Length; i += 8)
-                {
-                    BinaryPrimitives.WriteUInt64LittleEndian(data.AsSpan(i), _random.NextULong());
-                }
-
+            case 0: // Noise: stays raw. Another piece of it each time, so that no write repeats the one before.
+                Noise.AsSpan(_random.Next(Noise.Length - length), length).CopyTo(data);
                 break;
             case 1: // Compresses well.
-                data.AsSpan().Fill((byte)(1 + _random.Next(255)));
+                data.Fill((byte)(1 + _random.Next(255)));
                 break;
             default: // Zeros that were written.
+                data.Clear();
                 break;
         }
 
         _vm.Write(disk, ((long)block * BlockSize.Bytes) + ((long)first * RecordBytes), data);
+    }
+
+    private static byte[] MakeNoise()
+    {
+        var random = new SimRandom(1);
+        byte[] noise = new byte[8 * BlockSize.Bytes];
+        for (int i = 0; i < noise.Length; i += 8)
+        {
+            BinaryPrimitives.WriteUInt64LittleEndian(noise.AsSpan(i), random.NextULong());
+        }
+
+        return noise;
     }
 
     private static ulong LastRecord(DiskImage disk)

@@ -5,7 +5,7 @@ namespace Understudy.Simulation.Running;
 /// <summary>What every part of one run shares.</summary>
 internal sealed class RunContext
 {
-    private const long EventsOfTrouble = 900;
+    private const long EventsOfTrouble = 1000;
 
     public RunContext(ulong seed, Plant plant, TextWriter? trace)
     {

@@ -24,11 +24,12 @@ internal static class SelfTest
         return caught == Plants.All.Count;
     }
 
-    public static (ulong Seed, string What)? Find(Plant plant, int mostSeeds)
+    public static (ulong Seed, string What)? Find(Plant plant, int mostSeeds, bool checkThreadPool = true)
     {
         for (ulong seed = 1; seed <= (ulong)mostSeeds; seed++)
         {
-            if (SeedRunner.Run(seed, plant).Violation is { } violation)
+            // A crash is only the wake of a fault: what counts is that a checker names what is wrong.
+            if (SeedRunner.Run(seed, plant, checkThreadPool: checkThreadPool).Violation is { } violation && !violation.StartsWith("crash", StringComparison.Ordinal))
             {
                 return (seed, violation.Split('\n')[0]);
             }

@@ -151,7 +151,7 @@ internal sealed class ReplicaRun
             await ResumeFailoverAsync(keeper);
         }
 
-        while (true)
+        while (!_context.HasDoneEnough)
         {
             await self.TakeTimeAsync(_random.Between(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(30)));
             Task first = ActAsync(keeper, self);

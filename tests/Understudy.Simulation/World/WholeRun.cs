@@ -99,7 +99,7 @@ internal sealed class WholeRun
         {
             if (_random.Chance(0.3))
             {
-                await _context.Simulator.DelayAsync(_random.Between(TimeSpan.FromSeconds(10), TimeSpan.FromMinutes(2)));
+                await _context.Simulator.DelayAsync(_random.Between(TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(70)));
                 watch.FailoverWanted = true;
             }
         }

@@ -198,7 +198,7 @@ internal sealed class SimContent
     private void Remember(long offset, long length)
     {
         int oldCount = (int)Math.Clamp(LengthBytes - offset, 0, length);
-        byte[] old = oldCount == 0 ? [] : new byte[oldCount];
+        byte[] old = oldCount == 0 ? [] : GC.AllocateUninitializedArray<byte>(oldCount);
         Copy(offset, old);
         _unflushed.Add(new Change(++_changeNumber, offset, length, old, LengthBytes));
     }
