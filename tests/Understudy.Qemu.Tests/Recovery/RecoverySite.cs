@@ -46,7 +46,7 @@ internal sealed class RecoverySite : IAsyncDisposable
 
     public StorageDaemons Daemons { get; }
 
-    public SourceFeed Source { get; } = new(seed: 77);
+    public SourceFeed Source { get; } = new(seed: 77, diskBytes: 16 * 1024 * 1024);
 
     public ReplicaHost Host { get; private set; } = null!; // Set by CreateAsync.
 

@@ -9,7 +9,6 @@ namespace Understudy.Qemu.Tests.Recovery;
 /// <summary>A source made of memory: two disks, records as a source would send them, and what each point must hold.</summary>
 internal sealed class SourceFeed : IDisposable
 {
-    public const int DiskBytes = 16 * 1024 * 1024;
     public const int BlockBytes = 64 * 1024;
 
     public static readonly VmId Vm = new(Guid.Parse("6f3ac9aa-0000-4000-8000-000000000001"));
@@ -19,10 +18,16 @@ internal sealed class SourceFeed : IDisposable
     private readonly RecordCodec _codec = new();
     private readonly Random _random;
     private readonly byte[] _buffer = new byte[RecordHeader.SizeBytes + (2 * RecordLimits.MaxDataBytes)];
-    private readonly byte[][] _disks = [new byte[DiskBytes], new byte[DiskBytes]];
+    private readonly int _diskBytes;
+    private readonly byte[][] _disks;
     private ulong _sequence;
 
-    public SourceFeed(int seed) => _random = new Random(seed);
+    public SourceFeed(int seed, int diskBytes)
+    {
+        _random = new Random(seed);
+        _diskBytes = diskBytes;
+        _disks = [new byte[diskBytes], new byte[diskBytes]];
+    }
 
     /// <summary>Content of vda and vdb at each point.</summary>
     public Dictionary<RecoveryPointId, byte[][]> Content { get; } = [];
@@ -48,7 +53,7 @@ internal sealed class SourceFeed : IDisposable
 
     public async Task BeginAsync(IReplicaSink sink)
     {
-        GeometryBody geometry = new([.. Targets.Select((target, i) => new DiskGeometry(new DiskId((ushort)i), target, DiskBytes, DiskFormat.Qcow2))]);
+        GeometryBody geometry = new([.. Targets.Select((target, i) => new DiskGeometry(new DiskId((ushort)i), target, _diskBytes, DiskFormat.Qcow2))]);
         await SendAsync(sink, _codec.EncodeGeometry(Line, ++_sequence, geometry, _buffer));
         await SendAsync(sink, _codec.EncodeDefinition(Line, ++_sequence, Encoding.UTF8.GetBytes(Definition), _buffer));
     }
@@ -59,7 +64,7 @@ internal sealed class SourceFeed : IDisposable
         for (int i = 0; i < blocks; i++)
         {
             int disk = _random.Next(2);
-            int offset = _random.Next(DiskBytes / BlockBytes) * BlockBytes;
+            int offset = _random.Next(_diskBytes / BlockBytes) * BlockBytes;
             Span<byte> block = _disks[disk].AsSpan(offset, BlockBytes);
             _random.NextBytes(block[..(BlockBytes / 2)]); // Half of it compresses.
             await SendAsync(sink, _codec.EncodeData(Line, ++_sequence, new DiskId((ushort)disk), offset, _disks[disk].AsSpan(offset, BlockBytes), _buffer));

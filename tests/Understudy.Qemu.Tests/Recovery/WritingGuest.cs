@@ -19,8 +19,9 @@ internal sealed class WritingGuest(RecoverySite site, VmId vm, byte[][] begin)
         while (!stop.IsCancellationRequested)
         {
             int disk = _random.Next(2);
-            int offset = _random.Next(SourceFeed.DiskBytes / 512) * 512;
-            int length = Math.Min(_random.Next(1, 200) * 512, SourceFeed.DiskBytes - offset);
+            int diskBytes = _disks[disk].Length;
+            int offset = _random.Next(diskBytes / 512) * 512;
+            int length = Math.Min(_random.Next(1, 200) * 512, diskBytes - offset);
             byte pattern = (byte)_random.Next(1, 256);
             string said = await site.GuestIoAsync(vm, disk, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"write -P {pattern} {offset} {length}"));
             Assert.Equal("\"\"", said);

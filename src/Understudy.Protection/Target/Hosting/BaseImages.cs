@@ -21,18 +21,21 @@ internal enum BaseAccess
 }
 
 /// <summary>
-/// The base images of one replica, all opened by one storage daemon and reached over its socket. Which disks there are
-/// is read from the image folder, so a restarted agent asks for the very daemon that runs and adopts it. A daemon that
-/// died is started again by the next connection; what was written and not flushed is then reported as lost by the device
-/// (<see cref="ReconnectingNbdDevice"/>).
+/// The base images of one replica, each opened by a storage daemon of its own and reached over its socket. One daemon a
+/// disk, so that a new disk, or one whose flush failed, never costs another one its connection: a write on a connection
+/// that ends is a lost write. A daemon that died is started again by the next connection; what was written and not
+/// flushed is then reported as lost by the device (<see cref="ReconnectingNbdDevice"/>).
 /// </summary>
 internal sealed class BaseImages(ReplicaPlaces places, TargetServices services) : IBaseImages
 {
     private const string Format = "qcow2";
 
+    /// <summary>The only export of a base daemon.</summary>
+    private const string Export = "base";
+
     private readonly AsyncGate _gate = new();
+    private readonly HashSet<DiskId> _suspects = [];
     private BaseAccess _access = BaseAccess.ReadWrite;
-    private bool _suspect;
 
     public async ValueTask<IBlockDevice> OpenAsync(DiskGeometry disk, bool readOnly, CancellationToken cancellationToken)
     {
@@ -43,27 +46,29 @@ internal sealed class BaseImages(ReplicaPlaces places, TargetServices services) 
         }
 
         IBlockDevice device = await ReconnectingNbdDevice.OpenAsync(
-            $"base image {places.BaseImage(disk)}", token => ConnectAsync(disk.Disk, token), services.Time, new NbdReconnectOptions(), cancellationToken);
-        return readOnly ? new ReadOnlyDevice(device) : new FlushWatch(device, this);
+            $"base image {places.BaseImage(disk)}", token => ConnectAsync(disk, token), services.Time, new NbdReconnectOptions(), cancellationToken);
+        return readOnly ? new ReadOnlyDevice(device) : new FlushWatch(device, disk.Disk, this);
     }
 
-    /// <summary>Ends the daemon that has the images open in the old way; the next connection starts the new one. What
-    /// was written must have been flushed.</summary>
+    /// <summary>Opens the images in another way, or not at all any more. What was written must have been flushed.</summary>
     public async ValueTask ChangeAccessAsync(BaseAccess access, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         _access = access;
-        if (access == BaseAccess.None)
+        foreach ((DiskId disk, string image) in await FindImagesAsync(cancellationToken))
         {
-            await services.Daemons.StopAsync(places.BaseDaemon, places.BaseSocket, cancellationToken);
-        }
-        else
-        {
-            await EnsureDaemonAsync(cancellationToken);
+            if (access == BaseAccess.None)
+            {
+                await StopDaemonAsync(disk, cancellationToken);
+            }
+            else
+            {
+                await EnsureDaemonAsync(disk, image, cancellationToken);
+            }
         }
     }
 
-    /// <summary>Ends the daemon and deletes the images.</summary>
+    /// <summary>Ends the daemons and deletes the images.</summary>
     public async ValueTask DeleteAsync(CancellationToken cancellationToken)
     {
         await ChangeAccessAsync(BaseAccess.None, cancellationToken);
@@ -84,11 +89,10 @@ internal sealed class BaseImages(ReplicaPlaces places, TargetServices services) 
             throw new StorageException(FaultKind.Missing, image, "the base image is missing", "Bring it back to this place, or stop protecting the VM and protect it again.");
         }
 
-        if (_suspect)
+        if (_suspects.Remove(disk.Disk))
         {
             // A flush failed: nothing the old process still holds in memory may be taken for durable.
-            await services.Daemons.StopAsync(places.BaseDaemon, places.BaseSocket, cancellationToken);
-            _suspect = false;
+            await StopDaemonAsync(disk.Disk, cancellationToken);
         }
 
         if (facts is null)
@@ -97,14 +101,14 @@ internal sealed class BaseImages(ReplicaPlaces places, TargetServices services) 
         }
         else if (facts.SizeBytes < disk.SizeBytes && !readOnly)
         {
-            await services.Daemons.StopAsync(places.BaseDaemon, places.BaseSocket, cancellationToken);
+            await StopDaemonAsync(disk.Disk, cancellationToken);
             await services.Images.GrowAsync(image, Format, disk.SizeBytes, cancellationToken);
         }
 
-        await EnsureDaemonAsync(cancellationToken);
+        await EnsureDaemonAsync(disk.Disk, image, cancellationToken);
     }
 
-    private async ValueTask<NbdClient> ConnectAsync(DiskId disk, CancellationToken cancellationToken)
+    private async ValueTask<NbdClient> ConnectAsync(DiskGeometry disk, CancellationToken cancellationToken)
     {
         using (await _gate.EnterAsync(cancellationToken))
         {
@@ -113,25 +117,28 @@ internal sealed class BaseImages(ReplicaPlaces places, TargetServices services) 
                 throw new StorageException(FaultKind.Closed, places.ImageFolder, "the base images belong to the running VM");
             }
 
-            await EnsureDaemonAsync(cancellationToken);
+            await EnsureDaemonAsync(disk.Disk, places.BaseImage(disk), cancellationToken);
         }
 
-        Stream stream = await services.Sockets.ConnectAsync(places.BaseSocket, cancellationToken);
-        return await NbdClient.ConnectAsync(stream, new NbdClientOptions { Export = ReplicaPlaces.BaseExport(disk) }, cancellationToken);
+        Stream stream = await services.Sockets.ConnectAsync(places.BaseSocket(disk.Disk), cancellationToken);
+        return await NbdClient.ConnectAsync(stream, new NbdClientOptions { Export = Export }, cancellationToken);
     }
 
-    private async ValueTask EnsureDaemonAsync(CancellationToken cancellationToken)
+    private async ValueTask EnsureDaemonAsync(DiskId disk, string image, CancellationToken cancellationToken) => await services.Daemons.EnsureAsync(
+        new StorageDaemonSpec(
+            places.BaseDaemon(disk),
+            places.BaseSocket(disk),
+            ForGuests: false,
+            [new StorageExport(Export, new StorageBacking.Image(image, Format), Writable: _access == BaseAccess.ReadWrite)]),
+        cancellationToken);
+
+    private ValueTask StopDaemonAsync(DiskId disk, CancellationToken cancellationToken) =>
+        services.Daemons.StopAsync(places.BaseDaemon(disk), places.BaseSocket(disk), cancellationToken);
+
+    private async ValueTask SuspectAsync(DiskId disk)
     {
-        bool writable = _access == BaseAccess.ReadWrite;
-        StorageExport[] exports =
-        [
-            .. (await FindImagesAsync(cancellationToken)).Select(found =>
-                new StorageExport(ReplicaPlaces.BaseExport(found.Disk), new StorageBacking.Image(found.Path, Format), writable)),
-        ];
-        if (exports.Length > 0)
-        {
-            await services.Daemons.EnsureAsync(new StorageDaemonSpec(places.BaseDaemon, places.BaseSocket, ForGuests: false, exports), cancellationToken);
-        }
+        using AsyncGate.Pass inside = await _gate.EnterAsync(CancellationToken.None);
+        _suspects.Add(disk);
     }
 
     /// <summary>Base images are named <c>target-number.qcow2</c> (<see cref="ReplicaPlaces.BaseImage"/>); overlays are not.</summary>
@@ -152,7 +159,7 @@ internal sealed class BaseImages(ReplicaPlaces places, TargetServices services) 
     }
 
     /// <summary>Remembers that a flush failed, so that the next opening begins with a new process.</summary>
-    private sealed class FlushWatch(IBlockDevice inner, BaseImages owner) : IBlockDevice, IExtentSource
+    private sealed class FlushWatch(IBlockDevice inner, DiskId disk, BaseImages owner) : IBlockDevice, IExtentSource
     {
         public long SizeBytes => inner.SizeBytes;
 
@@ -174,7 +181,7 @@ internal sealed class BaseImages(ReplicaPlaces places, TargetServices services) 
             }
             catch (StorageException)
             {
-                owner._suspect = true;
+                await owner.SuspectAsync(disk);
                 throw;
             }
         }

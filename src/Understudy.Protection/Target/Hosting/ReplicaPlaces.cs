@@ -16,10 +16,10 @@ internal sealed class ReplicaPlaces(ReplicaSpec spec, TargetSettings settings)
     /// <summary>All sockets of this replica.</summary>
     public string RuntimeFolder => _runtime;
 
-    /// <summary>The base daemon's socket: the agent connects.</summary>
-    public string BaseSocket => $"{_runtime}/base.sock";
+    /// <summary>The socket of a base image's daemon: the agent connects.</summary>
+    public string BaseSocket(DiskId disk) => string.Create(CultureInfo.InvariantCulture, $"{_runtime}/base-{disk}.sock");
 
-    public string BaseDaemon => $"base-{Key(spec.Replica.Value)}";
+    public string BaseDaemon(DiskId disk) => string.Create(CultureInfo.InvariantCulture, $"base-{Key(spec.Replica.Value)}-{disk}");
 
     /// <summary>The agent's view server: run daemons and the image tool connect.</summary>
     public string ViewSocket => $"{_runtime}/view.sock";
@@ -29,8 +29,6 @@ internal sealed class ReplicaPlaces(ReplicaSpec spec, TargetSettings settings)
     /// <summary>A disk's base image; after a commit, the VM's own disk.</summary>
     public string BaseImage(DiskGeometry disk) =>
         string.Create(CultureInfo.InvariantCulture, $"{spec.ImageFolder}/{disk.Target}-{disk.Disk}.qcow2");
-
-    public static string BaseExport(DiskId disk) => string.Create(CultureInfo.InvariantCulture, $"disk{disk}");
 
     /// <summary>A run's daemon socket: the guest's QEMU connects.</summary>
     public string RunSocket(Guid run) => $"{_runtime}/run-{Key(run)}.sock";

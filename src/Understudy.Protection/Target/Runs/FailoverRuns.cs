@@ -74,7 +74,12 @@ internal sealed partial class FailoverRuns(ReplicaContext context)
                     RefusalCode.AlreadyFailedOver, $"{context.Vm} has been failed over to point {known.Point} already.", "Commit that failover.");
             }
 
-            await GoOnAsync(cancellationToken);
+            if (known.Step < FailoverStep.Running)
+            {
+                await ServeAsync(known, cancellationToken); // Its daemon may have gone with a reboot.
+                await GoOnAsync(cancellationToken);
+            }
+
             RequireRunning();
             return Describe(known, []);
         }

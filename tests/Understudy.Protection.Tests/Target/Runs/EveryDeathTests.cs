@@ -1,0 +1,183 @@
+using Understudy.Blocks.Identity;
+using Understudy.Blocks.Storage;
+using Understudy.Protection.Target;
+using Understudy.Protection.Target.Runs;
+using Understudy.Protection.Tests.Target.World;
+using Understudy.Qemu.Tests.Recovery;
+
+namespace Understudy.Protection.Tests.Target.Runs;
+
+/// <summary>
+/// The agent dies before its n-th call to the outside, for every n there is; the next agent is asked for the same again.
+/// Whatever the moment: it ends as if nobody had died, and nothing is left that no list shows.
+/// </summary>
+public sealed class EveryDeathTests(ITestOutputHelper output)
+{
+    /// <summary>More calls than any of these orders makes: an order that never ends is a failure too.</summary>
+    private const int MostCalls = 600;
+
+    [Fact]
+    public Task A_test_is_started_and_completed_whatever_dies() => ForEveryDeathAsync(async (site, life) =>
+    {
+        RecoveryPointId point = await site.Source.PointAsync(site.Host.Sink);
+        await site.Source.PointAsync(site.Host.Sink);
+        bool died = await BeginAsync(site, life);
+        died |= await OrderAsync(site, host => host.StartTestAsync(ModelSite.Test(point), default).AsTask());
+        Assert.True(Assert.Single(site.Machine.Domains).Value.Live is not null, "the test VM does not run");
+        died |= await OrderAsync(site, host => host.CompleteTestAsync(ModelSite.Test(point).Id, "fine", default).AsTask());
+        await AssertOnlyReplicaAsync(site);
+        return died;
+    });
+
+    [Fact]
+    public Task A_failover_is_started_whatever_dies() => ForEveryDeathAsync(async (site, life) =>
+    {
+        RecoveryPointId point = await site.Source.PointAsync(site.Host.Sink);
+        await site.Source.PointAsync(site.Host.Sink);
+        bool died = await BeginAsync(site, life);
+        died |= await OrderAsync(site, host => host.StartFailoverAsync(ModelSite.Failover(point), default).AsTask());
+        FailoverRecord failover = site.Host.Status.Failover!;
+        Assert.Equal(FailoverStep.Running, failover.Step);
+        Assert.Equal(failover.Line, site.Host.Status.Replica!.Line);
+        Assert.NotNull(site.Machine.Domains[SourceFeed.Vm].Live);
+        Assert.All(failover.Disks, disk => Assert.Equal([failover.Bitmap], site.Machine.Image(disk.Overlay).Bitmaps));
+        Assert.Equal(2, site.Machine.Images.Keys.Count(path => path.Contains("failover-", StringComparison.Ordinal)));
+        return died;
+    });
+
+    [Fact]
+    public Task A_commit_ends_on_one_image_a_disk_whatever_dies_while_the_guest_writes() => ForEveryDeathAsync(async (site, life) =>
+    {
+        RecoveryPointId point = await site.Source.PointAsync(site.Host.Sink);
+        await site.Source.PointAsync(site.Host.Sink);
+        await site.Host.StartFailoverAsync(ModelSite.Failover(point), default);
+        site.Hypervisor.GuestWrite(SourceFeed.Vm, "vda", 1, 0x11);
+        bool died = await BeginAsync(site, life);
+        died |= await OrderAsync(site, async host => Assert.Null((await host.CommitAsync(default)).Pending));
+        site.Hypervisor.GuestWrite(SourceFeed.Vm, "vdb", 2, 0x22);
+
+        byte[][] expected = [.. site.Source.Content[point].Select(disk => (byte[])disk.Clone())];
+        expected[0].AsSpan(SourceFeed.BlockBytes, SourceFeed.BlockBytes).Fill(0x11);
+        expected[1].AsSpan(2 * SourceFeed.BlockBytes, SourceFeed.BlockBytes).Fill(0x22);
+        Assert.Equal(expected[0], site.BaseContent(0));
+        Assert.Equal(expected[1], site.BaseContent(1));
+        Assert.Equal(["/pool/web1/vda-0.qcow2", "/pool/web1/vdb-1.qcow2"], site.Machine.Images.Keys);
+        Assert.Empty(site.Machine.Daemons);
+        Assert.Single(site.Machine.Domains[SourceFeed.Vm].Checkpoints);
+
+        died |= await UnprotectAsync(site);
+        Assert.Empty(site.Machine.Domains[SourceFeed.Vm].Checkpoints);
+        Assert.NotNull(site.Machine.Domains[SourceFeed.Vm].Live);
+        Assert.All(site.Machine.Images.Values, image => Assert.Empty(image.Bitmaps));
+        Assert.Empty(await FilesAsync(site.State));
+        Assert.Empty(await FilesAsync(site.Journal));
+        return died;
+    });
+
+    /// <summary>Ends protection; the loops have ended before, as the host's owner does it.</summary>
+    private static async Task<bool> UnprotectAsync(ModelSite site)
+    {
+        await site.EndLoopsAsync();
+        try
+        {
+            await site.Host.UnprotectAsync(default);
+            return false;
+        }
+        catch (AgentDiedException)
+        {
+            if (await site.NextAgentAsync(Life.Forever()))
+            {
+                await site.EndLoopsAsync();
+                await site.Host.UnprotectAsync(default); // It died before it had noted the order.
+            }
+
+            return true;
+        }
+    }
+
+    /// <summary>True when the agent died of its very beginning.</summary>
+    private static async Task<bool> BeginAsync(ModelSite site, Life life)
+    {
+        try
+        {
+            await site.NextAgentAsync(life);
+            return false;
+        }
+        catch (AgentDiedException)
+        {
+            await site.NextAgentAsync(Life.Forever());
+            return true;
+        }
+    }
+
+    /// <summary>Gives an order until it is carried out; true when an agent died of it.</summary>
+    private static async Task<bool> OrderAsync(ModelSite site, Func<ReplicaHost, Task> order)
+    {
+        bool died = false;
+        if (site.Life.IsOver)
+        {
+            Assert.True(await site.NextAgentAsync(Life.Forever()));
+            died = true;
+        }
+
+        try
+        {
+            await order(site.Host);
+        }
+        catch (Exception) when (site.Life.IsOver)
+        {
+            died = true;
+            Assert.True(await site.NextAgentAsync(Life.Forever()));
+            await order(site.Host);
+        }
+
+        return died;
+    }
+
+    private async Task ForEveryDeathAsync(Func<ModelSite, Life, Task<bool>> story)
+    {
+        for (int calls = 0; calls < MostCalls; calls++)
+        {
+            await using ModelSite site = new();
+            await site.CreateAsync();
+            Life life = new(calls);
+            try
+            {
+                if (!await story(site, life))
+                {
+                    output.WriteLine($"{calls} deaths");
+                    Assert.True(calls > 10);
+                    return;
+                }
+            }
+            catch (Exception failed)
+            {
+                throw new InvalidOperationException($"the agent died before call {calls + 1} to the outside, {life.LastCall}: {failed.Message}", failed);
+            }
+        }
+
+        Assert.Fail($"there is no end to the calls: {MostCalls}");
+    }
+
+    private static async Task AssertOnlyReplicaAsync(ModelSite site)
+    {
+        Assert.Empty(site.Machine.Domains);
+        Assert.Empty(site.Machine.Networks);
+        Assert.All(site.Machine.Images.Keys, image => Assert.DoesNotContain("test", image, StringComparison.Ordinal));
+        Assert.DoesNotContain(site.Machine.Daemons.Keys, daemon => daemon.StartsWith("run-", StringComparison.Ordinal));
+        Assert.Empty(site.Host.Status.Replica!.Pins);
+        Assert.Empty(site.Host.Status.Tests);
+        Assert.Empty(await site.State.ListAsync("tests", default));
+    }
+
+    private static async Task<string[]> FilesAsync(IFileStore store)
+    {
+        List<string> files = [];
+        foreach (string folder in (string[])["", "tests", "journal", "pins", "kept", "divergence", "base"])
+        {
+            files.AddRange((await store.ListAsync(folder, default)).Select(entry => entry.Name));
+        }
+
+        return [.. files];
+    }
+}

@@ -1,0 +1,84 @@
+using Understudy.Blocks;
+using Understudy.Nbd;
+using Understudy.Protection.Ports;
+using Understudy.Testing.Devices;
+
+namespace Understudy.Protection.Tests.Target.World;
+
+/// <summary>Storage daemons of the host. One that serves views connects when it starts, and does not start when nobody answers.</summary>
+internal sealed class ModelDaemons(ModelHost host, ModelSockets sockets) : IStorageDaemons
+{
+    public async ValueTask<StorageDaemonFacts> EnsureAsync(StorageDaemonSpec spec, CancellationToken cancellationToken)
+    {
+        lock (host.Lock)
+        {
+            if (host.Daemons.TryGetValue(spec.Name, out StorageDaemonSpec? running) && running == spec)
+            {
+                return new StorageDaemonFacts(spec.Name, 1, Adopted: true);
+            }
+
+            host.Daemons.Remove(spec.Name);
+        }
+
+        await sockets.CloseServedByAsync(spec.SocketPath);
+        foreach (StorageExport export in spec.Exports)
+        {
+            if (export.Backing is StorageBacking.Nbd server)
+            {
+                Stream stream = await sockets.ConnectAsync(server.SocketPath, cancellationToken);
+                await using NbdClient client = await NbdClient.ConnectAsync(stream, new NbdClientOptions { Export = server.ExportName }, cancellationToken);
+            }
+        }
+
+        lock (host.Lock)
+        {
+            host.Daemons[spec.Name] = spec;
+        }
+
+        return new StorageDaemonFacts(spec.Name, 1, Adopted: false);
+    }
+
+    public async ValueTask StopAsync(string name, string socketPath, CancellationToken cancellationToken)
+    {
+        lock (host.Lock)
+        {
+            host.Daemons.Remove(name);
+        }
+
+        await sockets.CloseServedByAsync(socketPath);
+    }
+
+    public ValueTask<StorageDaemonFacts?> FindAsync(string name, CancellationToken cancellationToken)
+    {
+        lock (host.Lock)
+        {
+            return new(host.Daemons.ContainsKey(name) ? new StorageDaemonFacts(name, 1, Adopted: true) : null);
+        }
+    }
+
+    public ValueTask<IReadOnlyList<string>> ListAsync(CancellationToken cancellationToken)
+    {
+        lock (host.Lock)
+        {
+            return new([.. host.Daemons.Keys]);
+        }
+    }
+}
+
+/// <summary>Images of a model daemon, as exports.</summary>
+internal sealed class ModelExports(ModelHost host, StorageDaemonSpec daemon) : INbdExports
+{
+    public ValueTask<NbdExport?> FindAsync(string name, CancellationToken cancellationToken)
+    {
+        StorageExport? export = daemon.Exports.FirstOrDefault(export => export.Name == name);
+        if (export?.Backing is not StorageBacking.Image image)
+        {
+            return new((NbdExport?)null);
+        }
+
+        MemoryBlockDevice disk = host.Image(image.Path).Disk;
+        return new(new NbdExport(export.Writable ? disk : new ReadOnlyDevice(disk)));
+    }
+
+    public ValueTask<IReadOnlyList<string>?> ListAsync(CancellationToken cancellationToken) => new((IReadOnlyList<string>?)null);
+}

@@ -1,0 +1,63 @@
+using Understudy.Blocks.Identity;
+using Understudy.Protection.Ports;
+
+namespace Understudy.Protection.Tests.Target.World;
+
+/// <summary>What outlives an agent on a host: images, storage daemons, VMs with their block jobs, networks; with QEMU's
+/// own rule of who may open an image beside whom. All of it is used under its lock.</summary>
+internal sealed class ModelHost
+{
+    public Lock Lock { get; } = new();
+
+    public SortedDictionary<string, ModelImage> Images { get; } = new(StringComparer.Ordinal);
+
+    public SortedDictionary<string, StorageDaemonSpec> Daemons { get; } = new(StringComparer.Ordinal);
+
+    public Dictionary<VmId, ModelDomain> Domains { get; } = [];
+
+    public SortedDictionary<string, string> Networks { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>The daemon that serves a socket; null when none does.</summary>
+    public StorageDaemonSpec? DaemonAt(string socket)
+    {
+        lock (Lock)
+        {
+            return Daemons.Values.FirstOrDefault(daemon => daemon.SocketPath == socket);
+        }
+    }
+
+    public ModelImage Image(string path)
+    {
+        lock (Lock)
+        {
+            return Images[path];
+        }
+    }
+
+    public bool IsOpenByADaemon(string image, bool forWriting)
+    {
+        lock (Lock)
+        {
+            return Daemons.Values
+                .SelectMany(daemon => daemon.Exports)
+                .Any(export => export.Backing is StorageBacking.Image open && open.Path == image && (export.Writable || !forWriting));
+        }
+    }
+}
+
+/// <summary>A VM: what it runs on now, and what its next start would use.</summary>
+internal sealed class ModelDomain(string name)
+{
+    public string Name { get; } = name;
+
+    public required string Inactive { get; set; }
+
+    /// <summary>Null when it is off.</summary>
+    public string? Live { get; set; }
+
+    public Dictionary<string, ModelJob> Jobs { get; } = [];
+
+    public List<string> Checkpoints { get; } = [];
+}
+
+internal sealed record ModelJob(BlockJobKind Kind, string Destination, bool Ready);
