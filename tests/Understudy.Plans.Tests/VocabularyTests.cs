@@ -7,44 +7,6 @@ namespace Understudy.Plans.Tests;
 public sealed class VocabularyTests
 {
     [Theory]
-    [InlineData("web1", true)]
-    [InlineData("a", true)]
-    [InlineData("A-b-9", true)]
-    [InlineData("", false)]
-    [InlineData("-web", false)]
-    [InlineData("web-", false)]
-    [InlineData("web.1", false)]
-    [InlineData("wéb", false)]
-    [InlineData("0123456789012345678901234567890123456789012345678901234567890ab", true)]
-    [InlineData("0123456789012345678901234567890123456789012345678901234567890abc", false)]
-    public void Lawful_names_are_letters_digits_and_inner_hyphens(string name, bool lawful)
-    {
-        Assert.Equal(lawful, VmNames.IsLawful(name));
-    }
-
-    [Theory]
-    [InlineData("web1", "web1")]
-    [InlineData("web.1_prod", "web-1-prod")]
-    [InlineData("--web--", "web")]
-    [InlineData("サーバー", "vm")]
-    [InlineData("", "vm")]
-    public void A_bad_name_gets_a_lawful_proposal(string name, string proposed)
-    {
-        Assert.Equal(proposed, VmNames.Propose(name));
-    }
-
-    [Fact]
-    public void Proposals_and_test_names_of_any_name_are_lawful()
-    {
-        foreach (string name in new[] { "web1", "---", new string('x', 100), "a" + new string('-', 80) + "b", new string('y', 58) + "-----" })
-        {
-            Assert.True(VmNames.IsLawful(VmNames.Propose(name)), VmNames.Propose(name));
-            Assert.True(VmNames.IsLawful(VmNames.ForTest(name, 1)), VmNames.ForTest(name, 1));
-            Assert.True(VmNames.IsLawful(VmNames.ForTest(name, 12)), VmNames.ForTest(name, 12));
-        }
-    }
-
-    [Theory]
     [InlineData("15s", 15)]
     [InlineData("5min", 300)]
     [InlineData("5m", 300)]

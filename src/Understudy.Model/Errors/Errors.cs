@@ -1,3 +1,4 @@
+using Understudy.Blocks.Identity;
 using static Understudy.Model.ErrorKind;
 
 namespace Understudy.Model;

@@ -1,3 +1,5 @@
+using Understudy.Blocks.Identity;
+
 namespace Understudy.Model;
 
 /// <summary>What a policy may say in this version.</summary>

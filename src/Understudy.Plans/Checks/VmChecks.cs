@@ -1,3 +1,4 @@
+using Understudy.Blocks.Identity;
 using Understudy.Model;
 
 namespace Understudy.Plans;

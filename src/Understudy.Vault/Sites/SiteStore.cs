@@ -1,5 +1,6 @@
 using Microsoft.EntityFrameworkCore;
 using Understudy.Api.Rest;
+using Understudy.Blocks.Identity;
 using Understudy.Blocks;
 using Understudy.Model;
 using Understudy.Vault.Storage;

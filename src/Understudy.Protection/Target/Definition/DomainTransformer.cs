@@ -1,5 +1,6 @@
 using System.Xml;
 using System.Xml.Linq;
+using Understudy.Blocks.Identity;
 
 namespace Understudy.Protection.Target.Definition;
 

@@ -1,6 +1,6 @@
-using Understudy.Protection.Target.Definition;
+using Understudy.Blocks.Identity;
 
-namespace Understudy.Protection.Tests.Target.Definition;
+namespace Understudy.Blocks.Tests.Identity;
 
 public sealed class VmNamesTests
 {
@@ -18,6 +18,7 @@ public sealed class VmNamesTests
 
     [Theory]
     [InlineData("web1", "web1")]
+    [InlineData("web--1", "web--1")]
     [InlineData("web 1 (old)", "web-1-old")]
     [InlineData("__web__", "web")]
     [InlineData("größe", "gr-e")]

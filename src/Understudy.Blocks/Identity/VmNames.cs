@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace Understudy.Model;
+namespace Understudy.Blocks.Identity;
 
 /// <summary>
 /// Names of VMs at the target: 1 to 63 letters, digits and hyphens, beginning and ending with a letter or digit. A bad
@@ -34,7 +34,7 @@ public static class VmNames
         }
 
         string proposed = Cut(lawful.ToString(), MaxLength);
-        return proposed.Length > 0 ? proposed : "vm";
+        return IsLawful(name) ? name : proposed.Length > 0 ? proposed : "vm";
     }
 
     /// <summary><c>NAME-test</c>, then <c>NAME-test-2</c>, …; the name is shortened where the suffix would not fit.</summary>
@@ -42,6 +42,19 @@ public static class VmNames
     {
         string suffix = number == 1 ? "-test" : string.Create(CultureInfo.InvariantCulture, $"-test-{number}");
         return Cut(Propose(name), MaxLength - suffix.Length) + suffix;
+    }
+
+    /// <summary>The first test name of this VM that is not taken.</summary>
+    public static string NextForTest(string name, IReadOnlySet<string> taken)
+    {
+        for (int number = 1; ; number++)
+        {
+            string candidate = ForTest(name, number);
+            if (!taken.Contains(candidate))
+            {
+                return candidate;
+            }
+        }
     }
 
     private static string Cut(string name, int length) => name[..Math.Min(name.Length, length)].TrimEnd('-');
