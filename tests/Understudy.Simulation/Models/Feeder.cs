@@ -43,13 +43,14 @@ internal sealed class Feeder(ModelVm vm, SimRandom random)
         foreach (Sent what in Plan(cut))
         {
             int size = Encode(what with { Sequence = next }, cut, at);
+
+            // Before the answer, which may never come: the next cycle sees from the replica how far this one got.
+            _sent.Add(what with { Sequence = next++ });
             AppendOutcome outcome = await replica.AppendAsync(_record.AsMemory(0, size), default);
             if (outcome is not AppendOutcome.Accepted)
             {
                 return outcome;
             }
-
-            _sent.Add(what with { Sequence = next++ });
         }
 
         Checkpoints++;

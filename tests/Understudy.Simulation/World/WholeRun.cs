@@ -223,6 +223,11 @@ internal sealed class WholeRun
             if (!host.IsUp)
             {
                 await _context.Simulator.DelayAsync(_random.Between(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(40)));
+                if (_isOver)
+                {
+                    return; // The run has turned to its last look meanwhile: one agent at a time.
+                }
+
                 host.Boot();
             }
 
