@@ -70,7 +70,16 @@ internal sealed class CaptureReader : IAsyncDisposable
         }
 
         (ByteRange range, byte[] buffer, Task reading) = _ahead.Peek();
-        await reading;
+        try
+        {
+            await reading;
+        }
+        catch (StorageException fault)
+        {
+            // The disk read here is the hypervisor's job, not our spool: tried again soon, and said of the right side.
+            throw new HypervisorException(HypervisorFault.Other, $"the capture cannot be read at {range}: {fault.Message}", fault.Remedy, fault);
+        }
+
         _ahead.Dequeue();
         _inUse = buffer;
         await take(range, buffer.AsMemory(0, (int)range.LengthBytes));

@@ -19,7 +19,7 @@ internal static class RandomShapes
     {
         Frequency = random.Between(SourcePolicy.ShortestFrequency, TimeSpan.FromSeconds(45)),
         SliceBytes = random.Between(1, 12) * (long)BlockSize.Bytes,
-        ScratchBytesLimit = random.Between(8, 64) * (long)BlockSize.Bytes,
+        ScratchBytesLimit = random.Between(30, 100) * (long)BlockSize.Bytes,
     };
 
     public static ReplicaSettings Settings(SimRandom random, Plant plant) => new()
