@@ -117,6 +117,7 @@ public sealed partial class Replica
         ulong from = _manifest.Applied.Sequence;
         (PointState point, List<Pin> olderPins) = await HoldOlderPinsAsync(to, cancellationToken);
         SortedDictionary<DiskId, BaseDisk> disks = [];
+        RecordCodec codec = _codecs.Rent();
         try
         {
             IReadOnlyList<LoggedBlock> logged = await ApplyLog.ReadAsync(_env.Store, Id, from, to, cancellationToken);
@@ -133,7 +134,7 @@ public sealed partial class Replica
 
             await OpenBasesAsync(point.Geometry, disks, cancellationToken);
             Layer journal = new([.. _log.Segments.Where(s => s.LastSequence > from && s.FirstSequence <= point.Sequence)], from, point.Sequence);
-            PreImageSaver saver = new(olderPins, _applyCodec, Rules, OpenPreImagesAsync);
+            PreImageSaver saver = new(olderPins, codec, Rules, OpenPreImagesAsync);
             using ApplyRun run = new(_env, Id, from, point, journal, _records, disks, saver);
             try
             {
@@ -159,6 +160,7 @@ public sealed partial class Replica
                 await disk.CloseWriterAsync();
             }
 
+            _codecs.Return(codec);
             await LetGoOfPinsAsync(olderPins);
         }
     }

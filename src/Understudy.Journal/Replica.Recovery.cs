@@ -106,11 +106,12 @@ public sealed partial class Replica
             await segment.CollectControlsAsync(controls, cancellationToken);
         }
 
-        byte[] buffer = new byte[RecordLimits.MaxRecordBytes];
+        byte[] buffer = [];
         foreach (SegmentExtent control in controls)
         {
             if (control.Entry.Sequence > _manifest.Applied.Sequence)
             {
+                buffer = buffer.Length < control.Entry.RecordBytes ? new byte[control.Entry.RecordBytes] : buffer;
                 RecordHeader header = await control.Segment.ReadRecordAsync(control.Entry, buffer, cancellationToken);
                 if (_builder.Take(header, buffer.AsSpan(0, header.RecordBytes), control) is { } point)
                 {

@@ -34,7 +34,6 @@ public sealed partial class Replica : IAsyncDisposable
     private readonly AsyncGate _applyGate = new();
     private readonly CodecPool _codecs = new();
     private readonly RecordCodec _codec = new(); // Under _gate.
-    private readonly RecordCodec _applyCodec = new(); // Under _applyGate.
     private readonly PointBuilder _builder;
     private readonly RecordReader _records;
     private readonly List<PointState> _points = [];
@@ -166,7 +165,6 @@ public sealed partial class Replica : IAsyncDisposable
         await _log.DisposeAsync();
         _codecs.Dispose();
         _codec.Dispose();
-        _applyCodec.Dispose();
     }
 
     private static SegmentLogOptions LogOptions(ReplicaEnvironment env, ReplicaId replica, string prefix) => new()

@@ -194,7 +194,7 @@ public sealed class FixtureTests
         return CrashDisk.Of(files, ["", "journal", "base", "kept", "pins", "divergence"]);
     }
 
-    private static string FixtureFolder()
+    internal static string FixtureFolder()
     {
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
