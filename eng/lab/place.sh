@@ -14,6 +14,7 @@ start_holder() {
     [ -z "$(netns_of "$place" || true)" ] || die "$place has lost the process that kept it: ./lab down, then ./lab up"
     mkdir -p "$dir"
     rm -f "$dir/holder.pid"
+    new_boot_id "$dir"
     # shellcheck disable=SC2016  # expanded by the inner shell, from its arguments
     setsid unshare --mount --net --propagation private env -i PATH="$PATH" bash -c '
         set -e
@@ -21,12 +22,13 @@ start_holder() {
         ip link set lo up
         mount -t sysfs sysfs /sys   # so that /sys/class/net shows this namespace, not the machine
         if [ "$place" != hub ]; then
-            mkdir -p "$dir"/{etc,lib/images,lib/qemu,lib/dnsmasq,lib/network,lib/boot,log/qemu,cache,run/libvirt,run/lock,images,understudy}
+            mkdir -p "$dir"/{etc/hooks/qemu.d,lib/images,lib/qemu,lib/dnsmasq,lib/network,lib/boot,log/qemu,cache,run/libvirt,run/lock,images,understudy}
             mount --bind "$dir/etc" /etc/libvirt
             mount --bind "$dir/lib" /var/lib/libvirt
             mount --bind "$dir/log" /var/log/libvirt
             mount --bind "$dir/cache" /var/cache/libvirt
             mount --bind "$dir/run" /run
+            mount --bind "$dir/boot_id" /proc/sys/kernel/random/boot_id
             if [ "$accel" = qemu ] && [ -e /dev/kvm ]; then
                 mkdir -p "$dir/dev"
                 mount -t tmpfs -o mode=755,size=64k dev "$dir/dev"
@@ -46,6 +48,10 @@ start_holder() {
     touch "$dir/netns"
     mount --bind "/proc/$(holder_of "$place")/ns/net" "$dir/netns"
 }
+
+# What the kernel says of its boot; each site has one of its own, so that it can boot again by itself. Rewritten in place:
+# it is mounted over the kernel's.
+new_boot_id() { cat /proc/sys/kernel/random/uuid >"$1/boot_id"; }
 
 # The hub: a bridge with a port for the machine and one for each site.
 start_hub() {
@@ -116,6 +122,31 @@ CONF
     # The folders of the state that QEMU's own user must get through.
     chmod 755 "$dir" "$dir"/{lib,log,run,images,understudy} "$dir"/log/qemu "$dir"/lib/qemu
     chown libvirt-qemu "$dir/lib/qemu"
+}
+
+# A site loses power: nothing gets to say goodbye. The process that keeps the namespaces is the machine itself and stays.
+power_off() {
+    local site=$1 holder pids
+    holder=$(holder_of "$site")
+    while true; do
+        mapfile -t pids < <(processes_of "$site" | grep -vx "$holder" || true)
+        [ ${#pids[@]} -gt 0 ] || break
+        kill -KILL "${pids[@]}" 2>/dev/null || true
+        sleep 0.05
+    done
+}
+
+# It boots again: another boot id, nothing in /run, no virtual bridges or taps, then libvirt with what it starts by itself.
+boot() {
+    local site=$1 dir=$LAB_DIR/$1 link
+    [ "$(processes_of "$site")" = "$(holder_of "$site")" ] || die "$site is still on: ./lab power $site off"
+    new_boot_id "$dir"
+    find "$dir/run" -mindepth 1 -delete
+    mkdir -p "$dir"/run/{libvirt,lock}
+    for link in $(inside "$site" ls /sys/class/net); do
+        case $link in lo | uplink) ;; *) inside "$site" ip link delete "$link" 2>/dev/null || true ;; esac
+    done
+    start_libvirt "$site"
 }
 
 # Ends everything that runs in a place, politely, then for certain, and then the place.
