@@ -33,6 +33,12 @@ public readonly record struct TestId(Guid Value)
     public override string ToString() => Value.ToString("D");
 }
 
+/// <summary>One point or branch given out: mounted on a host or attached to a VM.</summary>
+public readonly record struct MountId(Guid Value)
+{
+    public override string ToString() => Value.ToString("D");
+}
+
 /// <summary>One command to an agent. Sent twice, it is done once and answered twice with the first outcome.</summary>
 public readonly record struct OperationId(Guid Value)
 {

@@ -58,6 +58,21 @@ public sealed class TestIdConverter : GuidIdConverter<TestId>
     protected override TestId From(Guid value) => new(value);
 }
 
+public sealed class TransferIdConverter : GuidIdConverter<TransferId>
+{
+    protected override TransferId From(Guid value) => new(value);
+}
+
+public sealed class BranchIdConverter : GuidIdConverter<BranchId>
+{
+    protected override BranchId From(Guid value) => new(value);
+}
+
+public sealed class MountIdConverter : GuidIdConverter<MountId>
+{
+    protected override MountId From(Guid value) => new(value);
+}
+
 public sealed class OperationIdConverter : GuidIdConverter<OperationId>
 {
     protected override OperationId From(Guid value) => new(value);

@@ -78,3 +78,15 @@ public readonly record struct RecoveryPointId(LineId Line, ulong Sequence)
         return true;
     }
 }
+
+/// <summary>One hand-over of a VM's ownership from side to side; only its receiver may accept it.</summary>
+public readonly record struct TransferId(Guid Value)
+{
+    public override string ToString() => Value.ToString("D");
+}
+
+/// <summary>The kept state of a line that lost.</summary>
+public readonly record struct BranchId(Guid Value)
+{
+    public override string ToString() => Value.ToString("D");
+}

@@ -20,6 +20,12 @@ public enum SourcePhase
 /// <param name="TargetFull">The target refuses data for want of space.</param>
 /// <param name="Error">Why replication does not go on; null while it does. It retries by itself.</param>
 /// <param name="Warning">A sentence when changes come faster than the link carries them, with the numbers.</param>
+/// <param name="PausedBy">Who paused replication; null while it is not.</param>
+/// <param name="Fenced">Nobody can start the VM here.</param>
+/// <param name="Deposed">Set from first contact with a newer line on.</param>
+/// <param name="Branches">Old disks kept here; null means none.</param>
+/// <param name="Disks">The disks taken part, with the progress of each copy; null when the agent cannot say.</param>
+/// <param name="ExcludedDisks">Disks left out, by their device at the guest; null means none.</param>
 public sealed record SourceReport(
     VmId Vm,
     ReplicaId Replica,
@@ -39,7 +45,17 @@ public sealed record SourceReport(
     long LargestCycleBytes,
     bool TargetFull,
     ErrorInfo? Error,
-    string? Warning = null);
+    string? Warning = null,
+    string? PausedBy = null,
+    bool Fenced = false,
+    OwnershipInfo? Ownership = null,
+    DeposedInfo? Deposed = null,
+    IReadOnlyList<BranchInfo>? Branches = null,
+    IReadOnlyList<DiskProgress>? Disks = null,
+    IReadOnlyList<string>? ExcludedDisks = null);
+
+/// <summary>One disk of a source. Done equals total once its copy is complete.</summary>
+public sealed record DiskProgress(string TargetDevice, long SizeBytes, long BytesDone, long BytesTotal);
 
 /// <summary>What stands at the target.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<TargetPhase>))]
@@ -56,6 +72,9 @@ public enum TargetPhase
 /// <param name="JournalBytes">Space the history takes.</param>
 /// <param name="Tests">Tests that stand on this host.</param>
 /// <param name="Waiting">What a commit under way waits for.</param>
+/// <param name="Failover">Set while the VM runs here, committed or not.</param>
+/// <param name="Branches">Null means none.</param>
+/// <param name="Mounts">Null means none.</param>
 public sealed record TargetReport(
     VmId Vm,
     ReplicaId Replica,
@@ -68,4 +87,8 @@ public sealed record TargetReport(
     long BaseBytes,
     IReadOnlyList<TestId> Tests,
     ErrorInfo? Error,
-    string? Waiting = null);
+    string? Waiting = null,
+    OwnershipInfo? Ownership = null,
+    FailoverInfo? Failover = null,
+    IReadOnlyList<BranchInfo>? Branches = null,
+    IReadOnlyList<MountInfo>? Mounts = null);

@@ -117,6 +117,9 @@ public enum SourceKnowledge
     /// <summary>Its agent is connected and reports the VM running.</summary>
     [JsonStringEnumMemberName("known running")] KnownRunning,
 
+    /// <summary>Its agent is connected and lets nobody start the VM.</summary>
+    [JsonStringEnumMemberName("fenced")] Fenced,
+
     /// <summary>Nobody can say: the VM may still run.</summary>
     [JsonStringEnumMemberName("unknown")] Unknown,
 }
@@ -125,4 +128,10 @@ public enum SourceKnowledge
 public enum PointKind
 {
     [JsonStringEnumMemberName("crash-consistent")] CrashConsistent,
+
+    /// <summary>The VM was shut down in order: nothing is missing.</summary>
+    [JsonStringEnumMemberName("planned")] Planned,
+
+    /// <summary>Marked by a person; crash-consistent.</summary>
+    [JsonStringEnumMemberName("bookmark")] Bookmark,
 }

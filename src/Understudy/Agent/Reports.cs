@@ -9,9 +9,17 @@ namespace Understudy.Agent;
 /// <summary>What stands at this host, in the control plane's words.</summary>
 internal static class Reports
 {
-    /// <summary>Every kind of point is at least crash-consistent; the finer words come with the versions that cut them.</summary>
     public static RecoveryPointInfo Of(RecoveryPoint point) =>
-        new(point.Id, point.CutAt, Model.PointKind.CrashConsistent, point.Label.Length == 0 ? null : point.Label);
+        new(point.Id, point.CutAt, KindOf(point.Kind), point.Label.Length == 0 ? null : point.Label);
+
+    /// <summary>A point that a later version cut with the file systems frozen is crash-consistent at least.</summary>
+    private static PointKind KindOf(Journal.Records.PointKind kind) => kind switch
+    {
+        Journal.Records.PointKind.Crash or Journal.Records.PointKind.Application => PointKind.CrashConsistent,
+        Journal.Records.PointKind.Planned => PointKind.Planned,
+        Journal.Records.PointKind.Bookmark => PointKind.Bookmark,
+        _ => throw new UnreachableException($"kind {kind}"),
+    };
 
     public static TargetReport Of(ReplicaHostStatus status) => new(
         status.Spec.Vm,

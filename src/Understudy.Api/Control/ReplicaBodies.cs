@@ -1,0 +1,33 @@
+using Understudy.Blocks.Identity;
+using Understudy.Model;
+
+namespace Understudy.Api.Control;
+
+/// <summary>Target: make an empty replica that accepts the source. Asked for one that exists, it answers as at first.</summary>
+/// <param name="TargetName">Name the VM gets when it is failed over.</param>
+/// <param name="Source">The only host whose certificate may send.</param>
+/// <param name="Disks">For the space check; the truth comes with the stream.</param>
+/// <param name="Seeds">Images of this host to begin with, where only differing blocks shall travel; null means none.</param>
+public sealed record ReplicaCreateRequest(
+    VmId Vm,
+    string VmName,
+    ReplicaId Replica,
+    HostId Source,
+    string TargetName,
+    IReadOnlyList<DiscoveredDisk> Disks,
+    ReplicaSettings Settings,
+    IReadOnlyList<DiskSeed>? Seeds = null);
+
+/// <param name="Path">An image of any format the tools read, or the folder of an old replica, on the target host.</param>
+public sealed record DiskSeed(string TargetDevice, string Path);
+
+public sealed record ReplicaSettings(TimeSpan Retention);
+
+/// <param name="Made">What stands on the host because of it, one line each.</param>
+public sealed record ReplicaCreated(LineId Line, IReadOnlyList<string> Made);
+
+/// <summary>Target: settings of a replica that exists; taken up without starting over.</summary>
+public sealed record ReplicaConfigureRequest(ReplicaId Replica, ReplicaSettings Settings);
+
+/// <summary>Target: remove the replica; a VM that was failed over and committed stays as an ordinary VM.</summary>
+public sealed record TargetUnprotectRequest(VmId Vm, ReplicaId Replica);
