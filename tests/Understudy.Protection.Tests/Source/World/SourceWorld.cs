@@ -21,7 +21,6 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
     private readonly SimHost _source;
     private readonly SimHost _target;
     private readonly SimRandom _random;
-    private readonly CaptureLimiter _limiter = new(4);
     private SimProcess? _agent;
     private bool _restarts = true;
 
@@ -112,6 +111,19 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
 
     public void Raise(SourceEvent happened) => Events.Add(happened);
 
+    /// <summary>Every block of every disk gets content of its own.</summary>
+    public void FillDisks()
+    {
+        for (int disk = 0; disk < Vm.Disks.Length; disk++)
+        {
+            for (int block = 0; block < BlockSize.CountFor(Vm.Disks[disk].Length); block++)
+            {
+                int room = Math.Min(BlockSize.Bytes, Vm.Disks[disk].Length - (block * BlockSize.Bytes));
+                Vm.Write(disk, block, Enumerable.Repeat((byte)((31 * disk) + block + 1), room).ToArray());
+            }
+        }
+    }
+
     public void WriteSomething()
     {
         int disk = _random.Next(Vm.Disks.Length);
@@ -159,7 +171,7 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
             hypervisor,
             _source.Disk.OpenStore(process, "source/app"),
             new Connector(this, process),
-            _limiter,
+            new CaptureLimiter(4), // A process's own: one that is killed takes the slots it held with it.
             this,
             process.Time,
             new SeededIds(_random.Fork(5)),
