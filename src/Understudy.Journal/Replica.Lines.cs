@@ -44,6 +44,7 @@ public sealed partial class Replica
         }
 
         Log.LineMinted(_env.Logger, Id, newLine, mintedBy, parent);
+        Interlocked.Exchange(ref _lineEnds, new CancellationTokenSource()).Cancel();
     }
 
     /// <summary>

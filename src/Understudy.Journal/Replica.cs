@@ -45,6 +45,7 @@ public sealed partial class Replica : IAsyncDisposable
     private volatile ImmutableList<RecoveryPoint> _listed = [];
     private volatile ReplicaStatus _status = null!; // Set at the end of both ways to make a replica.
     private ulong _listedThrough;
+    private CancellationTokenSource _lineEnds = new(); // Replaced under _gate; never disposed, it holds nothing and its readers come late.
     private bool _isDead;
 
     private Replica(ReplicaEnvironment env, Manifest manifest, SegmentLog log)
@@ -60,6 +61,10 @@ public sealed partial class Replica : IAsyncDisposable
 
     /// <summary>The only line from which records are accepted.</summary>
     public LineId Line => _status.Line;
+
+    /// <summary>Cancelled when <see cref="Line"/> is no longer the current one, durably, or this object is closed. Take it
+    /// before reading the line: then a change in between is seen.</summary>
+    public CancellationToken LineEnds => Volatile.Read(ref _lineEnds).Token;
 
     /// <summary>The last record held.</summary>
     public ulong ReceivedSequence => _log.ReceivedSequence;
@@ -165,6 +170,7 @@ public sealed partial class Replica : IAsyncDisposable
         await _log.DisposeAsync();
         _codecs.Dispose();
         _codec.Dispose();
+        _lineEnds.Cancel();
     }
 
     private static SegmentLogOptions LogOptions(ReplicaEnvironment env, ReplicaId replica, string prefix) => new()

@@ -21,6 +21,32 @@ public readonly record struct ReplicaId(Guid Value)
     public override string ToString() => Value.ToString("D");
 }
 
+/// <summary>One hand-over of a VM's ownership from a side to the other; a repeated message of it carries the same id.</summary>
+public readonly record struct TransferId(Guid Value)
+{
+    public override string ToString() => Value.ToString("D");
+
+    public static bool TryParse(string? text, out TransferId id)
+    {
+        bool ok = Guid.TryParse(text, out Guid value);
+        id = new TransferId(value);
+        return ok;
+    }
+}
+
+/// <summary>The kept state of a line that lost.</summary>
+public readonly record struct BranchId(Guid Value)
+{
+    public override string ToString() => Value.ToString("D");
+
+    public static bool TryParse(string? text, out BranchId id)
+    {
+        bool ok = Guid.TryParse(text, out Guid value);
+        id = new BranchId(value);
+        return ok;
+    }
+}
+
 /// <summary>A disk of a VM by its number in the replica's geometry; never reused within a replica.</summary>
 public readonly record struct DiskId(ushort Value) : IComparable<DiskId>
 {
@@ -33,9 +59,15 @@ public readonly record struct DiskId(ushort Value) : IComparable<DiskId>
 /// One uninterrupted history of a VM under one owner. The counter orders lines, the random part tells two lines apart
 /// that were minted with the same counter on both sides of a cut. Text form: <c>3-9f86d081884c7d659a2feaa0c55ad015</c>.
 /// </summary>
-public readonly record struct LineId(uint Counter, UInt128 Random)
+/// <remarks>Lines are in one order everywhere: by counter, and for two of the same counter by the random part, so that both
+/// sides of a healed cut agree without a word which of them lost.</remarks>
+public readonly record struct LineId(uint Counter, UInt128 Random) : IComparable<LineId>
 {
     public static LineId None => default;
+
+    public bool IsNewerThan(LineId other) => CompareTo(other) > 0;
+
+    public int CompareTo(LineId other) => Counter != other.Counter ? Counter.CompareTo(other.Counter) : Random.CompareTo(other.Random);
 
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Counter}-{Random:x32}");
 
@@ -77,16 +109,4 @@ public readonly record struct RecoveryPointId(LineId Line, ulong Sequence)
         id = new RecoveryPointId(line, sequence);
         return true;
     }
-}
-
-/// <summary>One hand-over of a VM's ownership from side to side; only its receiver may accept it.</summary>
-public readonly record struct TransferId(Guid Value)
-{
-    public override string ToString() => Value.ToString("D");
-}
-
-/// <summary>The kept state of a line that lost.</summary>
-public readonly record struct BranchId(Guid Value)
-{
-    public override string ToString() => Value.ToString("D");
 }

@@ -1,13 +1,18 @@
 using Understudy.Blocks.Identity;
 using Understudy.Journal;
 using Understudy.Replication.Receiving;
+using Understudy.Replication.Wire;
 
 namespace Understudy.Protection.Target;
 
 /// <summary>A replica as the replication receiver sees it.</summary>
 internal sealed class ReplicaSink(Replica replica) : IReplicaSink
 {
-    public LineId Line => replica.Line;
+    public CurrentLine Current => replica.Status.Lines is [.., var newest]
+        ? new CurrentLine(newest.Line, newest.MintedAt)
+        : new CurrentLine(replica.Line);
+
+    public CancellationToken LineEnds => replica.LineEnds;
 
     public ulong ReceivedSequence => replica.ReceivedSequence;
 

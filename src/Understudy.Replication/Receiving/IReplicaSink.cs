@@ -7,7 +7,12 @@ namespace Understudy.Replication.Receiving;
 /// <summary>Where received records go: the replica, as the receiver sees it.</summary>
 public interface IReplicaSink
 {
-    LineId Line { get; }
+    /// <summary>The only line from which records are taken, and what a source on another one has to know of it.</summary>
+    CurrentLine Current { get; }
+
+    /// <summary>Cancelled when <see cref="Current"/> is not what it was, or the replica is being opened anew: the session
+    /// that waits for records ends at once and says so. Taken before <see cref="Current"/> is read.</summary>
+    CancellationToken LineEnds { get; }
 
     ulong ReceivedSequence { get; }
 

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Understudy.Blocks;
-using Understudy.Blocks.Identity;
 using Understudy.Journal;
 using Understudy.Journal.Records;
 using Understudy.Replication.Wire;
@@ -23,8 +22,8 @@ internal sealed class ReceiverCore(ulong flushedSequence)
     /// <summary>Group commit: a flush is due by volume here; the shell adds "the source paused" and END_OF_BATCH.</summary>
     public bool FlushIsDue => _unflushedBytes >= ProtocolLimits.FlushEveryBytes;
 
-    public static Refusal? JudgeHello(ControlFrame.Hello hello, LineId currentLine) =>
-        hello.Line == currentLine ? null : Refusal.StaleLine(hello.Line, currentLine);
+    public static Refusal? JudgeHello(ControlFrame.Hello hello, CurrentLine current) =>
+        hello.Line == current.Line ? null : Refusal.StaleLine(hello.Line, current);
 
     public static Refusal? JudgeBanner(Banner banner) =>
         banner.ProtocolVersion == ProtocolLimits.Version
@@ -36,7 +35,8 @@ internal sealed class ReceiverCore(ulong flushedSequence)
                 "Bring both agents to the same release; the older one first.");
 
     /// <summary>Books an append; null when the connection goes on.</summary>
-    public Refusal? Appended(AppendOutcome outcome, RecordHeader record)
+    /// <param name="current">The replica's line, asked for after the append.</param>
+    public Refusal? Appended(AppendOutcome outcome, RecordHeader record, CurrentLine current)
     {
         switch (outcome)
         {
@@ -48,7 +48,7 @@ internal sealed class ReceiverCore(ulong flushedSequence)
             case AppendOutcome.Gap gap:
                 return Refusal.Gap(record.Sequence, gap.ExpectedSequence);
             case AppendOutcome.StaleLine stale:
-                return Refusal.StaleLine(record.Line, stale.CurrentLine);
+                return Refusal.StaleLine(record.Line, current.Line == stale.CurrentLine ? current : new CurrentLine(stale.CurrentLine));
             case AppendOutcome.Diverged diverged:
                 return new Refusal(
                     RefusalCode.Diverged,

@@ -102,16 +102,19 @@ public sealed partial class ReplicationReceiver(
 
     private async Task StreamAsync(ReceiverChannel channel, ControlFrame.Hello hello, IReplicaSink sink, CancellationToken cancellationToken)
     {
+        CancellationToken lineEnds = sink.LineEnds;
+        using CancellationTokenSource waiting = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lineEnds);
+
         // What an earlier connection left unflushed is made durable first, so that it need not be sent again.
         ulong flushed = await StoreAsync(channel, () => sink.FlushAsync(cancellationToken), cancellationToken);
-        if (ReceiverCore.JudgeHello(hello, sink.Line) is { } stale)
+        if (ReceiverCore.JudgeHello(hello, sink.Current) is { } stale)
         {
             throw new RefusedException(stale, byPeer: false);
         }
 
         await channel.WriteAsync(
             new ControlFrame.Welcome(
-                sink.Line, flushed, sink.LastPoint, ProtocolLimits.WindowBytes, ProtocolLimits.SilenceLimit, ProtocolFeatures.None),
+                hello.Line, flushed, sink.LastPoint, ProtocolLimits.WindowBytes, ProtocolLimits.SilenceLimit, ProtocolFeatures.None),
             cancellationToken);
         channel.AcceptRecords = true;
         Log.Welcomed(logger, hello.Vm, hello.Replica, flushed);
@@ -119,7 +122,17 @@ public sealed partial class ReplicationReceiver(
         ReceiverCore core = new(flushed);
         while (true)
         {
-            bool pauseReached = !await channel.WaitForFrameAsync(core.HasUnflushed, cancellationToken);
+            bool pauseReached;
+            try
+            {
+                pauseReached = !await channel.WaitForFrameAsync(core.HasUnflushed, waiting.Token);
+            }
+            catch (OperationCanceledException) when (lineEnds.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+            {
+                // A source that has nothing to send hears at once that it is no longer the owner (PRE-5).
+                throw new RefusedException(ReceiverCore.JudgeHello(hello, sink.Current) ?? Refusal.Reopening(), byPeer: false);
+            }
+
             if (pauseReached)
             {
                 await FlushAsync(channel, core, hello, sink, cancellationToken);
@@ -158,7 +171,7 @@ public sealed partial class ReplicationReceiver(
         Invariant.Check(
             RecordHeader.Read(record.Span, out RecordHeader header) == RecordDefect.None, "the parser let a damaged header through");
         AppendOutcome outcome = await StoreAsync(channel, () => sink.AppendAsync(record, cancellationToken), cancellationToken);
-        if (core.Appended(outcome, header) is { } refusal)
+        if (core.Appended(outcome, header, sink.Current) is { } refusal)
         {
             throw new RefusedException(refusal, byPeer: false);
         }
@@ -175,7 +188,7 @@ public sealed partial class ReplicationReceiver(
         ulong flushed = await StoreAsync(channel, () => sink.FlushAsync(cancellationToken), cancellationToken);
 
         // A failover may have taken the replica over meanwhile and dropped what this source had sent.
-        if (ReceiverCore.JudgeHello(hello, sink.Line) is { } stale)
+        if (ReceiverCore.JudgeHello(hello, sink.Current) is { } stale)
         {
             throw new RefusedException(stale, byPeer: false);
         }

@@ -21,10 +21,14 @@ public static class ControlFrameCodec
 
     private const byte FormatVersion = 1;
 
+    /// <summary>The year 9999, where <see cref="DateTimeOffset"/> ends.</summary>
+    private const long MaxUnixMilliseconds = 253_402_300_799_999;
+
     private const int LineBytes = 20;
+    private const int PointBytes = LineBytes + 8;
     private const int HelloBytes = 16 + 16 + LineBytes + 4;
-    private const int WelcomeBytes = LineBytes + 8 + LineBytes + 8 + 4 + 4 + 4;
-    private const int RefuseFixedBytes = 2 + 1 + 1 + 8 + LineBytes;
+    private const int WelcomeBytes = LineBytes + 8 + PointBytes + 4 + 4 + 4;
+    private const int RefuseFixedBytes = 2 + 1 + 1 + 8 + LineBytes + 8 + 16 + PointBytes;
 
     public static byte[] Encode(ControlFrame frame)
     {
@@ -104,8 +108,7 @@ public static class ControlFrameCodec
             case ControlFrame.Welcome welcome:
                 WriteLine(body, welcome.Line);
                 BinaryPrimitives.WriteUInt64LittleEndian(body[20..], welcome.FlushedSequence);
-                WriteLine(body[28..], welcome.LastPoint?.Line ?? LineId.None);
-                BinaryPrimitives.WriteUInt64LittleEndian(body[48..], welcome.LastPoint?.Sequence ?? 0);
+                WritePoint(body[28..], welcome.LastPoint);
                 BinaryPrimitives.WriteUInt32LittleEndian(body[56..], welcome.WindowBytes);
                 BinaryPrimitives.WriteUInt32LittleEndian(body[60..], checked((uint)welcome.SilenceLimit.TotalMilliseconds));
                 BinaryPrimitives.WriteUInt32LittleEndian(body[64..], (uint)welcome.Features);
@@ -154,6 +157,9 @@ public static class ControlFrameCodec
         body[3] = 0;
         BinaryPrimitives.WriteUInt64LittleEndian(body[4..], refusal.ExpectedSequence);
         WriteLine(body[12..], refusal.CurrentLine);
+        BinaryPrimitives.WriteInt64LittleEndian(body[32..], refusal.MintedAt?.ToUnixTimeMilliseconds() ?? 0);
+        WriteGuid(body[40..], refusal.Offer?.Transfer.Value ?? Guid.Empty);
+        WritePoint(body[56..], refusal.Offer?.Parent);
         int at = RefuseFixedBytes;
         at += WriteText(body[at..], refusal.What);
         at += WriteText(body[at..], refusal.NextStep);
@@ -164,6 +170,7 @@ public static class ControlFrameCodec
     {
         if (body.Length < RefuseFixedBytes
             || body[2] > (byte)FaultClass.Fatal
+            || BinaryPrimitives.ReadInt64LittleEndian(body[32..]) is var mintedAt && mintedAt is < 0 or > MaxUnixMilliseconds
             || ReadText(body[RefuseFixedBytes..], out string? what) is not (> 0 and var whatBytes)
             || ReadText(body[(RefuseFixedBytes + whatBytes)..], out string? next) is not (> 0 and var nextBytes)
             || RefuseFixedBytes + whatBytes + nextBytes != body.Length)
@@ -177,7 +184,11 @@ public static class ControlFrameCodec
             what ?? "",
             next ?? "",
             BinaryPrimitives.ReadUInt64LittleEndian(body[4..]),
-            ReadLine(body[12..])));
+            ReadLine(body[12..]),
+            mintedAt == 0 ? null : DateTimeOffset.FromUnixTimeMilliseconds(mintedAt),
+            ReadGuid(body[40..]) is var transfer && transfer != Guid.Empty && ReadPoint(body[56..]) is { } parent
+                ? new LineOffer(new TransferId(transfer), parent)
+                : null));
     }
 
     private static int WriteNumber(Span<byte> to, ulong value)
@@ -198,6 +209,12 @@ public static class ControlFrameCodec
 
     private static LineId ReadLine(ReadOnlySpan<byte> from) =>
         new(BinaryPrimitives.ReadUInt32LittleEndian(from), BinaryPrimitives.ReadUInt128LittleEndian(from[4..]));
+
+    private static void WritePoint(Span<byte> to, RecoveryPointId? point)
+    {
+        WriteLine(to, point?.Line ?? LineId.None);
+        BinaryPrimitives.WriteUInt64LittleEndian(to[LineBytes..], point?.Sequence ?? 0);
+    }
 
     private static RecoveryPointId? ReadPoint(ReadOnlySpan<byte> from) =>
         BinaryPrimitives.ReadUInt64LittleEndian(from[LineBytes..]) is > 0 and var sequence

@@ -12,7 +12,7 @@ public static class ProtocolLimits
     /// <summary>The banner line with its line feed. Long enough for any software version, short enough to be nothing.</summary>
     public const int BannerBytes = 128;
 
-    /// <summary>Body of a control frame. The largest is a refusal: two texts of <see cref="TextBytes"/> and 40 fixed bytes.</summary>
+    /// <summary>Body of a control frame. The largest is a refusal: two texts of <see cref="TextBytes"/> and 88 fixed bytes.</summary>
     public const int ControlBodyBytes = 2048;
 
     /// <summary>Any text on the wire, in UTF-8 bytes: two lines on a screen.</summary>

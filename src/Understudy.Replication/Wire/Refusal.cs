@@ -55,13 +55,17 @@ public enum RefusalCode : ushort
 /// <summary>A refusal as it travels: a code to decide by, a class that says who can act, what happened, and what to do next.</summary>
 /// <param name="ExpectedSequence">With <see cref="RefusalCode.Gap"/> the sequence to resume at; otherwise 0.</param>
 /// <param name="CurrentLine">With <see cref="RefusalCode.StaleLine"/> the replica's line; otherwise none.</param>
+/// <param name="MintedAt">When that line began, by the target's clock, where the target knows.</param>
+/// <param name="Offer">Set when that line waits for the very source that is being refused.</param>
 public sealed record Refusal(
     RefusalCode Code,
     FaultClass Class,
     string What,
     string NextStep,
     ulong ExpectedSequence = 0,
-    LineId CurrentLine = default)
+    LineId CurrentLine = default,
+    DateTimeOffset? MintedAt = null,
+    LineOffer? Offer = null)
 {
     public static Refusal Malformed(string what) => new(
         RefusalCode.Malformed,
@@ -69,12 +73,23 @@ public sealed record Refusal(
         what,
         "Compare the software versions of both agents; a proxy between them must not touch the stream.");
 
-    public static Refusal StaleLine(LineId theirs, LineId current) => new(
+    public static Refusal StaleLine(LineId theirs, CurrentLine current) => new(
         RefusalCode.StaleLine,
         FaultClass.NeedsOperator,
-        $"line {theirs} does not own this replica: line {current} does",
-        "The VM has changed owner since. Look at it with 'understudy vm show' before anything is started here.",
-        CurrentLine: current);
+        $"line {theirs} does not own this replica: line {current.Line} does",
+        current.Offer is null
+            ? "The VM has changed owner since. Look at it with 'understudy vm show' before anything is started here."
+            : "The target gives the VM back: this side takes it by accepting the offer, and connects again on that line.",
+        CurrentLine: current.Line,
+        MintedAt: current.MintedAt,
+        Offer: current.Offer);
+
+    /// <summary>The replica is put in order after a fault of its storage; nothing that was acknowledged is lost.</summary>
+    public static Refusal Reopening() => new(
+        RefusalCode.StorageFault,
+        FaultClass.Transient,
+        "the replica is being opened anew",
+        "The sender connects again and goes on where the replica stands.");
 
     public static Refusal Gap(ulong got, ulong expected) => new(
         RefusalCode.Gap,

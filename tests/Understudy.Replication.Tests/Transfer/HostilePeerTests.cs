@@ -128,7 +128,7 @@ public sealed class HostilePeerTests
     public async Task Sender_of_a_stale_line_hears_the_current_one()
     {
         TransferWorld world = new();
-        world.Sink.Line = new LineId(8, 8);
+        world.Sink.TakeOver(new CurrentLine(new LineId(8, 8)));
         MemoryLink link = new();
         Task<UnderstudyException> serving = world.ServeAsync(link.Server);
         RefusedException refused = await Assert.ThrowsAsync<RefusedException>(() => world.ConnectAsync(link).AsTask());
@@ -143,7 +143,7 @@ public sealed class HostilePeerTests
         MemoryLink link = new();
         Task<UnderstudyException> serving = world.ServeAsync(link.Server);
         ReplicationSender sender = await world.ConnectAsync(link);
-        world.Sink.Line = new LineId(8, 8);
+        world.Sink.TakeOver(new CurrentLine(new LineId(8, 8)));
         RefusedException refused = await Assert.ThrowsAsync<RefusedException>(() => world.SendAllAsync(sender));
         Assert.Equal(RefusalCode.StaleLine, refused.Refusal.Code);
         Assert.Equal(0u, world.Sink.ReceivedSequence);

@@ -10,6 +10,7 @@ namespace Understudy.Replication.Tests.Transfer;
 public sealed class ReceiverCoreTests
 {
     private static readonly LineId Line = new(2, 5);
+    private static readonly CurrentLine Current = new(Line);
     private static readonly RecordHeader Header = new() { Kind = RecordKind.Data, Line = Line, Sequence = 9, PayloadBytes = 1000 };
 
     public static TheoryData<AppendOutcome, RefusalCode?> Outcomes => new()
@@ -27,7 +28,7 @@ public sealed class ReceiverCoreTests
     [Theory]
     [MemberData(nameof(Outcomes))]
     public void Every_outcome_of_an_append_has_its_refusal_or_none(AppendOutcome outcome, RefusalCode? code) =>
-        Assert.Equal(code, new ReceiverCore(0).Appended(outcome, Header)?.Code);
+        Assert.Equal(code, new ReceiverCore(0).Appended(outcome, Header, Current)?.Code);
 
     [Fact]
     public void Every_outcome_there_is_stands_in_the_table() =>
@@ -39,8 +40,16 @@ public sealed class ReceiverCoreTests
     public void Gap_names_the_sequence_to_resume_at_and_stale_line_the_current_line()
     {
         ReceiverCore core = new(0);
-        Assert.Equal(5u, core.Appended(new AppendOutcome.Gap(5), Header)?.ExpectedSequence);
-        Assert.Equal(new LineId(3, 1), core.Appended(new AppendOutcome.StaleLine(new LineId(3, 1)), Header)?.CurrentLine);
+        Assert.Equal(5u, core.Appended(new AppendOutcome.Gap(5), Header, Current)?.ExpectedSequence);
+        Assert.Equal(new LineId(3, 1), core.Appended(new AppendOutcome.StaleLine(new LineId(3, 1)), Header, Current)?.CurrentLine);
+    }
+
+    [Fact]
+    public void A_stale_source_hears_when_the_current_line_began_and_what_is_offered_to_it()
+    {
+        CurrentLine current = new(new LineId(3, 1), DateTimeOffset.UnixEpoch.AddDays(1), new LineOffer(new TransferId(Guid.AllBitsSet), new RecoveryPointId(Line, 4)));
+        Refusal? refusal = new ReceiverCore(0).Appended(new AppendOutcome.StaleLine(current.Line), Header, current);
+        Assert.Equal((current.Line, current.MintedAt, current.Offer), (refusal!.CurrentLine, refusal.MintedAt, refusal.Offer));
     }
 
     [Fact]
@@ -50,14 +59,14 @@ public sealed class ReceiverCoreTests
         RecordHeader large = Header with { PayloadBytes = ProtocolLimits.RecordPayloadBytes };
         for (int i = 0; i < 100; i++)
         {
-            core.Appended(new AppendOutcome.Duplicate(), large);
+            core.Appended(new AppendOutcome.Duplicate(), large, Current);
         }
 
         Assert.False(core.HasUnflushed);
         int needed = 0;
         while (!core.FlushIsDue)
         {
-            core.Appended(new AppendOutcome.Accepted(), large);
+            core.Appended(new AppendOutcome.Accepted(), large, Current);
             needed++;
         }
 
@@ -78,8 +87,8 @@ public sealed class ReceiverCoreTests
     public void Only_the_current_line_is_welcome()
     {
         ControlFrame.Hello hello = new(new ReplicaId(default), new VmId(default), Line, ProtocolFeatures.None);
-        Assert.Null(ReceiverCore.JudgeHello(hello, Line));
-        Assert.Equal(RefusalCode.StaleLine, ReceiverCore.JudgeHello(hello, new LineId(2, 6))?.Code);
-        Assert.Equal(RefusalCode.StaleLine, ReceiverCore.JudgeHello(hello with { Line = LineId.None }, Line)?.Code);
+        Assert.Null(ReceiverCore.JudgeHello(hello, Current));
+        Assert.Equal(RefusalCode.StaleLine, ReceiverCore.JudgeHello(hello, new CurrentLine(new LineId(2, 6)))?.Code);
+        Assert.Equal(RefusalCode.StaleLine, ReceiverCore.JudgeHello(hello with { Line = LineId.None }, Current)?.Code);
     }
 }

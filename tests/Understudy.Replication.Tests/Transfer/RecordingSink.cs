@@ -2,6 +2,7 @@ using Understudy.Blocks.Identity;
 using Understudy.Journal;
 using Understudy.Journal.Records;
 using Understudy.Replication.Receiving;
+using Understudy.Replication.Wire;
 
 namespace Understudy.Replication.Tests.Transfer;
 
@@ -12,7 +13,13 @@ internal sealed class RecordingSink(LineId line) : IReplicaSink
     private readonly List<byte[]> _records = [];
     private int _flushedCount;
 
-    public LineId Line { get; set; } = line;
+    private CancellationTokenSource _lineEnds = new();
+
+    public LineId Line { get; private set; } = line;
+
+    public CurrentLine Current { get; private set; } = new(line);
+
+    public CancellationToken LineEnds => _lineEnds.Token;
 
     public ulong ReceivedSequence => (ulong)_records.Count;
 
@@ -55,6 +62,14 @@ internal sealed class RecordingSink(LineId line) : IReplicaSink
         _flushedCount = covered;
         Flushes++;
         return FlushedSequence;
+    }
+
+    public void TakeOver(CurrentLine by)
+    {
+        (Line, Current) = (by.Line, by);
+        CancellationTokenSource before = _lineEnds;
+        _lineEnds = new CancellationTokenSource();
+        before.Cancel();
     }
 
     /// <summary>Power loss: what was not flushed is gone.</summary>

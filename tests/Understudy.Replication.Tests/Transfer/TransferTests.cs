@@ -51,6 +51,24 @@ public sealed class TransferTests
     }
 
     [Fact]
+    public async Task A_source_with_nothing_to_send_hears_of_a_new_line_at_once()
+    {
+        TransferWorld world = new(records: 3);
+        MemoryLink link = new();
+        Task<UnderstudyException> serving = world.ServeAsync(link.Server);
+        await using ReplicationSender sender = await world.ConnectAsync(link);
+        await world.SendAllAsync(sender);
+        CurrentLine newer = new(new LineId(2, 9), DateTimeOffset.UnixEpoch.AddYears(60), new LineOffer(new TransferId(Guid.AllBitsSet), new RecoveryPointId(TransferWorld.Identity.Line, 3)));
+        world.Sink.TakeOver(newer);
+
+        RefusedException heard = await Assert.ThrowsAsync<RefusedException>(async () => await sender.WaitAcknowledgedAsync(4, CancellationToken.None));
+        Assert.Equal(RefusalCode.StaleLine, heard.Refusal.Code);
+        Assert.Equal((newer.Line, newer.MintedAt, newer.Offer), (heard.Refusal.CurrentLine, heard.Refusal.MintedAt, heard.Refusal.Offer));
+        await sender.DisposeAsync();
+        await serving;
+    }
+
+    [Fact]
     public async Task Cut_at_any_byte_from_the_source_loses_nothing()
     {
         long whole = await RunCutAsync(cutForth: null, cutBack: null, crash: false);

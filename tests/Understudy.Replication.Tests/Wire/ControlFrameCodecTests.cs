@@ -15,8 +15,14 @@ public sealed class ControlFrameCodecTests
         { new ControlFrame.Hello(new ReplicaId(Guid.NewGuid()), new VmId(Guid.NewGuid()), Line, ProtocolFeatures.None), 56 },
         { new ControlFrame.Welcome(Line, 77, new RecoveryPointId(Line, 70), 1 << 20, TimeSpan.FromSeconds(30), ProtocolFeatures.None), 68 },
         { new ControlFrame.Welcome(Line, 0, null, 1, TimeSpan.FromMilliseconds(1), ProtocolFeatures.None), 68 },
-        { new ControlFrame.Refuse(new Refusal(RefusalCode.StaleLine, FaultClass.NeedsOperator, "stale…", "look", 5, Line)), 32 + 2 + 8 + 2 + 4 },
-        { new ControlFrame.Refuse(new Refusal(RefusalCode.Gap, FaultClass.Transient, "", "", ulong.MaxValue)), 32 + 2 + 2 },
+        { new ControlFrame.Refuse(new Refusal(RefusalCode.StaleLine, FaultClass.NeedsOperator, "stale…", "look", 5, Line)), 84 + 2 + 8 + 2 + 4 },
+        {
+            new ControlFrame.Refuse(new Refusal(
+                RefusalCode.StaleLine, FaultClass.NeedsOperator, "s", "l", 0, Line, DateTimeOffset.FromUnixTimeMilliseconds(1_763_000_000_123),
+                new LineOffer(new TransferId(Guid.NewGuid()), new RecoveryPointId(Line, 9)))),
+            84 + 2 + 1 + 2 + 1
+        },
+        { new ControlFrame.Refuse(new Refusal(RefusalCode.Gap, FaultClass.Transient, "", "", ulong.MaxValue)), 84 + 2 + 2 },
         { new ControlFrame.Ping(ulong.MaxValue), 8 },
         { new ControlFrame.Pong(1), 8 },
         { new ControlFrame.EndOfBatch(2), 8 },

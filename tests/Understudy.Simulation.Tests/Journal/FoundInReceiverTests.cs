@@ -49,7 +49,9 @@ public sealed class FoundInReceiverTests
 
     private sealed class TakenOver : IReplicaSink, IReplicaDirectory
     {
-        public LineId Line { get; private set; } = new(1, 7);
+        public CurrentLine Current { get; private set; } = new(new LineId(1, 7));
+
+        public CancellationToken LineEnds => CancellationToken.None; // It is the flush that finds out.
 
         public ulong ReceivedSequence => FlushedSequence;
 
@@ -57,7 +59,7 @@ public sealed class FoundInReceiverTests
 
         public RecoveryPointId? LastPoint => null;
 
-        public void TakeOver() => (Line, FlushedSequence) = (new LineId(2, 8), 16);
+        public void TakeOver() => (Current, FlushedSequence) = (new CurrentLine(new LineId(2, 8)), 16);
 
         public ValueTask<AppendOutcome> AppendAsync(ReadOnlyMemory<byte> record, CancellationToken cancellationToken) =>
             throw new NotSupportedException();

@@ -3,6 +3,7 @@ using Understudy.Blocks.Identity;
 using Understudy.Journal;
 using Understudy.Journal.Records;
 using Understudy.Replication.Receiving;
+using Understudy.Replication.Wire;
 
 namespace Understudy.Simulation.Agents;
 
@@ -15,7 +16,9 @@ internal sealed class WatchingSink(ReplicaKeeper keeper, Action<StorageException
     private readonly ReplicaKeeper _keeper = keeper;
     private readonly Action<StorageException> _onDeath = onDeath;
 
-    public LineId Line => _keeper.Replica.Line;
+    public CurrentLine Current => new(_keeper.Replica.Line);
+
+    public CancellationToken LineEnds => _keeper.Replica.LineEnds;
 
     public ulong ReceivedSequence => _keeper.Replica.ReceivedSequence;
 

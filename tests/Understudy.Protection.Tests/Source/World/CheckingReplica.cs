@@ -3,6 +3,7 @@ using Understudy.Blocks.Identity;
 using Understudy.Journal;
 using Understudy.Journal.Records;
 using Understudy.Replication.Receiving;
+using Understudy.Replication.Wire;
 
 namespace Understudy.Protection.Tests.Source.World;
 
@@ -18,6 +19,10 @@ internal sealed class CheckingReplica(ScriptedVm vm, LineId line) : IReplicaSink
     private string? _definition;
 
     public LineId Line { get; set; } = line;
+
+    public CurrentLine Current => new(Line);
+
+    public CancellationToken LineEnds => CancellationToken.None;
 
     public ulong ReceivedSequence { get; private set; }
 
