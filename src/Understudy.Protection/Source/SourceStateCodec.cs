@@ -3,7 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Understudy.Blocks;
-using Understudy.Blocks.Identity;
+using Understudy.Protection.Durable;
 
 namespace Understudy.Protection.Source;
 
@@ -74,12 +74,3 @@ public static class SourceStateCodec
     Converters = [typeof(LineIdJson)])]
 [JsonSerializable(typeof(SourceState))]
 internal sealed partial class SourceStateJson : JsonSerializerContext;
-
-/// <summary>A line in its text form, as people see it everywhere else.</summary>
-internal sealed class LineIdJson : JsonConverter<LineId>
-{
-    public override LineId Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        LineId.TryParse(reader.GetString(), out LineId line) ? line : throw new JsonException("not a line id");
-
-    public override void Write(Utf8JsonWriter writer, LineId value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToString());
-}

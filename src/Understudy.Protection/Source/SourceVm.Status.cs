@@ -1,5 +1,6 @@
 using Understudy.Blocks;
-using Understudy.Replication.Wire;
+using WireCode = Understudy.Replication.Wire.RefusalCode;
+using WireRefusal = Understudy.Replication.Wire.RefusedException;
 
 namespace Understudy.Protection.Source;
 
@@ -86,7 +87,7 @@ public sealed partial class SourceVm
                 _targetFull = true;
                 Raise(SourceEventKind.TargetFull, fault.Message, fault.Remedy);
                 break;
-            case SourceWait.OwnerDecision when !_ownedElsewhere && fault is RefusedException { Refusal.Code: RefusalCode.StaleLine }:
+            case SourceWait.OwnerDecision when !_ownedElsewhere && fault is WireRefusal { Refusal.Code: WireCode.StaleLine }:
                 _ownedElsewhere = true;
                 Raise(SourceEventKind.OwnedElsewhere, fault.Message, fault.Remedy);
                 break;

@@ -1,6 +1,7 @@
 using Understudy.Blocks;
 using Understudy.Protection.Ports;
-using Understudy.Replication.Wire;
+using WireCode = Understudy.Replication.Wire.RefusalCode;
+using WireRefusal = Understudy.Replication.Wire.RefusedException;
 
 namespace Understudy.Protection.Source;
 
@@ -53,10 +54,10 @@ public sealed partial class SourceVm
 
     private static SourceWait WaitFor(UnderstudyException fault) => fault switch
     {
-        RefusedException { Refusal.Code: RefusalCode.TargetFull } => SourceWait.SpaceAtTarget,
-        RefusedException { Refusal.Code: RefusalCode.StaleLine or RefusalCode.Diverged or RefusalCode.Closed } => SourceWait.OwnerDecision,
-        RefusedException { Refusal.Code: RefusalCode.Stopping or RefusalCode.Silence } => SourceWait.Link,
-        RefusedException => SourceWait.Target,
+        WireRefusal { Refusal.Code: WireCode.TargetFull } => SourceWait.SpaceAtTarget,
+        WireRefusal { Refusal.Code: WireCode.StaleLine or WireCode.Diverged or WireCode.Closed } => SourceWait.OwnerDecision,
+        WireRefusal { Refusal.Code: WireCode.Stopping or WireCode.Silence } => SourceWait.Link,
+        WireRefusal => SourceWait.Target,
         HypervisorException { Fault: HypervisorFault.NotRunning or HypervisorFault.NoSuchVm } => SourceWait.VmToRun,
         HypervisorException => SourceWait.Hypervisor,
         StorageException => SourceWait.SpaceHere,

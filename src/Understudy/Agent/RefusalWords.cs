@@ -1,9 +1,9 @@
 using System.Diagnostics;
-using Understudy.Protection.Target;
+using Understudy.Protection;
 
 namespace Understudy.Agent;
 
-/// <summary>The recovery side's refusals, by the codes of docs/operations/errors.md.</summary>
+/// <summary>Both sides' refusals, by the codes of docs/operations/errors.md.</summary>
 internal static class RefusalWords
 {
     public static string CodeOf(RefusalCode code) => code switch
@@ -21,6 +21,12 @@ internal static class RefusalWords
         RefusalCode.Busy => "replica-busy",
         RefusalCode.Exists => "exists-already",
         RefusalCode.Definition => "definition-unusable",
+        RefusalCode.NotOwner => "owned-elsewhere",
+        RefusalCode.InTransit => "token-in-transit",
+        RefusalCode.TransferRefused => "transfer-refused",
+        RefusalCode.TransferAccepted => "transfer-accepted",
+        RefusalCode.TransferOutdated => "transfer-outdated",
+        RefusalCode.NotFenced => "not-fenced",
         _ => throw new UnreachableException($"refusal {code}"),
     };
 }

@@ -1,6 +1,6 @@
 using Understudy.Api.Control;
 using Understudy.Model;
-using Understudy.Protection.Target;
+using Understudy.Protection;
 using Understudy.Protection.Target.Definition;
 using Understudy.Protection.Target.Runs;
 

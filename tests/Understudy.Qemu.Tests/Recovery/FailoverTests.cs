@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using Understudy.Blocks.Identity;
 using Understudy.Libvirt.Tests.Hosting;
+using Understudy.Protection;
 using Understudy.Protection.Ports;
-using Understudy.Protection.Target;
 using Understudy.Protection.Target.Runs;
 
 namespace Understudy.Qemu.Tests.Recovery;

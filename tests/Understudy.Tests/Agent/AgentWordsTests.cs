@@ -1,7 +1,7 @@
 using Understudy.Agent;
 using Understudy.Model;
+using Understudy.Protection;
 using Understudy.Protection.Ports;
-using Understudy.Protection.Target;
 
 namespace Understudy.Tests.Agent;
 

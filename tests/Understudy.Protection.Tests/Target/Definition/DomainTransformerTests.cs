@@ -1,7 +1,6 @@
 using System.Xml.Linq;
 using System.Xml.XPath;
 using Understudy.Blocks.Identity;
-using Understudy.Protection.Target;
 using Understudy.Protection.Target.Definition;
 
 namespace Understudy.Protection.Tests.Target.Definition;

@@ -1,0 +1,133 @@
+using Microsoft.Extensions.Logging;
+using Understudy.Blocks;
+using Understudy.Blocks.Storage;
+using Understudy.Protection.Durable;
+using Understudy.Protection.Ports;
+using Understudy.Replication;
+
+namespace Understudy.Protection.Ownership;
+
+/// <summary>What every token of a host uses.</summary>
+/// <param name="Boot">This host's present boot: one id from start to restart.</param>
+public sealed record OwnershipServices(IStartGuard Guard, string Boot, ILogger Logger);
+
+/// <summary>
+/// One side's part of a VM's token, durable in a folder, with the start guard that enforces it. The guard closes before
+/// the record says so and opens after it: a crash between the two leaves a VM that cannot be started, never one that can
+/// be and must not. <see cref="OpenAsync"/> puts such a guard right. May be called from anywhere; one message at a time.
+/// </summary>
+public sealed class OwnershipToken
+{
+    private readonly OwnershipServices _services;
+    private readonly IFileStore _store;
+    private readonly AsyncGate _gate = new();
+    private volatile OwnershipRecord _record;
+
+    private OwnershipToken(OwnershipServices services, IFileStore store, OwnershipRecord record)
+    {
+        _services = services;
+        _store = store;
+        _record = record;
+    }
+
+    public OwnershipRecord Record => _record;
+
+    /// <summary>Whether the VM may be started here now.</summary>
+    public bool MayRun => _record.MayRun(_services.Boot);
+
+    /// <summary>This host's present boot.</summary>
+    public string Boot => _services.Boot;
+
+    /// <summary>Beats when <see cref="Record"/> has been replaced.</summary>
+    public Pulse Changed { get; } = new();
+
+    /// <summary>The beginning of a protection; goes on with the record that is there already.</summary>
+    public static async ValueTask<OwnershipToken> BeginAsync(
+        OwnershipServices services, IFileStore store, OwnershipRecord record, CancellationToken cancellationToken)
+    {
+        if (await OpenAsync(services, store, cancellationToken) is { } begun)
+        {
+            return begun;
+        }
+
+        OwnershipToken token = new(services, store, record);
+        await token.SaveAsync(record, opens: record.MayRun(services.Boot), cancellationToken);
+        return token;
+    }
+
+    /// <summary>Null when this folder holds none.</summary>
+    public static async ValueTask<OwnershipToken?> OpenAsync(OwnershipServices services, IFileStore store, CancellationToken cancellationToken)
+    {
+        if (await OwnershipFile.Document.LoadAsync(store, OwnershipFile.Name, cancellationToken) is not { } record)
+        {
+            return null;
+        }
+
+        await store.FlushFolderAsync("", cancellationToken); // Nothing is done on the word of a name that a power cut could take back.
+        await services.Guard.PublishAsync(record, cancellationToken);
+        return new OwnershipToken(services, store, record);
+    }
+
+    /// <summary>The record after the message; durable, and enforced by the guard, when this returns. When it throws anything
+    /// but a refusal, the old or the new one stands, and the same message may be given again.</summary>
+    /// <exception cref="RefusedException">Nothing was changed.</exception>
+    public async ValueTask<OwnershipRecord> TakeAsync(OwnershipMessage message, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        switch (OwnershipRules.Apply(_record, message, _services.Boot))
+        {
+            case OwnershipOutcome.Unchanged:
+                break;
+            case OwnershipOutcome.Refused refused:
+                throw new RefusedException(refused.Code, refused.What, refused.Remedy);
+            case OwnershipOutcome.Changed changed:
+                await SaveAsync(changed.Next, opens: changed.Next.MayRun(_services.Boot) && !MayRun, cancellationToken);
+                break;
+            default:
+                throw new System.Diagnostics.UnreachableException();
+        }
+
+        return _record;
+    }
+
+    /// <summary>The VM's disks on this host have changed: the guard watches those from now on.</summary>
+    public async ValueTask SetDisksAsync(string vmName, IReadOnlyList<string> disks, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        if (_record.VmName != vmName || !_record.Disks.SequenceEqual(disks))
+        {
+            await SaveAsync(_record with { VmName = vmName, Disks = disks }, opens: false, cancellationToken);
+        }
+    }
+
+    /// <summary>The protection has ended: nothing is guarded any more and nothing is left.</summary>
+    /// <param name="keepGuard">The VM runs elsewhere for good: what is left of it here stays closed.</param>
+    public async ValueTask EndAsync(bool keepGuard, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        if (!keepGuard)
+        {
+            await _services.Guard.RemoveAsync(_record.Vm, cancellationToken);
+        }
+
+        await DurableDocument<OwnershipRecord>.DeleteAsync(_store, OwnershipFile.Name, cancellationToken);
+    }
+
+    private async ValueTask SaveAsync(OwnershipRecord record, bool opens, CancellationToken cancellationToken)
+    {
+        if (!opens)
+        {
+            await _services.Guard.PublishAsync(record, cancellationToken);
+        }
+
+        await OwnershipFile.Document.SaveAsync(_store, OwnershipFile.Name, record, cancellationToken);
+        _record = record;
+        if (opens)
+        {
+            await _services.Guard.PublishAsync(record, cancellationToken);
+        }
+
+        Log.OwnershipChanged(_services.Logger, record.VmName, record.Line, record.State);
+        Changed.Beat();
+    }
+}
