@@ -50,6 +50,9 @@ public static class ControlLimits
     /// <summary>WebSocket subprotocol; a new version offers both.</summary>
     public const string Subprotocol = "understudy.control.1";
 
+    /// <summary>Header of a refused connection: the error's code.</summary>
+    public const string ErrorHeader = "Understudy-Error";
+
     /// <summary>Where the vault takes agents in.</summary>
     public const string Path = "/agent";
 

@@ -21,7 +21,8 @@ public sealed record ReplicaCreateRequest(
 /// <param name="Path">An image of any format the tools read, or the folder of an old replica, on the target host.</param>
 public sealed record DiskSeed(string TargetDevice, string Path);
 
-public sealed record ReplicaSettings(TimeSpan Retention);
+/// <param name="Recovery">How the VM is to run there; null leaves what was said before.</param>
+public sealed record ReplicaSettings(TimeSpan Retention, RecoverySettings? Recovery = null);
 
 /// <param name="Made">What stands on the host because of it, one line each.</param>
 public sealed record ReplicaCreated(LineId Line, IReadOnlyList<string> Made);

@@ -31,6 +31,7 @@ public sealed class VaultLink
     private readonly ILogger _logger;
     private readonly PushQueue _news = new();
     private volatile bool _connected;
+    private volatile ErrorInfo? _fault;
 
     /// <param name="certificate">Asked for each connection, so that a renewed one is used.</param>
     /// <param name="hello">The agent's whole state, asked for each connection.</param>
@@ -52,6 +53,9 @@ public sealed class VaultLink
 
     public bool Connected => _connected;
 
+    /// <summary>For whoever asks on the host itself. Written by the link's own loop.</summary>
+    public VaultConnection State => new(_connected, [.. _settings.Urls.Select(url => url.ToString())], _connected ? null : _fault);
+
     public void Post(HostFacts facts) => PostState("host", AgentPushes.Host, facts);
 
     public void Post(Inventory inventory) => PostState("inventory", AgentPushes.Inventory, inventory);
@@ -71,23 +75,25 @@ public sealed class VaultLink
         {
             foreach (Uri url in _settings.Urls)
             {
-                (bool connected, string why) = await RunOnceAsync(url, cancellationToken);
+                (bool connected, ErrorInfo why) = await RunOnceAsync(url, cancellationToken);
+                _fault = why;
                 if (cancellationToken.IsCancellationRequested)
                 {
                     return;
                 }
 
                 TimeSpan pause = _pauses[connected ? failures = 0 : Math.Min(failures++, _pauses.Length - 1)];
-                ControlLog.Disconnected(_logger, url, why, pause);
+                ControlLog.Disconnected(_logger, url, why.ToString(), pause);
                 await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
     }
 
-    private async Task<(bool Connected, string Why)> RunOnceAsync(Uri url, CancellationToken cancellationToken)
+    private async Task<(bool Connected, ErrorInfo Why)> RunOnceAsync(Uri url, CancellationToken cancellationToken)
     {
         using ClientWebSocket socket = new();
         socket.Options.AddSubProtocol(ControlLimits.Subprotocol);
+        socket.Options.CollectHttpResponseDetails = true; // a refusal says why in a header
         socket.Options.KeepAliveInterval = TimeSpan.Zero; // the channel has its own heartbeat
         using SocketsHttpHandler handler = PinnedTls.Handler(_settings.CaCertificatePem, _certificate());
         handler.Proxy = _settings.Proxy is { } proxy ? new WebProxy(proxy) : null;
@@ -100,17 +106,29 @@ public sealed class VaultLink
             _news.ForgetStates();
             AgentHello hello = await _hello(either.Token);
             await socket.ConnectAsync(ControlUri(url), invoker, either.Token);
-            return (true, await RunConnectionAsync(socket, url, hello, cancellationToken));
+            return (true, Errors.VaultUnreachable(url.ToString(), await RunConnectionAsync(socket, url, hello, cancellationToken)));
         }
         catch (OperationCanceledException)
         {
-            return (false, "no connection in time");
+            return (false, Errors.VaultUnreachable(url.ToString(), "no connection in time"));
         }
         catch (WebSocketException fault)
         {
-            return (false, fault.InnerException?.Message ?? fault.Message);
+            return (false, Refusal(socket) ?? PinnedTls.RefusalIn(fault) ?? Errors.VaultUnreachable(url.ToString(), fault.InnerException?.Message ?? fault.Message));
         }
     }
+
+    /// <summary>What the vault said instead of taking the connection; null when it said nothing we know.</summary>
+    private static ErrorInfo? Refusal(ClientWebSocket socket) =>
+        socket.HttpResponseHeaders is { } headers && headers.TryGetValue(ControlLimits.ErrorHeader, out IEnumerable<string>? codes)
+            ? codes.FirstOrDefault() switch
+            {
+                var code when code == Errors.HostRemoved.Code => Errors.HostRemoved,
+                var code when code == Errors.CertificateOfAnotherVault("").Code => Errors.CertificateOfAnotherVault("This host"),
+                var code when code == Errors.VersionMismatch("", "", "").Code => Errors.VersionMismatch("The vault", "another", ControlLimits.Subprotocol),
+                _ => null,
+            }
+            : null;
 
     private async Task<string> RunConnectionAsync(ClientWebSocket socket, Uri url, AgentHello hello, CancellationToken cancellationToken)
     {

@@ -110,6 +110,7 @@ namespace Understudy.Api.Json;
 [JsonSerializable(typeof(SourceReport))]
 [JsonSerializable(typeof(TargetReport))]
 [JsonSerializable(typeof(KeptOutcome))]
+[JsonSerializable(typeof(LocalState))]
 public sealed partial class ApiJson : JsonSerializerContext
 {
     /// <summary>For files and output that people read.</summary>

@@ -2,6 +2,7 @@ using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Understudy.Model;
 
 namespace Understudy.Api.Rest;
 
@@ -20,6 +21,7 @@ public static class PinnedTls
         if (caCertificatePem is not null)
         {
             handler.SslOptions.CertificateChainPolicy = Trust(caCertificatePem, ServerAuthentication);
+            handler.SslOptions.RemoteCertificateValidationCallback = (_, _, chain, errors) => errors == SslPolicyErrors.None ? true : throw new ErrorException(WhyNot(chain, errors));
         }
 
         if (client is not null)
@@ -28,6 +30,35 @@ public static class PinnedTls
         }
 
         return handler;
+    }
+
+    /// <summary>The no of <see cref="Handler"/> to a server's certificate, in what the request threw; null when it failed otherwise.</summary>
+    public static ErrorInfo? RefusalIn(Exception? fault)
+    {
+        for (; fault is not null; fault = fault.InnerException)
+        {
+            if (fault is ErrorException refused)
+            {
+                return refused.Error;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Another authority comes first: nothing else that such a certificate says counts.</summary>
+    private static ErrorInfo WhyNot(X509Chain? chain, SslPolicyErrors errors)
+    {
+        const X509ChainStatusFlags Foreign = X509ChainStatusFlags.UntrustedRoot | X509ChainStatusFlags.PartialChain | X509ChainStatusFlags.NotSignatureValid;
+        X509ChainStatusFlags status = chain?.ChainStatus.Aggregate(X509ChainStatusFlags.NoError, (all, one) => all | one.Status) ?? X509ChainStatusFlags.NoError;
+        if ((errors & SslPolicyErrors.RemoteCertificateNotAvailable) != 0 || (status & Foreign) != 0)
+        {
+            return Errors.CertificateOfAnotherVault("The server");
+        }
+
+        return (errors & SslPolicyErrors.RemoteCertificateNameMismatch) != 0 && status == X509ChainStatusFlags.NoError
+            ? Errors.CertificateName
+            : Errors.CertificateOutOfDate(status.ToString());
     }
 
     public static Oid ServerAuthentication => new("1.3.6.1.5.5.7.3.1");

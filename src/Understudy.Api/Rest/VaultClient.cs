@@ -180,7 +180,7 @@ public sealed class VaultClient(HttpClient http) : IDisposable
         }
         catch (HttpRequestException inner)
         {
-            throw new ErrorException(Errors.VaultUnreachable(_http.BaseAddress?.ToString() ?? "?", inner.InnerException?.Message ?? inner.Message), inner);
+            throw new ErrorException(PinnedTls.RefusalIn(inner) ?? Errors.VaultUnreachable(_http.BaseAddress?.ToString() ?? "?", inner.InnerException?.Message ?? inner.Message), inner);
         }
         catch (TaskCanceledException inner) when (!ct.IsCancellationRequested)
         {

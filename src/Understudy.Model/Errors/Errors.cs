@@ -4,7 +4,7 @@ using static Understudy.Model.ErrorKind;
 namespace Understudy.Model;
 
 /// <summary>Every error of the control plane, in one place (docs/operations/errors.md lists them for users).</summary>
-public static class Errors
+public static partial class Errors
 {
     // --- no such thing ---
     public static ErrorInfo UnknownVm(string vm) => new(NoSuchThing, "vm-unknown", $"There is no VM {Quote(vm)}",

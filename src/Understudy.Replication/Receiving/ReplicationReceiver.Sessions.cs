@@ -4,6 +4,15 @@ namespace Understudy.Replication.Receiving;
 
 public sealed partial class ReplicationReceiver
 {
+    /// <summary>Its source is connected now.</summary>
+    public bool IsReceiving(ReplicaId replica)
+    {
+        lock (_lock)
+        {
+            return _sessions.ContainsKey(replica);
+        }
+    }
+
     /// <summary>Takes the replica over: ends the connection that had it and waits until that has let go.</summary>
     private async Task EnterAsync(ReplicaId replica, Session mine)
     {

@@ -17,7 +17,10 @@ internal sealed partial class AgentEndpoint(
     {
         if (!context.WebSockets.IsWebSocketRequest || !context.WebSockets.WebSocketRequestedProtocols.Contains(ControlLimits.Subprotocol))
         {
-            await Problems.WriteAsync(context, Errors.BadRequest($"this address takes WebSockets of the protocol {ControlLimits.Subprotocol}"));
+            string offered = string.Join(", ", context.WebSockets.WebSocketRequestedProtocols);
+            await Problems.WriteAsync(context, context.WebSockets.IsWebSocketRequest
+                ? Errors.VersionMismatch("The agent", offered, ControlLimits.Subprotocol)
+                : Errors.BadRequest($"this address takes WebSockets of the protocol {ControlLimits.Subprotocol}"));
             return;
         }
 

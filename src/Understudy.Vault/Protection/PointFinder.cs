@@ -11,8 +11,6 @@ namespace Understudy.Vault.Protection;
 /// <summary>Recovery points of a VM. The target's agent has the list; the vault keeps none that could be out of date.</summary>
 internal sealed class PointFinder(VaultStorage storage, AgentRegistry agents, TimeProvider time)
 {
-    public const string Latest = "latest";
-
     private static readonly TimeSpan _answerLimit = TimeSpan.FromSeconds(30);
 
     /// <summary>Oldest first.</summary>
@@ -39,25 +37,7 @@ internal sealed class PointFinder(VaultStorage storage, AgentRegistry agents, Ti
 
     /// <param name="wanted">An id, "latest" (also null), or a time: the newest point cut within that second.</param>
     public async Task<RecoveryPointInfo> FindAsync(ProtectedVm vm, string? wanted, CancellationToken cancellationToken) =>
-        Choose(await ListAsync(vm, cancellationToken), wanted ?? Latest) ?? throw new ErrorException(Errors.UnknownPoint(vm.Name, wanted ?? Latest));
-
-    /// <summary>Null when none fits: a point close by is never taken for the one that was named.</summary>
-    public static RecoveryPointInfo? Choose(IReadOnlyList<RecoveryPointInfo> points, string wanted)
-    {
-        if (wanted == Latest)
-        {
-            return points.Count == 0 ? null : points[^1];
-        }
-
-        if (RecoveryPointId.TryParse(wanted, out RecoveryPointId id))
-        {
-            return points.FirstOrDefault(point => point.Id == id);
-        }
-
-        return DateTimeOffset.TryParse(wanted, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset at)
-            ? points.LastOrDefault(point => point.CutAt.ToUnixTimeSeconds() == at.ToUnixTimeSeconds())
-            : null;
-    }
+        PointChoice.Find(await ListAsync(vm, cancellationToken), wanted) ?? throw new ErrorException(Errors.UnknownPoint(vm.Name, wanted ?? PointChoice.Latest));
 
     private async Task<string> HostNameAsync(ProtectedVm vm, CancellationToken cancellationToken)
     {

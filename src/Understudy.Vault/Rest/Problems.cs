@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
+using Understudy.Api.Control;
 using Understudy.Api.Json;
 using Understudy.Api.Rest;
 using Understudy.Model;
@@ -25,6 +26,7 @@ internal static partial class Problems
     {
         int code = status ?? StatusOf(error.Kind);
         context.Response.StatusCode = code;
+        context.Response.Headers[ControlLimits.ErrorHeader] = error.Code; // a refused WebSocket shows its headers and not its body
         return context.Response.WriteAsJsonAsync(ProblemDto.From(error, code), ApiJson.Default.ProblemDto, ProblemDto.ContentType, context.RequestAborted);
     }
 

@@ -70,21 +70,32 @@ internal static class Authentication
         IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, VaultAuthority authority, VaultStorage storage)
         : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
     {
+        private ErrorInfo _refusal = Errors.NoAgentCertificate; // a handler lives for one request
+
         protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
         {
-            X509Certificate2? certificate = Context.Connection.ClientCertificate;
-            if (certificate is null || authority.AgentOf(certificate) is not { } host)
+            if (Context.Connection.ClientCertificate is not { } certificate)
             {
                 return AuthenticateResult.NoResult();
             }
 
+            if (authority.AgentOf(certificate) is not { } host)
+            {
+                _refusal = Errors.CertificateOfAnotherVault("The host");
+                return AuthenticateResult.Fail(_refusal.What);
+            }
+
             await using VaultDb db = storage.Open();
-            return await db.Hosts.AnyAsync(row => row.Id == host.Value, Context.RequestAborted)
-                ? Known(host.ToString(), Agents)
-                : AuthenticateResult.Fail("the host has been removed");
+            if (await db.Hosts.AnyAsync(row => row.Id == host.Value, Context.RequestAborted))
+            {
+                return Known(host.ToString(), Agents);
+            }
+
+            _refusal = Errors.HostRemoved;
+            return AuthenticateResult.Fail(_refusal.What);
         }
 
         protected override Task HandleChallengeAsync(AuthenticationProperties properties) =>
-            Problems.WriteAsync(Context, Errors.NoAgentCertificate, StatusCodes.Status401Unauthorized);
+            Problems.WriteAsync(Context, _refusal, StatusCodes.Status401Unauthorized);
     }
 }

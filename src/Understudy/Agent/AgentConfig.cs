@@ -42,6 +42,10 @@ internal sealed record AgentConfig
     /// <summary>Folder for sockets; short, because a UNIX socket's path ends at 107 bytes.</summary>
     public required string RunFolder { get; init; }
 
+    /// <summary>Where the host's own command line reaches its agent.</summary>
+    [JsonIgnore]
+    public string LocalSocket => Path.Combine(RunFolder, LocalChannel.SocketName);
+
     [JsonIgnore]
     public string ScratchFolder => Path.Combine(SpoolFolder, "scratch");
 
@@ -68,4 +72,5 @@ internal sealed record AgentConfig
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web, WriteIndented = true, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
 [JsonSerializable(typeof(AgentConfig))]
 [JsonSerializable(typeof(SourceOrder))]
+[JsonSerializable(typeof(TargetOrder))]
 internal sealed partial class AgentJson : JsonSerializerContext;

@@ -1,3 +1,4 @@
+using Understudy.Agent.Local;
 using Understudy.Api.Control;
 using Understudy.Api.Registration;
 using Understudy.Blocks.Storage;
@@ -80,6 +81,8 @@ internal sealed class AgentHost
             new VaultLinkSettings([.. _identity.Membership.VaultUrls.Select(u => new Uri(u))], _identity.Membership.CaCertificate, _proxy),
             _identity.Certificate, view.HelloAsync, operations, time, _loggers.CreateLogger<VaultLink>());
         news.Link = link;
+        new LocalOrders(_identity, link, source, target, receiver).Register(operations);
+        LocalListener local = new(_config.LocalSocket, services.Sockets, operations, time, _logger);
         await target.OpenAllAsync(cancellationToken);
         await source.OpenAllAsync(cancellationToken);
 
@@ -87,6 +90,7 @@ internal sealed class AgentHost
             cancellationToken,
             hypervisor.RunAsync,
             listener.RunAsync,
+            local.RunAsync,
             link.RunAsync,
             target.RunAsync,
             source.RunAsync,

@@ -19,6 +19,9 @@ internal static class ReplicaFolders
         return new ReplicaStores(new FolderStore(Path.Combine(folder, Journal)), new FolderStore(Path.Combine(folder, State)));
     }
 
+    /// <summary>Where the host's own records of a replica are, in its folder.</summary>
+    public static string StateOf(string folder) => Path.Combine(folder, State);
+
     /// <summary>Removes folders that hold no file any more; what holds one stays, whosever it is.</summary>
     public static void RemoveEmpty(string folder)
     {

@@ -33,6 +33,15 @@ internal sealed class SourceSide(
         }
     }
 
+    /// <summary>The same with the names of people, for the host's own command line.</summary>
+    public IReadOnlyList<LocalSource> Locals()
+    {
+        lock (_lock)
+        {
+            return [.. _sources.Values.Select(s => new LocalSource(s.Source.Spec.VmName, s.Order.Endpoint, SourceWords.Report(s.Source, s.Order, s.Power)))];
+        }
+    }
+
     /// <summary>Goes on with every VM that was protected here, and looks again every few seconds for one that could not be
     /// opened. Such a one does not keep the others from starting.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)

@@ -14,7 +14,7 @@ internal static class TargetOrders
         operations.On(AgentMethods.ReplicaCreate, (request, _, ct) => Answer(() => target.CreateAsync(request, ct)));
         operations.On(AgentMethods.ReplicaConfigure, (request, _, ct) => Answer(async () =>
         {
-            await target.Find(request.Replica).ConfigureAsync(request.Settings.Retention, ct);
+            await target.ConfigureAsync(request, ct);
             return Nothing.Value;
         }));
         operations.On(AgentMethods.PointsList, (request, _, _) => Answer(() => Task.FromResult(

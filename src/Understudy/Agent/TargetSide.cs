@@ -68,7 +68,7 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
             }
             else
             {
-                ReplicaFolders.RemoveEmpty(folder);
+                RemoveFolder(folder);
             }
         }
         catch (Exception e) when (e is not OperationCanceledException)
@@ -103,8 +103,22 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
             Start(host);
         }
 
+        await KeepOrderAsync(host, request.Settings, cancellationToken);
         return new ReplicaCreated(host.Spec.FirstLine, [$"replica {host.Spec.Replica}, disks in {host.Spec.ImageFolder}"]);
     }
+
+    /// <summary>Settings of a replica that stands here; taken up without starting over.</summary>
+    public async Task ConfigureAsync(ReplicaConfigureRequest request, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        ReplicaHost host = Find(request.Replica);
+        await KeepOrderAsync(host, request.Settings, cancellationToken);
+        await host.ConfigureAsync(request.Settings.Retention, cancellationToken);
+    }
+
+    /// <summary>Null when the vault has not said how the VM is to run here.</summary>
+    public ValueTask<TargetOrder?> TryReadOrderAsync(ReplicaHost host, CancellationToken cancellationToken) =>
+        TargetOrder.TryReadAsync(ReplicaFolders.FolderOf(config, host.Spec.Vm), cancellationToken);
 
     /// <exception cref="ErrorException">No such replica here.</exception>
     public ReplicaHost Find(ReplicaId replica) => TryFind(replica, out ReplicaHost? host)
@@ -139,7 +153,7 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
             }
 
             await running.Host.DisposeAsync();
-            ReplicaFolders.RemoveEmpty(ReplicaFolders.FolderOf(config, running.Host.Spec.Vm));
+            RemoveFolder(ReplicaFolders.FolderOf(config, running.Host.Spec.Vm));
             return new Removed(things.Gone, things.Kept);
         }
         catch
@@ -188,6 +202,21 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
             host = _replicas.TryGetValue(replica.Value, out RunningReplica? running) ? running.Host : null;
             return host is not null;
         }
+    }
+
+    private async ValueTask KeepOrderAsync(ReplicaHost host, ReplicaSettings settings, CancellationToken cancellationToken)
+    {
+        if (settings.Recovery is { } recovery)
+        {
+            await TargetOrder.Of(recovery).WriteAsync(ReplicaFolders.FolderOf(config, host.Spec.Vm), cancellationToken);
+        }
+    }
+
+    /// <summary>After the replica itself: what is left is ours, or somebody else's and stays.</summary>
+    private static void RemoveFolder(string folder)
+    {
+        TargetOrder.Delete(folder);
+        ReplicaFolders.RemoveEmpty(folder);
     }
 
     private void Start(ReplicaHost host)

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using Microsoft.Extensions.Logging.Abstractions;
 using Understudy.Api.Json;
 using Understudy.Api.Rest;
 using Understudy.Model;
@@ -17,6 +18,9 @@ internal sealed class CommandContext(ParseResult parse, CommandIo io) : IDisposa
     public bool Json { get; } = parse.GetValue(GlobalOptions.Json);
 
     public bool NoWait { get; } = parse.GetValue(GlobalOptions.NoWait);
+
+    /// <summary>Commands speak to people; what goes on beneath is said only where nobody is told otherwise.</summary>
+    public ILogger Logger { get; } = NullLogger.Instance;
 
     public VaultClient Vault => _client ??= VaultAddress.Find(parse, Io).Connect();
 

@@ -24,6 +24,7 @@ internal static class Commands
             ServerCommand.Build(make), AgentCommand.Build(make),
             SiteCommands.Build(make), HostCommands.Build(make), NetworkCommands.Build(make), PolicyCommands.Build(make),
             VmCommands.Build(make), PointCommands.Build(make), JobCommands.Build(make), EventCommands.Build(make),
+            LocalCommands.Build(make),
             CompletionCommand.Build(make),
         ])
         {

@@ -12,7 +12,7 @@ internal static class VmCommands
     private static readonly Option<string?> _name = new("--name") { Description = "Name of the VM at the target (default: its own)" };
     private static readonly Option<string[]> _nic = new("--nic")
     {
-        Description = "Choice for one NIC: MAC=NETWORK, or MAC=none to start unplugged; the rest follow the network map",
+        Description = "Choice for one NIC: MAC=NETWORK, or MAC=none to start unplugged, then perhaps ,mac=new and ,test=NETWORK; the rest follow the network map",
         DefaultValueFactory = _ => [],
     };
 
@@ -43,15 +43,7 @@ internal static class VmCommands
             await JobWatch.FollowAsync(c, await c.Vault.CommitAsync(c.Get(_vm), ct), ct), _vm));
 
     private static ProtectDto Request(CommandContext c) =>
-        new(c.Get(_to)!, c.Get(_policy), c.Get(_name), [.. c.Get(_nic)!.Select(ReadNic)]); // --to is required, --nic has a default
-
-    private static NicChoiceDto ReadNic(string text)
-    {
-        int equals = text.IndexOf('=', StringComparison.Ordinal);
-        return equals is > 0 && equals < text.Length - 1
-            ? new NicChoiceDto(text[..equals], text[(equals + 1)..], null, null)
-            : throw new ErrorException(Errors.BadValue("--nic", text, "it is written MAC=NETWORK"));
-    }
+        new(c.Get(_to)!, c.Get(_policy), c.Get(_name), [.. c.Get(_nic)!.Select(NicChoiceWords.Read)]); // --to is required, --nic has a default
 
     private static async Task<ExitCode> VerifyAsync(CommandContext c, CancellationToken ct)
     {

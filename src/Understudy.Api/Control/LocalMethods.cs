@@ -1,0 +1,44 @@
+using Understudy.Api.Json;
+using Understudy.Blocks.Identity;
+using Understudy.Model;
+
+namespace Understudy.Api.Control;
+
+/// <summary>What only the host's own command line asks of its agent; everything else of <see cref="AgentMethods"/> it asks as the vault would.</summary>
+public static class LocalMethods
+{
+    private static readonly ApiJson _json = ApiJson.Default;
+
+    public static AgentMethod<Nothing, LocalState> State { get; } = new("local.state", false, _json.Nothing, _json.LocalState);
+}
+
+/// <summary>All that stands on this host, in the names of people.</summary>
+public sealed record LocalState(
+    HostId Host,
+    string Name,
+    string Site,
+    string AgentVersion,
+    VaultConnection Vault,
+    IReadOnlyList<LocalReplica> Replicas,
+    IReadOnlyList<LocalSource> Sources);
+
+/// <param name="Error">Why there is none now; null while connected, and before the first attempt has ended.</param>
+public sealed record VaultConnection(bool Connected, IReadOnlyList<string> Urls, ErrorInfo? Error);
+
+/// <param name="VmName">At the source.</param>
+/// <param name="TargetName">The name it gets here.</param>
+/// <param name="SourceConnected">Its source is sending now, so the VM is known to run or to be watched there (PRE-5).</param>
+/// <param name="Nics">What becomes of the NICs in a failover, as the vault ordered it last.</param>
+public sealed record LocalReplica(
+    string VmName,
+    string TargetName,
+    HostId Source,
+    bool SourceConnected,
+    IReadOnlyList<NicPlan> Nics,
+    IReadOnlyList<LocalTest> Tests,
+    TargetReport Report);
+
+public sealed record LocalTest(TestId Id, string VmName, RecoveryPointId Point);
+
+/// <param name="Endpoint">Where its replica is.</param>
+public sealed record LocalSource(string VmName, string Endpoint, SourceReport Report);

@@ -1,0 +1,44 @@
+using static Understudy.Model.ErrorKind;
+
+namespace Understudy.Model;
+
+/// <summary>What can be said no to about hosts, their agents and the vault itself.</summary>
+public static partial class Errors
+{
+    // --- versions and identities ---
+
+    /// <param name="who">The side that speaks otherwise, as the subject of a sentence.</param>
+    public static ErrorInfo VersionMismatch(string who, string theirs, string ours) => new(Failed, "version-mismatch", $"{who} speaks another version of the control protocol",
+        $"It offers {Quote(theirs)}, and {Quote(ours)} is spoken here.", "Bring vault, agent and command line to the same version.");
+
+    public static ErrorInfo CertificateOfAnotherVault(string who) => new(NotAllowed, "certificate-foreign", $"{who} shows a certificate of another vault",
+        "It was not signed by the authority that this side has joined.", "See that the address is right. A host that changes its vault leaves the old one first: `understudy agent leave`.");
+
+    public static ErrorInfo CertificateName { get; } = new(Failed, "certificate-name", "The vault's certificate has another name",
+        "It is this vault's, but not for the address that was used.", "Start the vault with `--url` for this address, or use one it is known by.");
+
+    public static ErrorInfo CertificateOutOfDate(string why) => new(Failed, "certificate-out-of-date", "The certificate is not good now",
+        Sentence(why), "See to the clocks of both sides; an agent that was away for months joins again with a new key.");
+
+    public static ErrorInfo HostRemoved { get; } = new(NotAllowed, "host-removed", "This host has been removed from the vault",
+        "Its certificate is no longer accepted, by the vault and by the other hosts.", "Clean up with `understudy agent leave`; to come back, join with a new key.");
+
+    // --- without the vault ---
+    public static ErrorInfo AgentNotRunning(string socket, string why) => new(Failed, "agent-not-running", $"No agent answers at {socket}",
+        Sentence(why), "Start it (`understudy agent`), as root; without it, `understudy point export --replica FOLDER` still reads a replica.");
+
+    public static ErrorInfo VaultIsThere(string vm) => new(Refused, "vault-is-there", "The vault is connected and takes this command itself",
+        $"There it is a job with its history, and no other job works on {vm} meanwhile.", "Give it to the vault (`understudy vm --help`); when the vault does not do its work, add --despite-vault.");
+
+    public static ErrorInfo UnknownReplica(string vm) => new(NoSuchThing, "replica-not-here", $"This host holds no replica of {Quote(vm)}",
+        "No replica here has that VM name, target name or id.", "See `understudy local list`.");
+
+    public static ErrorInfo NoTestHere(string vm, string test) => new(NoSuchThing, "test-not-here", $"{vm} has no test {Quote(test)} here",
+        "No test of that name stands.", "See `understudy local list`.");
+
+    public static ErrorInfo ReplicaHeld(string folder, string by) => new(Refused, "replica-held", $"The replica in {folder} is in use",
+        $"{by} has it.", "Use `understudy local export` while an agent runs, or stop the agent first.");
+
+    public static ErrorInfo NoReplicaIn(string folder, string why) => new(NoSuchThing, "replica-folder-unusable", $"{folder} holds no replica that can be read",
+        Sentence(why), "Name the folder that holds the folders `replica` and `host`: REPLICAS/VM-ID.");
+}

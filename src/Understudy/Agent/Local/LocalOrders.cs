@@ -1,0 +1,40 @@
+using Understudy.Api.Control;
+using Understudy.Model;
+using Understudy.Protection.Target;
+using Understudy.Protection.Target.Runs;
+using Understudy.Replication.Receiving;
+
+namespace Understudy.Agent.Local;
+
+/// <summary>What only the host's own command line asks: everything that stands here, by its names.</summary>
+internal sealed class LocalOrders(AgentIdentity identity, VaultLink link, SourceSide source, TargetSide target, ReplicationReceiver receiver)
+{
+    public void Register(AgentOperations operations) => operations.On(LocalMethods.State, (_, _, ct) => StateAsync(ct));
+
+    private async Task<LocalState> StateAsync(CancellationToken cancellationToken)
+    {
+        List<LocalReplica> replicas = [];
+        foreach (ReplicaHost host in target.Hosts)
+        {
+            replicas.Add(await DescribeAsync(host, cancellationToken));
+        }
+
+        return new LocalState(
+            identity.Membership.Host, identity.Membership.Name, identity.Membership.Site, AgentVersion.Text, link.State,
+            [.. replicas.OrderBy(replica => replica.VmName, StringComparer.Ordinal)], source.Locals());
+    }
+
+    private async Task<LocalReplica> DescribeAsync(ReplicaHost host, CancellationToken cancellationToken)
+    {
+        TargetOrder? order = await target.TryReadOrderAsync(host, cancellationToken);
+        ReplicaHostStatus status = host.Status;
+        return new LocalReplica(
+            host.Spec.VmName,
+            host.Spec.TargetName,
+            new HostId(host.Spec.Source),
+            receiver.IsReceiving(host.Spec.Replica),
+            order?.Nics ?? [],
+            [.. status.Tests.Where(test => test.Step == TestStep.Running).Select(test => new LocalTest(new TestId(test.Id), test.VmName, test.Point))],
+            Reports.Of(status));
+    }
+}

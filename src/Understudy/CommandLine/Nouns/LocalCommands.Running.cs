@@ -1,0 +1,140 @@
+using System.CommandLine;
+using Understudy.Api.Control;
+using Understudy.Api.Rest;
+using Understudy.Blocks.Identity;
+using Understudy.Model;
+
+namespace Understudy.CommandLine.Nouns;
+
+/// <summary>Starting VMs from their replicas, without the vault.</summary>
+internal static partial class LocalCommands
+{
+    private const string Isolated = "isolated";
+    private const string None = "none";
+
+    private static readonly Option<string?> _network = new("--network")
+    {
+        Description = "isolated (default: a network made for the test), none, or a network of this host",
+    };
+
+    private static readonly Option<string?> _complete = new("--complete") { Description = "End the test of this name (as `local list` shows it), and remove what it made" };
+    private static readonly Option<string?> _confirm = new("--confirm") { Description = "The confirmation word (FAILOVER)" };
+    private static readonly Option<string> _folder = new("--to") { Description = "New or empty folder of this host", Required = true };
+    private static readonly Option<string?> _format = new("--format") { Description = "raw (default) or qcow2" };
+
+    private static async Task<ExitCode> TestAsync(CommandContext c, CancellationToken ct)
+    {
+        (LocalAgent agent, _, LocalReplica replica) = await FindAsync(c, ct);
+        if (c.Get(_complete) is { } named)
+        {
+            LocalTest test = replica.Tests.FirstOrDefault(test => test.VmName == named || test.Id.ToString() == named)
+                ?? throw new ErrorException(Errors.NoTestHere(replica.VmName, named));
+            Removed removed = await agent.AskAsync(AgentMethods.TestComplete, new TestCompleteRequest(replica.Report.Replica, test.Id), ShowProgress(c), ct);
+            return c.Show(removed, CommandContext.Types.Removed, (r, o) => o.WriteLine($"{test.VmName} ended; gone: {string.Join(", ", r.Gone)}"));
+        }
+
+        RecoveryPointInfo point = await ChooseAsync(agent, replica, c.Get(_point), ct);
+        string network = c.Get(_network) ?? Isolated;
+        NicPlan[] nics = [.. replica.Nics.Select(nic => nic with { TestNetwork = network is Isolated or None ? null : network })];
+        if (network is not (Isolated or None) && nics.Length == 0)
+        {
+            throw new ErrorException(Errors.BadValue("--network", network, "the vault has not said which NICs the VM has: take isolated or none"));
+        }
+
+        TestStartRequest request = new(
+            replica.Report.Vm, replica.Report.Replica, new TestId(Guid.NewGuid()), point.Id, VmNames.ForTest(replica.TargetName, FreeNumber(replica)), network == Isolated, nics);
+        TestStarted started = await agent.AskAsync(AgentMethods.TestStart, request, ShowProgress(c), ct);
+        return c.Show(started, CommandContext.Types.TestStarted, (s, o) =>
+        {
+            o.WriteLine($"{s.VmName} runs from {Show.Time(point.CutAt)}{(s.Network is { } on ? $" on network {on}" : ", without a network")}");
+            WriteNotes(s.Notes, o);
+            o.WriteLine($"End it: understudy local test {replica.VmName} --complete {s.VmName}");
+        });
+    }
+
+    private static async Task<ExitCode> FailoverAsync(CommandContext c, CancellationToken ct)
+    {
+        (LocalAgent agent, LocalState state, LocalReplica replica) = await FindAsync(c, ct);
+        RequireNoVault(c, state, replica);
+        RecoveryPointInfo point = await ChooseAsync(agent, replica, c.Get(_point), ct);
+        RequireWord(c, await WordAsync(c, replica, point, ct));
+        FailoverStartRequest request = new(
+            replica.Report.Vm, replica.Report.Replica, point.Id, c.Get(_name) ?? replica.TargetName, Plan(replica.Nics, c.Get(_nic)!)); // has a default
+        FailoverStarted started = await agent.AskAsync(AgentMethods.FailoverStart, request, ShowProgress(c), ct);
+        return c.Show(started, CommandContext.Types.FailoverStarted, (s, o) =>
+        {
+            o.WriteLine($"{s.VmName} runs here from {Show.Time(point.CutAt)}, on line {s.Line}");
+            WriteNotes(s.Notes, o);
+        });
+    }
+
+    /// <summary>The vault's plan with the choices of this run in it.</summary>
+    public static IReadOnlyList<NicPlan> Plan(IReadOnlyList<NicPlan> ordered, IEnumerable<string> choices)
+    {
+        Dictionary<string, NicPlan> plans = ordered.ToDictionary(nic => nic.Mac, StringComparer.OrdinalIgnoreCase);
+        foreach (string choice in choices)
+        {
+            NicChoiceDto chosen = NicChoiceWords.Read(choice);
+            NicPlan before = plans.GetValueOrDefault(chosen.Mac, new NicPlan(chosen.Mac, null, null, null));
+            plans[chosen.Mac] = before with { TargetNetwork = chosen.Network == None ? null : chosen.Network, NewMac = chosen.NewMac ?? before.NewMac };
+        }
+
+        return [.. plans.Values];
+    }
+
+    private static void RequireNoVault(CommandContext c, LocalState state, LocalReplica replica)
+    {
+        if (state.Vault.Connected && !c.Get(_despiteVault))
+        {
+            throw new ErrorException(Errors.VaultIsThere(replica.VmName));
+        }
+    }
+
+    private static void RequireWord(CommandContext c, string? word)
+    {
+        if (word != Confirmation.Failover)
+        {
+            throw new ErrorException(Errors.WrongConfirmation(Confirmation.Failover, word));
+        }
+    }
+
+    /// <summary>Says what may still be running and what is lost, and takes the word; null when nobody is there to ask.</summary>
+    private static async Task<string?> WordAsync(CommandContext c, LocalReplica replica, RecoveryPointInfo point, CancellationToken ct)
+    {
+        if (c.Get(_confirm) is { } given || c.Json)
+        {
+            return c.Get(_confirm);
+        }
+
+        c.Io.Error.WriteLine(replica.SourceConnected
+            ? $"{replica.VmName} is being sent by its source at this moment: it runs there. It will run in two places until its agent stops it there."
+            : $"Nothing is heard of the source of {replica.VmName}: it may still be running there, cut off. If it is, it will run in two places until its agent hears of this one.");
+        c.Io.Error.WriteLine($"It starts from {Show.Time(point.CutAt)}; what was written later is not in it.");
+        if (!c.Io.Interactive || Console.IsInputRedirected)
+        {
+            return null;
+        }
+
+        c.Io.Error.Write($"Type {Confirmation.Failover} to start it here: ");
+        return (await Console.In.ReadLineAsync(ct))?.Trim();
+    }
+
+    private static int FreeNumber(LocalReplica replica)
+    {
+        int number = 1;
+        while (replica.Tests.Any(test => test.VmName == VmNames.ForTest(replica.TargetName, number)))
+        {
+            number++;
+        }
+
+        return number;
+    }
+
+    private static void WriteNotes(IReadOnlyList<string>? notes, TextWriter output)
+    {
+        foreach (string note in notes ?? [])
+        {
+            output.WriteLine($"  {note}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+using System.CommandLine;
+using Understudy.Agent;
+using Understudy.Api.Control;
+using Understudy.Blocks.Identity;
+using Understudy.Model;
+
+namespace Understudy.CommandLine.Nouns;
+
+/// <summary>`understudy local`: on a host, without the vault (FO-8). The agent does it; the vault takes the result over when it is back.</summary>
+internal static partial class LocalCommands
+{
+    private static readonly Argument<string> _vm = new("vm") { Description = "Name (here or at the source) or id of the VM" };
+    private static readonly Option<string> _data = new("--data")
+    {
+        Description = "Folder of the agent's identity and state",
+        DefaultValueFactory = _ => AgentConfig.DefaultDataFolder,
+    };
+
+    private static readonly Option<string?> _point = new("--point") { Description = "Id of a recovery point, its time, or 'latest' (default)" };
+    private static readonly Option<string?> _name = new("--name") { Description = "Name of the VM here (default: as the vault ordered)" };
+    private static readonly Option<string[]> _nic = new("--nic")
+    {
+        Description = "Choice for one NIC: MAC=NETWORK, or MAC=none; the rest as the vault ordered last",
+        DefaultValueFactory = _ => [],
+    };
+
+    private static readonly Option<bool> _despiteVault = new("--despite-vault") { Description = "Also when the vault is connected and could do it" };
+
+    public static Command Build(CommandFactory make) => CommandFactory.Noun(
+        "local",
+        "On this host, without the vault: its agent is asked directly, as root",
+        make.Verb("list", "List the replicas here, and the VMs sent from here", ListAsync, _data),
+        make.Verb("points", "List the points a VM can be brought back to, oldest first", PointsAsync, _vm, _data),
+        make.Verb("test", "Start a copy of the VM from a recovery point, beside production", TestAsync, _vm, _point, _network, _complete, _data),
+        make.Verb("failover", "Make the VM run here, whatever the state of its source", FailoverAsync, _vm, _point, _name, _nic, _confirm, _despiteVault, _data),
+        make.Verb("export", "Write the disks of a point as ordinary images", ExportAsync, _vm, _point, _folder, _format, _data));
+
+    private static Task<LocalAgent> AgentAsync(CommandContext c, CancellationToken ct) => LocalAgent.FindAsync(Path.GetFullPath(c.Get(_data)!), c.Logger, ct); // has a default
+
+    private static async Task<(LocalAgent Agent, LocalState State, LocalReplica Replica)> FindAsync(CommandContext c, CancellationToken ct)
+    {
+        LocalAgent agent = await AgentAsync(c, ct);
+        LocalState state = await agent.AskAsync(LocalMethods.State, Nothing.Value, null, ct);
+        return (agent, state, Find(state, c.Get(_vm)));
+    }
+
+    /// <exception cref="ErrorException">None, or more than one.</exception>
+    public static LocalReplica Find(LocalState state, string vm)
+    {
+        LocalReplica[] found =
+        [
+            .. state.Replicas.Where(replica => replica.VmName == vm || replica.TargetName == vm
+                || string.Equals(replica.Report.Vm.ToString(), vm, StringComparison.OrdinalIgnoreCase)
+                || string.Equals(replica.Report.Replica.ToString(), vm, StringComparison.OrdinalIgnoreCase)),
+        ];
+        return found.Length switch
+        {
+            0 => throw new ErrorException(Errors.UnknownReplica(vm)),
+            1 => found[0],
+            _ => throw new ErrorException(Errors.AmbiguousVm(vm, found.Select(replica => $"{state.Name} as replica {replica.Report.Replica}"))),
+        };
+    }
+
+    private static async Task<RecoveryPointInfo> ChooseAsync(LocalAgent agent, LocalReplica replica, string? wanted, CancellationToken ct)
+    {
+        PointsAnswer points = await agent.AskAsync(AgentMethods.PointsList, new PointsRequest(replica.Report.Replica), null, ct);
+        return PointChoice.Find(points.Points, wanted) ?? throw new ErrorException(Errors.UnknownPoint(replica.VmName, wanted ?? PointChoice.Latest));
+    }
+
+    private static async Task<ExitCode> ListAsync(CommandContext c, CancellationToken ct)
+    {
+        LocalState state = await (await AgentAsync(c, ct)).AskAsync(LocalMethods.State, Nothing.Value, null, ct);
+        return c.Show(state, CommandContext.Types.LocalState, LocalPage.Write);
+    }
+
+    private static async Task<ExitCode> PointsAsync(CommandContext c, CancellationToken ct)
+    {
+        (LocalAgent agent, _, LocalReplica replica) = await FindAsync(c, ct);
+        PointsAnswer points = await agent.AskAsync(AgentMethods.PointsList, new PointsRequest(replica.Report.Replica), null, ct);
+        return c.Show(points, CommandContext.Types.PointsAnswer, LocalPage.Write);
+    }
+
+    private static async Task<ExitCode> ExportAsync(CommandContext c, CancellationToken ct)
+    {
+        (LocalAgent agent, _, LocalReplica replica) = await FindAsync(c, ct);
+        RecoveryPointInfo point = await ChooseAsync(agent, replica, c.Get(_point), ct);
+        PointExportRequest request = new(replica.Report.Replica, point.Id, Path.GetFullPath(c.Get(_folder)!), c.Get(_format) ?? "raw"); // --to is required
+        PointExported exported = await agent.AskAsync(AgentMethods.PointExport, request, ShowProgress(c), ct);
+        return c.Show(exported, CommandContext.Types.PointExported, (e, o) => o.WriteLine(string.Join(Environment.NewLine, e.Files)));
+    }
+
+    private static Action<ProgressMessage>? ShowProgress(CommandContext c) =>
+        c.Io.Interactive && !c.Json ? progress => c.Io.Error.WriteLine($"  {(progress.Fraction is { } f ? Show.Percent(f) + " " : "")}{progress.Text}") : null;
+}

@@ -1,0 +1,72 @@
+using Understudy.Api.Control;
+using Understudy.Model;
+
+namespace Understudy.CommandLine.Nouns;
+
+/// <summary>What `understudy local` shows.</summary>
+internal static class LocalPage
+{
+    public static void Write(LocalState state, TextWriter output)
+    {
+        Show.Facts(
+            output,
+            ("host", $"{state.Name} ({state.Site}), agent {state.AgentVersion}"),
+            ("vault", state.Vault.Connected ? $"connected ({string.Join(", ", state.Vault.Urls)})" : $"away ({string.Join(", ", state.Vault.Urls)})"));
+        if (state.Vault is { Connected: false, Error: { } error })
+        {
+            output.WriteLine($"  {error.What}. {error.Why} {error.Next} ({error.Code})");
+        }
+
+        output.WriteLine();
+        WriteReplicas(state.Replicas, output);
+        if (state.Sources.Count > 0)
+        {
+            output.WriteLine();
+            WriteSources(state.Sources, output);
+        }
+    }
+
+    public static void Write(PointsAnswer answer, TextWriter output)
+    {
+        Table table = new("cut at", "kind", "label", "id");
+        foreach (RecoveryPointInfo point in answer.Points)
+        {
+            table.Row(Show.Time(point.CutAt), point.Kind.Word(), point.Label, point.Id.ToString());
+        }
+
+        table.WriteTo(output);
+    }
+
+    private static void WriteReplicas(IReadOnlyList<LocalReplica> replicas, TextWriter output)
+    {
+        Table table = new("replica of", "here as", "state", "source", "points", "newest", "tests");
+        foreach (LocalReplica replica in replicas)
+        {
+            TargetReport report = replica.Report;
+            table.Row(
+                replica.VmName, replica.TargetName, EnumWords<TargetPhase>.Of(report.Phase), replica.SourceConnected ? "sending" : "silent",
+                $"{report.PointCount}", Show.Time(report.Newest?.CutAt), string.Join(", ", replica.Tests.Select(test => test.VmName)));
+        }
+
+        table.WriteTo(output);
+        foreach (LocalReplica replica in replicas)
+        {
+            if (replica.Report.Error is { } error)
+            {
+                output.WriteLine($"  {replica.VmName}: {error}");
+            }
+        }
+    }
+
+    private static void WriteSources(IReadOnlyList<LocalSource> sources, TextWriter output)
+    {
+        Table table = new("sent from here", "to", "state", "last point", "behind");
+        foreach (LocalSource source in sources)
+        {
+            table.Row(
+                source.VmName, source.Endpoint, EnumWords<SourcePhase>.Of(source.Report.Phase), Show.Time(source.Report.LastPoint?.CutAt), Show.Bytes(source.Report.BytesBehind));
+        }
+
+        table.WriteTo(output);
+    }
+}
