@@ -28,6 +28,8 @@ internal sealed class FakeAgent : IAsyncDisposable
 
     public AgentMembership? Membership { get; private set; }
 
+    public VaultConnection LinkState => _link!.State; // once started
+
     public HostId Id => Membership!.Host; // set by JoinAsync
 
     public List<DiscoveredVm> Vms { get; } = [];
@@ -61,6 +63,9 @@ internal sealed class FakeAgent : IAsyncDisposable
         await Membership.SaveAsync(_store, CancellationToken.None);
         Membership = await AgentMembership.LoadAsync(_store, CancellationToken.None);
     }
+
+    /// <summary>While stopped: as if its identity file had been changed.</summary>
+    public void Rejoin(AgentMembership membership) => Membership = membership;
 
     public async Task StartAsync()
     {

@@ -95,11 +95,11 @@ public sealed class RegistrationTests
 
         ErrorInfo error = (await Assert.ThrowsAsync<ErrorException>(() => membership.RenewAsync(null, Ct))).Error;
 
-        Assert.Equal("certificate-missing", error.Code);
+        Assert.Equal("host-removed", error.Code);
     }
 
     [Fact]
-    public async Task A_certificate_of_another_authority_does_not_get_past_the_handshake()
+    public async Task A_certificate_of_another_authority_is_told_so_and_gets_no_further()
     {
         await using Lab lab = await Lab.StartAsync();
         await using Lab other = await Lab.StartAsync();
@@ -107,7 +107,49 @@ public sealed class RegistrationTests
         FakeAgent stranger = await other.AddAgentAsync("lyon", "alpha");
         AgentMembership mixed = agent.Membership! with { Certificate = stranger.Membership!.Certificate, Key = stranger.Membership.Key }; // both joined above
 
-        Assert.Equal("vault-unreachable", (await Assert.ThrowsAsync<ErrorException>(() => mixed.RenewAsync(null, Ct))).Error.Code);
+        Assert.Equal("certificate-foreign", (await Assert.ThrowsAsync<ErrorException>(() => mixed.RenewAsync(null, Ct))).Error.Code);
+    }
+
+    [Fact]
+    public async Task An_agent_that_meets_another_vault_at_its_address_knows_it_by_its_certificate()
+    {
+        await using Lab lab = await Lab.StartAsync();
+        await using Lab other = await Lab.StartAsync();
+        FakeAgent agent = await lab.AddAgentAsync("lyon", "alpha");
+        AgentMembership misled = agent.Membership! with { VaultUrls = [$"https://localhost:{other.Port}"] }; // joined above
+
+        Assert.Equal("certificate-foreign", (await Assert.ThrowsAsync<ErrorException>(() => misled.RenewAsync(null, Ct))).Error.Code);
+    }
+
+    [Fact]
+    public async Task A_link_that_is_refused_says_why_on_its_own_host()
+    {
+        await using Lab lab = await Lab.StartAsync();
+        await using Lab other = await Lab.StartAsync();
+        FakeAgent agent = await lab.AddAgentAsync("lyon", "alpha");
+        FakeAgent stranger = await other.AddAgentAsync("lyon", "stranger");
+
+        await lab.Client.RemoveHostAsync("alpha", Ct);
+        await stranger.RestartAsync(() => stranger.Rejoin(stranger.Membership! with { VaultUrls = [$"https://localhost:{lab.Port}"], CaCertificate = lab.CaCertificate }));
+
+        await Lab.UntilAsync(() => Task.FromResult(agent.LinkState is { Connected: false, Error.Code: "host-removed" }));
+        await Lab.UntilAsync(() => Task.FromResult(stranger.LinkState is { Connected: false, Error.Code: "certificate-foreign" }));
+    }
+
+    [Fact]
+    public async Task An_agent_of_another_protocol_version_is_refused_by_name()
+    {
+        await using Lab lab = await Lab.StartAsync();
+        FakeAgent agent = await lab.AddAgentAsync("lyon", "alpha");
+        using ClientWebSocket socket = new();
+        socket.Options.AddSubProtocol("understudy.control.9");
+        socket.Options.CollectHttpResponseDetails = true;
+        using SocketsHttpHandler handler = PinnedTls.Handler(lab.CaCertificate, agent.Membership!.ToCertificate()); // joined above
+        using HttpMessageInvoker invoker = new(handler);
+
+        await Assert.ThrowsAsync<WebSocketException>(() => socket.ConnectAsync(new Uri($"wss://localhost:{lab.Port}{ControlLimits.Path}"), invoker, Ct));
+
+        Assert.Equal(["version-mismatch"], socket.HttpResponseHeaders![ControlLimits.ErrorHeader]); // collected, as asked above
     }
 
     [Fact]

@@ -7,6 +7,7 @@ using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Vault.Events;
 using Understudy.Vault.Protection;
+using Understudy.Vault.Protection;
 using Understudy.Vault.Storage;
 
 namespace Understudy.Vault.Agents;
@@ -82,7 +83,7 @@ internal sealed partial class HostDuties(VaultStorage storage, AgentRegistry age
                 ? await session.InvokeAsync(AgentMethods.SourceConfigure, operation,
                     new SourceConfigureRequest(new VmId(row.VmId), new SourceSettings(policy.Frequency, policy.Compression)), null, cancellationToken)
                 : await session.InvokeAsync(AgentMethods.ReplicaConfigure, operation,
-                    new ReplicaConfigureRequest(new ReplicaId(row.Replica), new ReplicaSettings(policy.Retention)), null, cancellationToken);
+                    new ReplicaConfigureRequest(new ReplicaId(row.Replica), TargetSettings.Of(ProtectionRows.ToModel(row, []), policy)), null, cancellationToken);
             if (reply is AgentReply<Nothing>.Refused refused)
             {
                 await events.AddAsync(HealthLevel.Warning, "settings-refused", row.VmId, host, $"{row.Name}: {refused.Error.Error}", cancellationToken);

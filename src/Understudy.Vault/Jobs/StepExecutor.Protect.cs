@@ -53,7 +53,7 @@ internal sealed partial class StepExecutor
                 vm.SourceHost,
                 vm.TargetName,
                 [.. discovered.Disks.Where(disk => disk is { Device: "disk", ReadOnly: false })],
-                new ReplicaSettings(policy.Retention)),
+                TargetSettings.Of(vm, policy)),
             cancel,
             stopping);
         await using VaultDb db = storage.Open();

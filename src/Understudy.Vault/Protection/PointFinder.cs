@@ -1,7 +1,5 @@
-using System.Globalization;
 using Microsoft.EntityFrameworkCore;
 using Understudy.Api.Control;
-using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Vault.Agents;
 using Understudy.Vault.Storage;

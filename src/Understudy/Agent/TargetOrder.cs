@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Understudy.Api.Control;
 using Understudy.Api.Registration;
 using Understudy.Blocks.Storage;
 using Understudy.Model;

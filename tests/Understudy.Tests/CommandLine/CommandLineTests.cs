@@ -41,7 +41,6 @@ public sealed class CommandLineTests
     [InlineData("vm failback web1")]
     [InlineData("vm pause web1")]
     [InlineData("plan list")]
-    [InlineData("local list")]
     public async Task Commands_of_later_versions_do_not_exist(string line)
     {
         Assert.Equal(2, (await CommandRun.OfAsync(line.Split(' '))).ExitCode);

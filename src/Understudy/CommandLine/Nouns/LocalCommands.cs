@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Understudy.Agent;
 using Understudy.Api.Control;
-using Understudy.Blocks.Identity;
 using Understudy.Model;
 
 namespace Understudy.CommandLine.Nouns;

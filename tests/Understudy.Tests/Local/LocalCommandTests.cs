@@ -1,0 +1,213 @@
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using Understudy.Api.Control;
+using Understudy.CommandLine.Nouns;
+using Understudy.Model;
+using Understudy.Tests.CommandLine;
+
+namespace Understudy.Tests.Local;
+
+/// <summary>FO-8: the night without the vault, from the command line through the socket to the agent's orders.</summary>
+public sealed class LocalCommandTests
+{
+    [Fact]
+    public async Task List_names_what_stands_here_and_why_the_vault_is_away()
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+
+        CommandRun run = await world.RunAsync("local", "list");
+
+        Assert.Equal((0, ""), (run.ExitCode, run.Error));
+        Assert.Contains("web1-dr", run.Out, StringComparison.Ordinal);
+        Assert.Contains("silent", run.Out, StringComparison.Ordinal);
+        Assert.Contains("certificate-foreign", run.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_socket_is_open_for_its_owner_only()
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+        await world.RunAsync("local", "list");
+
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(world.Socket));
+    }
+
+    [Theory]
+    [InlineData("web1")]
+    [InlineData("web1-dr")]
+    public async Task Points_are_listed_oldest_first_by_either_name(string name)
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+
+        CommandRun run = await world.RunAsync("local", "points", name, "--json");
+
+        using JsonDocument answer = JsonDocument.Parse(run.Out);
+        Assert.Equal(["1-7:100", "1-7:200"], answer.RootElement.GetProperty("points").EnumerateArray()
+            .Select(point => point.GetProperty("id").GetString()!.Replace("00000000000000000000000000000007", "7", StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("failover")]
+    [InlineData("yes")]
+    public async Task A_failover_without_the_word_is_refused_and_the_agent_is_not_asked(string? word)
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+
+        CommandRun run = await world.RunAsync([.. (string[])["local", "failover", "web1", "--yes"], .. word is null ? [] : (string[])["--confirm", word]]);
+
+        Assert.Equal(3, run.ExitCode);
+        Assert.Contains("confirmation-wrong", run.Error, StringComparison.Ordinal);
+        Assert.Empty(world.Failovers);
+    }
+
+    [Fact]
+    public async Task A_failover_says_first_what_may_still_be_running()
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+
+        Assert.Contains("may still be running", (await world.RunAsync("local", "failover", "web1")).Error, StringComparison.Ordinal);
+        world.SourceConnected = true;
+        Assert.Contains("it runs there", (await world.RunAsync("local", "failover", "web1")).Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_failover_starts_the_named_point_as_the_vault_ordered_with_the_choices_of_this_run()
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+
+        CommandRun run = await world.RunAsync(
+            "local", "failover", "web1", "--point", "2026-11-21T10:00:00Z", "--nic", "52:54:00:00:00:02=none", "--confirm", "FAILOVER");
+
+        Assert.Equal(0, run.ExitCode);
+        FailoverStartRequest asked = Assert.Single(world.Failovers);
+        Assert.Equal(("web1-dr", 100UL), (asked.VmName, asked.Point.Sequence));
+        Assert.Null(asked.Transfer);
+        Assert.Equal([("52:54:00:00:00:01", "lan"), ("52:54:00:00:00:02", (string?)null)], asked.Nics.Select(nic => (nic.Mac, nic.TargetNetwork)));
+    }
+
+    [Fact]
+    public async Task A_point_that_is_not_listed_is_never_replaced_by_one_close_by()
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+
+        CommandRun run = await world.RunAsync("local", "failover", "web1", "--point", "2026-11-21T10:00:10Z", "--confirm", "FAILOVER");
+
+        Assert.Equal(5, run.ExitCode);
+        Assert.Contains("point-unknown", run.Error, StringComparison.Ordinal);
+        Assert.Empty(world.Failovers);
+    }
+
+    [Fact]
+    public async Task With_the_vault_connected_a_failover_is_the_vaults_unless_it_is_said_otherwise()
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+        world.Vault = new VaultConnection(true, ["https://vault:443"], null);
+
+        CommandRun refused = await world.RunAsync("local", "failover", "web1", "--confirm", "FAILOVER");
+        CommandRun despite = await world.RunAsync("local", "failover", "web1", "--confirm", "FAILOVER", "--despite-vault");
+
+        Assert.Equal(3, refused.ExitCode);
+        Assert.Contains("vault-is-there", refused.Error, StringComparison.Ordinal);
+        Assert.Equal(0, despite.ExitCode);
+        Assert.Single(world.Failovers);
+    }
+
+    [Fact]
+    public async Task An_agent_that_is_started_anew_before_it_answered_does_it_once_and_answers()
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+        TaskCompletionSource begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        world.BeforeFailoverAnswers = () =>
+        {
+            begun.TrySetResult();
+            return Task.Delay(Timeout.Infinite);
+        };
+        Task<CommandRun> running = world.RunAsync("local", "failover", "web1", "--confirm", "FAILOVER");
+        await begun.Task;
+        await world.StopAgentAsync();
+        world.BeforeFailoverAnswers = null;
+        await world.StartAgentAsync();
+
+        CommandRun run = await running;
+
+        Assert.Equal(0, run.ExitCode);
+        Assert.Equal(2, world.Failovers.Count); // Begun twice under one operation: the engine goes on from what it finds.
+        Assert.Single(world.Failovers.Select(f => f.Point).Distinct());
+    }
+
+    [Fact]
+    public async Task A_test_is_started_listed_and_ended_by_its_name()
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+
+        await world.RunAsync("local", "test", "web1");
+        CommandRun second = await world.RunAsync("local", "test", "web1", "--network", "none");
+
+        Assert.Contains("--complete web1-dr-test-2", second.Out, StringComparison.Ordinal);
+        Assert.Equal(["web1-dr-test", "web1-dr-test-2"], world.Tests.Values.Select(t => t.VmName).Order());
+        Assert.True(world.Tests.Values.Single(t => t.VmName == "web1-dr-test").Isolated);
+        Assert.Equal(0, (await world.RunAsync("local", "test", "web1", "--complete", "web1-dr-test")).ExitCode);
+        Assert.Equal("web1-dr-test-2", Assert.Single(world.Tests.Values).VmName);
+        Assert.Equal(5, (await world.RunAsync("local", "test", "web1", "--complete", "web1-dr-test")).ExitCode);
+    }
+
+    [Fact]
+    public async Task An_export_goes_to_the_full_path_of_the_folder()
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+
+        await world.RunAsync("local", "export", "web1", "--to", "here", "--format", "qcow2");
+
+        PointExportRequest asked = Assert.Single(world.Exports);
+        Assert.Equal((Path.GetFullPath("here"), "qcow2", 200UL), (asked.Folder, asked.Format, asked.Point.Sequence));
+    }
+
+    [Fact]
+    public async Task Without_an_agent_the_command_fails_and_says_what_still_works()
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+        await world.StopAgentAsync();
+        try
+        {
+            CommandRun run = await world.RunAsync("local", "failover", "web1", "--confirm", "FAILOVER");
+
+            Assert.Equal(1, run.ExitCode);
+            Assert.Contains("agent-not-running", run.Error, StringComparison.Ordinal);
+            Assert.Contains("point export --replica", run.Error, StringComparison.Ordinal);
+        }
+        finally
+        {
+            await world.StartAgentAsync();
+        }
+    }
+
+    [Fact]
+    public async Task A_command_line_of_another_version_is_told_so_by_name()
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+        using Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await socket.ConnectAsync(new UnixDomainSocketEndPoint(world.Socket), TestContext.Current.CancellationToken);
+        await using NetworkStream stream = new(socket);
+        await stream.WriteAsync(Encoding.ASCII.GetBytes("understudy.control.9\n"), TestContext.Current.CancellationToken);
+        using StreamReader reader = new(stream);
+
+        Assert.Equal(ControlLimits.Subprotocol, await reader.ReadLineAsync(TestContext.Current.CancellationToken));
+        Assert.Null(await reader.ReadLineAsync(TestContext.Current.CancellationToken)); // The agent closes it.
+    }
+
+    [Fact]
+    public void Two_replicas_of_one_name_have_to_be_told_apart_by_id()
+    {
+        LocalReplica one = new("web1", "a", default, false, [], [], Report());
+        LocalReplica two = new("web1", "b", default, false, [], [], Report());
+        LocalState state = new(default, "beta", "berlin", "0.1.0", new VaultConnection(false, [], null), [one, two], []);
+
+        Assert.Equal("vm-ambiguous", Assert.Throws<ErrorException>(() => LocalCommands.Find(state, "web1")).Error.Code);
+        Assert.Same(two, LocalCommands.Find(state, two.Report.Replica.ToString()));
+    }
+
+    private static TargetReport Report() => new(
+        new(Guid.NewGuid()), new(Guid.NewGuid()), LocalWorld.Line, TargetPhase.Receiving, 0, null, null, 0, 0, [], null);
+}
