@@ -1,6 +1,9 @@
+using System.Net.WebSockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Understudy.Api.Control;
 using Understudy.Api.Registration;
+using Understudy.Api.Rest;
 using Understudy.Model;
 
 namespace Understudy.Vault.Tests;

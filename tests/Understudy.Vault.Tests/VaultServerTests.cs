@@ -62,7 +62,7 @@ public sealed class VaultServerTests
         await using Lab other = await Lab.StartAsync();
         using VaultClient client = VaultClient.Create(new Uri($"https://localhost:{lab.Port}"), lab.Token, other.CaCertificate);
 
-        Assert.Equal("vault-unreachable", (await Assert.ThrowsAsync<Model.ErrorException>(() => client.GetStatusAsync(Ct))).Error.Code);
+        Assert.Equal("certificate-foreign", (await Assert.ThrowsAsync<Model.ErrorException>(() => client.GetStatusAsync(Ct))).Error.Code);
     }
 
     [Fact]

@@ -7,7 +7,6 @@ using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Vault.Events;
 using Understudy.Vault.Protection;
-using Understudy.Vault.Protection;
 using Understudy.Vault.Storage;
 
 namespace Understudy.Vault.Agents;
