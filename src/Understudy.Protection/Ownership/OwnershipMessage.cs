@@ -17,7 +17,7 @@ public abstract record OwnershipMessage
     /// <summary>The receiver takes what was offered.</summary>
     /// <param name="Succeeds">The line that the offer gives up, when <paramref name="Line"/> was minted here: the offer is
     /// void once a newer line is known. Null when the giver minted <paramref name="Line"/>.</param>
-    public sealed record Accept(TransferId Transfer, LineId Line, LineId? Succeeds) : OwnershipMessage;
+    public sealed record Accept(TransferId Transfer, LineId Line, RecoveryPointId Parent, LineId? Succeeds) : OwnershipMessage;
 
     /// <summary>The receiver will never accept this transfer.</summary>
     public sealed record Refuse(TransferId Transfer) : OwnershipMessage;
@@ -32,10 +32,10 @@ public abstract record OwnershipMessage
     public sealed record Learn(LineId Line, DateTimeOffset MintedAt, DateTimeOffset At) : OwnershipMessage;
 
     /// <summary>A human's word: this side is the owner from now on, whatever the other one does.</summary>
-    public sealed record Claim(LineId Line) : OwnershipMessage;
+    public sealed record Claim(LineId Line, RecoveryPointId Parent) : OwnershipMessage;
 
     /// <summary>The owner goes on under a newer line of its own (it moved to another recovery point).</summary>
-    public sealed record Renew(LineId Line) : OwnershipMessage;
+    public sealed record Renew(LineId Line, RecoveryPointId Parent) : OwnershipMessage;
 
     public sealed record Close(string Reason, DateTimeOffset At) : OwnershipMessage;
 

@@ -11,6 +11,8 @@ namespace Understudy.Protection.Ownership;
 /// <param name="Peer">The host that holds the other side.</param>
 /// <param name="Line">The newest line this side knows: its own while it owns the VM, the owner's otherwise, and while an
 /// offer is in transit the one that is handed over (or, where the receiver mints, succeeded).</param>
+/// <param name="Parent">The point at which <paramref name="Line"/> began, where this side knows it.</param>
+/// <param name="Since">When state and line became what they are.</param>
 /// <param name="Disks">Paths of the VM's disks on this host, for the start guard.</param>
 /// <param name="Accepted">The last transfer accepted here: it cannot be refused any more.</param>
 /// <param name="Refused">Transfers of the present line refused here: they are never accepted any more.</param>
@@ -20,7 +22,9 @@ public sealed record OwnershipRecord(
     ReplicaId Replica,
     Guid Peer,
     LineId Line,
+    RecoveryPointId? Parent,
     OwnershipState State,
+    DateTimeOffset Since,
     IReadOnlyList<string> Disks,
     TransferId? Accepted,
     IReadOnlyList<TransferId> Refused)

@@ -31,8 +31,8 @@ public static class OwnershipRules
     private static readonly OwnershipOutcome.Unchanged _same = new();
 
     public static OwnershipRecord Begin(
-        VmId vm, string vmName, ReplicaId replica, Guid peer, LineId line, IReadOnlyList<string> disks, OwnershipState state) =>
-        new(vm, vmName, replica, peer, line, state, disks, null, []);
+        VmId vm, string vmName, ReplicaId replica, Guid peer, LineId line, IReadOnlyList<string> disks, OwnershipState state, DateTimeOffset now) =>
+        new(vm, vmName, replica, peer, line, null, state, now, disks, null, []);
 
     /// <param name="boot">This host's present boot.</param>
     public static OwnershipOutcome Apply(OwnershipRecord record, OwnershipMessage message, string boot) => message switch
@@ -60,7 +60,8 @@ public static class OwnershipRules
         OwnershipState.Here when offer.Minted is null && offer.Parent.Line != record.Line => Outdated(record, offer.Parent.Line),
         OwnershipState.Here { Fence: null } when offer.Minted is null => new OwnershipOutcome.Refused(
             RefusalCode.NotFenced, $"{record.VmName} is not fenced.", "Fence it before it is handed over: otherwise anything may start it again."),
-        OwnershipState.Here => With(record, new OwnershipState.Offered(offer.Transfer, offer.To, offer.Parent), offer.Minted ?? record.Line),
+        OwnershipState.Here => With(
+            record, new OwnershipState.Offered(offer.Transfer, offer.To, offer.Parent), offer.Minted ?? record.Line, offer.Minted is null ? record.Parent : offer.Parent),
         _ => throw new UnreachableException(),
     };
 
@@ -90,8 +91,14 @@ public static class OwnershipRules
             (not null, OwnershipState.Offered offered) => InTransit(record, offered),
 
             // The giver owned a newer line than anything known here, whatever this side believed until now.
-            _ => new OwnershipOutcome.Changed(
-                record with { State = new OwnershipState.Here(boot), Line = accept.Line, Accepted = accept.Transfer, Refused = [] }),
+            _ => new OwnershipOutcome.Changed(record with
+            {
+                State = new OwnershipState.Here(boot),
+                Line = accept.Line,
+                Parent = accept.Parent,
+                Accepted = accept.Transfer,
+                Refused = [],
+            }),
         };
     }
 
@@ -108,14 +115,14 @@ public static class OwnershipRules
     private static OwnershipOutcome HandedOver(OwnershipRecord record, OwnershipMessage.HandedOver handed) => record.State switch
     {
         OwnershipState.Offered offered when offered.Transfer == handed.Transfer =>
-            With(record, new OwnershipState.Elsewhere(), Newer(record.Line, handed.Line)),
+            MoveTo(record, new OwnershipState.Elsewhere(), Newer(record.Line, handed.Line)),
         _ when !handed.Line.IsNewerThan(record.Line) => _same,
         _ => Outdated(record, handed.Line),
     };
 
     private static OwnershipOutcome TakeBack(OwnershipRecord record, OwnershipMessage.TakeBack back, string boot) => record.State switch
     {
-        OwnershipState.Offered offered when offered.Transfer == back.Transfer => With(record, new OwnershipState.Here(boot), record.Line),
+        OwnershipState.Offered offered when offered.Transfer == back.Transfer => With(record, new OwnershipState.Here(boot)),
         OwnershipState.Offered offered => InTransit(record, offered),
         OwnershipState.Here => _same,
         OwnershipState.Elsewhere => NotOwner(record),
@@ -126,18 +133,18 @@ public static class OwnershipRules
     {
         // The receiver speaks under the line that was minted for it: it has accepted.
         OwnershipState.Offered offered when learn.Line == record.Line && offered.Parent.Line != record.Line =>
-            With(record, new OwnershipState.Elsewhere(), record.Line),
+            With(record, new OwnershipState.Elsewhere()),
         _ when !learn.Line.IsNewerThan(record.Line) => _same,
-        OwnershipState.Here => With(
+        OwnershipState.Here => MoveTo(
             record, new OwnershipState.Elsewhere(new Deposition(record.Line, learn.MintedAt, learn.At)), learn.Line),
-        OwnershipState.Offered => With(record, new OwnershipState.Elsewhere(), learn.Line),
-        OwnershipState.Elsewhere => With(record, record.State, learn.Line),
+        OwnershipState.Offered => MoveTo(record, new OwnershipState.Elsewhere(), learn.Line),
+        OwnershipState.Elsewhere => MoveTo(record, record.State, learn.Line),
         _ => throw new UnreachableException(),
     };
 
     private static OwnershipOutcome Claim(OwnershipRecord record, OwnershipMessage.Claim claim, string boot) =>
         record.State is OwnershipState.Here && record.Line == claim.Line ? _same
-        : claim.Line.IsNewerThan(record.Line) ? With(record, new OwnershipState.Here(boot), claim.Line)
+        : claim.Line.IsNewerThan(record.Line) ? With(record, new OwnershipState.Here(boot), claim.Line, claim.Parent)
         : Outdated(record, claim.Line);
 
     private static OwnershipOutcome Renew(OwnershipRecord record, OwnershipMessage.Renew renew, string boot) => record.State switch
@@ -145,32 +152,39 @@ public static class OwnershipRules
         OwnershipState.Offered offered => InTransit(record, offered),
         OwnershipState.Elsewhere => NotOwner(record),
         OwnershipState.Here when record.Line == renew.Line => _same,
-        OwnershipState.Here when renew.Line.IsNewerThan(record.Line) => With(record, new OwnershipState.Here(boot), renew.Line),
+        OwnershipState.Here when renew.Line.IsNewerThan(record.Line) => With(
+            record, new OwnershipState.Here(boot), renew.Line, renew.Parent),
         OwnershipState.Here => Outdated(record, renew.Line),
         _ => throw new UnreachableException(),
     };
 
     private static OwnershipOutcome Close(OwnershipRecord record, OwnershipMessage.Close close) => record.State switch
     {
-        OwnershipState.Here { Fence: null } here => With(record, here with { Fence = new Fence(close.Reason, close.At) }, record.Line),
+        OwnershipState.Here { Fence: null } here => With(record, here with { Fence = new Fence(close.Reason, close.At) }),
         _ => _same, // Closed is closed.
     };
 
     private static OwnershipOutcome Reopen(OwnershipRecord record) => record.State switch
     {
         OwnershipState.Here { Fence: null } => _same,
-        OwnershipState.Here here => With(record, here with { Fence = null }, record.Line),
+        OwnershipState.Here here => With(record, here with { Fence = null }),
         OwnershipState.Offered offered => InTransit(record, offered),
         OwnershipState.Elsewhere => NotOwner(record),
         _ => throw new UnreachableException(),
     };
 
     private static OwnershipOutcome Validate(OwnershipRecord record, string boot) =>
-        record.State is OwnershipState.Here here && here.Boot != boot ? With(record, here with { Boot = boot }, record.Line) : _same;
+        record.State is OwnershipState.Here here && here.Boot != boot ? With(record, here with { Boot = boot }) : _same;
+
+    private static OwnershipOutcome.Changed With(OwnershipRecord record, OwnershipState state) => new(record with { State = state });
+
+    /// <summary>Where a newer line began is known to its owner.</summary>
+    private static OwnershipOutcome.Changed MoveTo(OwnershipRecord record, OwnershipState state, LineId line) =>
+        With(record, state, line, line == record.Line ? record.Parent : null);
 
     /// <summary>Refusals were of the line before: offers of it are void by themselves.</summary>
-    private static OwnershipOutcome.Changed With(OwnershipRecord record, OwnershipState state, LineId line) =>
-        new(record with { State = state, Line = line, Refused = line == record.Line ? record.Refused : [] });
+    private static OwnershipOutcome.Changed With(OwnershipRecord record, OwnershipState state, LineId line, RecoveryPointId? parent) =>
+        new(record with { State = state, Line = line, Parent = parent, Refused = line == record.Line ? record.Refused : [] });
 
     private static LineId Newer(LineId a, LineId b) => a.IsNewerThan(b) ? a : b;
 

@@ -9,7 +9,7 @@ namespace Understudy.Protection.Ownership;
 
 /// <summary>What every token of a host uses.</summary>
 /// <param name="Boot">This host's present boot: one id from start to restart.</param>
-public sealed record OwnershipServices(IStartGuard Guard, string Boot, ILogger Logger);
+public sealed record OwnershipServices(IStartGuard Guard, string Boot, TimeProvider Time, ILogger Logger);
 
 /// <summary>
 /// One side's part of a VM's token, durable in a folder, with the start guard that enforces it. The guard closes before
@@ -81,7 +81,10 @@ public sealed class OwnershipToken
             case OwnershipOutcome.Refused refused:
                 throw new RefusedException(refused.Code, refused.What, refused.Remedy);
             case OwnershipOutcome.Changed changed:
-                await SaveAsync(changed.Next, opens: changed.Next.MayRun(_services.Boot) && !MayRun, cancellationToken);
+                OwnershipRecord next = changed.Next.State == _record.State && changed.Next.Line == _record.Line
+                    ? changed.Next
+                    : changed.Next with { Since = _services.Time.GetUtcNow() };
+                await SaveAsync(next, opens: next.MayRun(_services.Boot) && !MayRun, cancellationToken);
                 break;
             default:
                 throw new System.Diagnostics.UnreachableException();

@@ -38,10 +38,10 @@ public sealed class OwnershipRulesTests
         ("another offer", new OwnershipMessage.Offer(_other, _peer, new RecoveryPointId(_l3, 12), Minted: null)),
         ("offer with line 4", new OwnershipMessage.Offer(_mine, _peer, _parent, Minted: _l4)),
         ("offer with line 3", new OwnershipMessage.Offer(_mine, _peer, _parent, Minted: _l3)),
-        ("accept 4 after 3", new OwnershipMessage.Accept(_mine, _l4, Succeeds: _l3)),
-        ("accept 4 after 2", new OwnershipMessage.Accept(_mine, _l4, Succeeds: _l2)),
-        ("accept minted 4", new OwnershipMessage.Accept(_mine, _l4, Succeeds: null)),
-        ("accept minted 3", new OwnershipMessage.Accept(_mine, _l3, Succeeds: null)),
+        ("accept 4 after 3", new OwnershipMessage.Accept(_mine, _l4, _parent, Succeeds: _l3)),
+        ("accept 4 after 2", new OwnershipMessage.Accept(_mine, _l4, _parent, Succeeds: _l2)),
+        ("accept minted 4", new OwnershipMessage.Accept(_mine, _l4, _parent, Succeeds: null)),
+        ("accept minted 3", new OwnershipMessage.Accept(_mine, _l3, _parent, Succeeds: null)),
         ("refuse", new OwnershipMessage.Refuse(_mine)),
         ("handed over as 3", new OwnershipMessage.HandedOver(_mine, _l3)),
         ("handed over as 4", new OwnershipMessage.HandedOver(_mine, _l4)),
@@ -51,10 +51,10 @@ public sealed class OwnershipRulesTests
         ("learn of 2", new OwnershipMessage.Learn(_l2, _at, _at)),
         ("learn of 3", new OwnershipMessage.Learn(_l3, _at, _at)),
         ("learn of 4", new OwnershipMessage.Learn(_l4, _at, _at)),
-        ("claim 3", new OwnershipMessage.Claim(_l3)),
-        ("claim 4", new OwnershipMessage.Claim(_l4)),
-        ("renew as 3", new OwnershipMessage.Renew(_l3)),
-        ("renew as 4", new OwnershipMessage.Renew(_l4)),
+        ("claim 3", new OwnershipMessage.Claim(_l3, _parent)),
+        ("claim 4", new OwnershipMessage.Claim(_l4, _parent)),
+        ("renew as 3", new OwnershipMessage.Renew(_l3, _parent)),
+        ("renew as 4", new OwnershipMessage.Renew(_l4, _parent)),
         ("close", new OwnershipMessage.Close("maintenance", _at)),
         ("reopen", new OwnershipMessage.Reopen()),
         ("validate", new OwnershipMessage.Validate()),
@@ -137,7 +137,7 @@ public sealed class OwnershipRulesTests
     }
 
     private static OwnershipRecord Record(LineId line, OwnershipState state) =>
-        OwnershipRules.Begin(new VmId(_peer), "web1", new ReplicaId(_peer), _peer, line, ["/pool/web1.qcow2"], state);
+        OwnershipRules.Begin(new VmId(_peer), "web1", new ReplicaId(_peer), _peer, line, ["/pool/web1.qcow2"], state, _at);
 
     private static string Words(OwnershipRecord before, OwnershipOutcome outcome) => outcome switch
     {

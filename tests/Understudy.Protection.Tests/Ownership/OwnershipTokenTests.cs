@@ -20,7 +20,7 @@ public sealed class OwnershipTokenTests
     private static readonly VmId _vm = new(Guid.Parse("11111111-2222-4333-8444-555555555555"));
     private static readonly DateTimeOffset _at = new(2026, 12, 1, 8, 0, 0, TimeSpan.Zero);
     private static readonly OwnershipRecord _owned = OwnershipRules.Begin(
-        _vm, "web1", new ReplicaId(_vm.Value), _vm.Value, _l1, ["/pool/web1.qcow2"], new OwnershipState.Here(Boot));
+        _vm, "web1", new ReplicaId(_vm.Value), _vm.Value, _l1, ["/pool/web1.qcow2"], new OwnershipState.Here(Boot), _at);
 
     [Fact]
     public async Task A_message_is_durable_and_enforced_when_it_has_been_taken()
@@ -63,7 +63,7 @@ public sealed class OwnershipTokenTests
         foreach (OwnershipState state in states)
         {
             MemoryFileStore store = new();
-            OwnershipRecord record = _owned with { State = state, Accepted = _transfer, Refused = [_transfer] };
+            OwnershipRecord record = _owned with { State = state, Parent = new RecoveryPointId(_l1, 9), Accepted = _transfer, Refused = [_transfer] };
             await OwnershipToken.BeginAsync(Services(new MemoryGuard(Boot)), store, record, default);
             OwnershipRecord read = (await OwnershipToken.OpenAsync(Services(new MemoryGuard(Boot)), store, default))!.Record;
             Assert.Equal(record with { Disks = read.Disks, Refused = read.Refused }, read);
@@ -103,7 +103,7 @@ public sealed class OwnershipTokenTests
             new OwnershipMessage.Offer(_transfer, _vm.Value, new RecoveryPointId(_l1, 9), null),
             new OwnershipMessage.TakeBack(_transfer),
             new OwnershipMessage.Learn(_l2, _at, _at),
-            new OwnershipMessage.Accept(_transfer, new LineId(3, 1), null),
+            new OwnershipMessage.Accept(_transfer, new LineId(3, 1), new RecoveryPointId(_l1, 9), null),
             new OwnershipMessage.Close("planned failover", _at),
             new OwnershipMessage.Reopen(),
         ];
@@ -131,7 +131,7 @@ public sealed class OwnershipTokenTests
         }
 
         Life life = new(calls);
-        OwnershipServices mortal = new(Mortal<IStartGuard>.Of(guard, life), Boot, NullLogger.Instance);
+        OwnershipServices mortal = new(Mortal<IStartGuard>.Of(guard, life), Boot, TimeProvider.System, NullLogger.Instance);
         try
         {
             token = (await OwnershipToken.OpenAsync(mortal, Mortal<IFileStore>.Of(store, life), default))!;
@@ -151,7 +151,7 @@ public sealed class OwnershipTokenTests
         return life.IsOver;
     }
 
-    private static OwnershipServices Services(MemoryGuard guard) => new(guard, Boot, NullLogger.Instance);
+    private static OwnershipServices Services(MemoryGuard guard) => new(guard, Boot, TimeProvider.System, NullLogger.Instance);
 
     private static ValueTask<OwnershipToken> BeginAsync(IFileStore store, MemoryGuard guard) =>
         OwnershipToken.BeginAsync(Services(guard), store, _owned, default);
