@@ -64,8 +64,8 @@ def main(folder, image, point, disk, out):
             content.extend(bytes(offset + length - len(content)))
         content[offset:offset + length] = body if kind == 1 else bytes(length)
 
-    if pin and wanted < after:
-        after, kept, number = pin["base"], pin["records"], 1
+    if pin and (wanted < after or pin["through"] < wanted):
+        after, wanted, kept, number = pin["base"], pin["through"], pin["records"], 1
         while pin["hasPreImages"]:
             try:
                 for kind, of, _, offset, length, body in records(f"{folder}/pins/{pin['id']}-{number:016d}.seg"):

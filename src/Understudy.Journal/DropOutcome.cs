@@ -12,7 +12,4 @@ public abstract record DropOutcome
 
     /// <summary>There was nothing newer.</summary>
     public sealed record NothingToDo : DropOutcome;
-
-    /// <summary>Newer points are in use: pins by their reasons, and a number of open views.</summary>
-    public sealed record InUse(IReadOnlyList<string> Pins, int OpenViews) : DropOutcome;
 }

@@ -146,7 +146,7 @@ public sealed partial class Replica
             }
             catch (StorageException e)
             {
-                _isDead |= run.HasSumsFault;
+                _isDead |= run.HasSumsFault || saver.HasFault;
                 Log.ApplyStopped(_env.Logger, Id, to, e.Message);
                 throw;
             }
@@ -171,7 +171,7 @@ public sealed partial class Replica
         using AsyncGate.Pass pass = await _gate.EnterAsync(cancellationToken);
         ThrowIfDead();
         PointState point = _points.Find(p => p.Point.Id == to) ?? throw new UnreachableException("the point that apply moves to is in the journal");
-        List<Pin> olderPins = [.. _pins.Where(p => p.Point.Sequence < point.Sequence)];
+        List<Pin> olderPins = [.. _pins.Where(p => p.Span.Through < point.Sequence)];
         olderPins.ForEach(p => p.IsBeingSaved = true);
         return (point, olderPins);
     }

@@ -36,7 +36,7 @@ public sealed partial class Replica
         bool parentIsNewest = _listed is [.., var newest] && newest.Id == parent;
         if (parentIsNewest && _log.ReceivedSequence > point.Sequence)
         {
-            await DropLockedAsync(point, next, cancellationToken);
+            await DropLockedAsync(point, next, [], cancellationToken);
         }
         else
         {
@@ -45,35 +45,6 @@ public sealed partial class Replica
 
         Log.LineMinted(_env.Logger, Id, newLine, mintedBy, parent);
         Interlocked.Exchange(ref _lineEnds, new CancellationTokenSource()).Cancel();
-    }
-
-    /// <summary>
-    /// Drops every record after a listed point. What they had touched is durable as divergence before anything is gone.
-    /// Points that are in use by a pin or a view are not dropped: the outcome names them.
-    /// </summary>
-    public async ValueTask<DropOutcome> DropAfterAsync(RecoveryPointId point, CancellationToken cancellationToken)
-    {
-        using AsyncGate.Pass applying = await _applyGate.EnterAsync(cancellationToken);
-        using AsyncGate.Pass pass = await _gate.EnterAsync(cancellationToken);
-        ThrowIfDead();
-        PointState state = FindListed(point);
-        if (_log.ReceivedSequence <= state.Sequence)
-        {
-            return new DropOutcome.NothingToDo();
-        }
-
-        List<Pin> users = [.. _pins.Where(p => p.Point.Sequence > state.Sequence)];
-        if (users.Count > 0)
-        {
-            return new DropOutcome.InUse([.. users.Select(p => p.Entry?.Reason).OfType<string>()], users.Sum(p => p.Users));
-        }
-
-        Invariant.Check(_manifest.Applying is null || _manifest.Oldest == point || _points.Exists(p => p.Point.Id == _manifest.Applying.To && p.Sequence <= state.Sequence),
-            "an apply never moves the base past a listed point");
-        ulong last = _log.ReceivedSequence;
-        await SealAsync(cancellationToken);
-        await DropLockedAsync(state, _manifest, cancellationToken);
-        return new DropOutcome.Dropped(state.Sequence + 1, last);
     }
 
     /// <summary>Everything that records dropped after this point had touched, by disk; for the way home.</summary>
@@ -102,9 +73,11 @@ public sealed partial class Replica
         }
     }
 
-    /// <summary>The caller holds the gate and has sealed the log. <paramref name="next"/> carries what else changes with it.</summary>
-    private async ValueTask DropLockedAsync(PointState point, Manifest next, CancellationToken cancellationToken)
+    /// <summary>The caller holds the gate and has sealed the log. <paramref name="next"/> carries what else changes with it,
+    /// <paramref name="cut"/> the pins that showed a record that goes and do so no longer.</summary>
+    private async ValueTask DropLockedAsync(PointState point, Manifest next, IReadOnlyList<Pin> cut, CancellationToken cancellationToken)
     {
+        Invariant.Check(_pins.TrueForAll(p => p.Span.Through <= point.Sequence), "a pin still shows what is being dropped");
         ulong first = point.Sequence + 1;
         ulong last = _log.ReceivedSequence;
         if (Rules.NoteDivergenceBeforeDropping)
@@ -118,6 +91,11 @@ public sealed partial class Replica
         _log.CutAfter(point.Sequence);
         _points.RemoveAll(p => p.Sequence > point.Sequence);
         _builder.InForce = point.InForce;
+        foreach (Pin pin in cut)
+        {
+            pin.Segments = [.. _log.Segments.Where(pin.Needs)]; // Published before the files go: a view that meets the gap looks again.
+        }
+
         await _log.RemoveAsync(dropped, CancellationToken.None);
         Publish();
         Log.Dropped(_env.Logger, Id, first, last);

@@ -150,7 +150,7 @@ public sealed partial class Replica
         GeometryBody? baseGeometry = entry.BaseRecords is { } records
             ? (await ReadKeptPointAsync(new PointBuilder(_codec), records, cancellationToken)).Geometry
             : null;
-        Pin pin = new(entry.Id, point, entry.Base, baseGeometry) { Entry = entry };
+        Pin pin = new(entry.Id, point, new PinSpan(entry.Base, entry.Through, baseGeometry)) { Entry = entry };
         pin.Segments = [.. _log.Segments.Where(pin.Needs)];
         if (entry.HasPreImages)
         {

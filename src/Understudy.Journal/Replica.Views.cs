@@ -53,7 +53,7 @@ public sealed partial class Replica
         // A view that is open already has seen the base of its day: the pin takes over what it holds.
         Pin pin = _pins.Find(p => p.Point.Point.Id == point && !p.IsDurable && p.PreImages is null && p.BaseSequence == _manifest.Applied.Sequence)
             ?? NewPin(new PinId(_env.Ids.NewGuid()), state);
-        PinEntry entry = new(pin.Id, point, pin.BaseSequence, _manifest.Applied.Records, records, HasPreImages: false, reason, _env.Time.GetUtcNow());
+        PinEntry entry = new(pin.Id, point, pin.BaseSequence, point.Sequence, _manifest.Applied.Records, records, HasPreImages: false, reason, _env.Time.GetUtcNow());
         bool isNew = !_pins.Contains(pin);
         pin.Entry = entry;
         try
@@ -111,10 +111,9 @@ public sealed partial class Replica
     private Pin NewPin(PinId id, PointState state)
     {
         ulong applied = _manifest.Applied.Sequence;
-        return new Pin(id, state, applied, _baseGeometry)
-        {
-            Segments = [.. _log.Segments.Where(s => s.LastSequence > applied && s.FirstSequence <= state.Sequence)],
-        };
+        Pin pin = new(id, state, new PinSpan(applied, state.Sequence, _baseGeometry));
+        pin.Segments = [.. _log.Segments.Where(pin.Needs)];
+        return pin;
     }
 
     /// <summary>Makes the log of a pin's pre-images; the manifest knows of it before anything relies on it.</summary>

@@ -32,7 +32,8 @@ public sealed class ByHandTests
                 byte[] image = new byte[int.Parse(words[5], System.Globalization.CultureInfo.InvariantCulture) + 65536];
                 byte[] stored = File.ReadAllBytes(Path.Combine(folder, $"image-{number}"));
                 stored.AsSpan(0, Math.Min(stored.Length, image.Length)).CopyTo(image); // A disk that grew later is larger.
-                if (sequence < applied)
+                bool byPin = sequence < applied || (pin.ValueKind != JsonValueKind.Undefined && pin.GetProperty("through").GetInt64() < sequence);
+                if (byPin)
                 {
                     Assert.NotEqual(JsonValueKind.Undefined, pin.ValueKind);
                     foreach (string file in Directory.EnumerateFiles(Path.Combine(folder, "pins"), $"{pin.GetProperty("id").GetString()}-*.seg").Order())
@@ -41,7 +42,8 @@ public sealed class ByHandTests
                     }
                 }
 
-                ReplayJournal(folder, root, number, sequence < applied ? pin.GetProperty("base").GetInt64() : applied, sequence, image);
+                ReplayJournal(
+                    folder, root, number, byPin ? pin.GetProperty("base").GetInt64() : applied, byPin ? pin.GetProperty("through").GetInt64() : sequence, image);
                 Assert.Equal(disk.Value.GetString(), Convert.ToHexStringLower(SHA256.HashData(image.AsSpan(0, image.Length - 65536))));
                 compared++;
             }

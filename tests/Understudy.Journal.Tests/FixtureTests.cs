@@ -59,7 +59,7 @@ public sealed class FixtureTests
         await replica.DisposeAsync();
     }
 
-    /// <summary>A bit of everything: two disks, one that grows, definitions, a hidden checkpoint, sealed segments, a pin with pre-images, a second line, divergence.</summary>
+    /// <summary>A bit of everything: two disks, one that grows, definitions, a hidden checkpoint, sealed segments, a pin with pre-images, a second line, divergence, a pin whose journal was cut.</summary>
     private static async Task<CrashDisk> MakeAsync(bool stopInApply)
     {
         CrashDisk disk = new();
@@ -99,6 +99,7 @@ public sealed class FixtureTests
             }
         }
 
+        await CutBeforeAPinAsync(replica, source, points, time);
         await replica.SetNoteAsync("a note", default);
         if (stopInApply)
         {
@@ -117,6 +118,23 @@ public sealed class FixtureTests
 
         await replica.DisposeAsync();
         return disk;
+    }
+
+    private static async Task CutBeforeAPinAsync(Replica replica, SourceModel source, List<RecoveryPointId> points, FixedTime time)
+    {
+        DiskId a = new(0);
+        Snapshot cut = source.TakeSnapshot();
+        time.Now += TimeSpan.FromMinutes(5);
+        await replica.AppendAsync(source.Write(a, 66_560, Text(7, 70_000 / 512 * 512)), source.Checkpoint(time.Now, label: "left behind"));
+        await replica.FlushAsync(default);
+        await replica.AddPinAsync(source.LastPoint, "kept although the journal was cut", default);
+        LineId third = new(3, 0x3333);
+        await replica.MintLineAsync(third, points[^1], "the fixture", default);
+        await replica.DropAfterAsync(points[^1], default);
+        source.Restore(cut, third);
+        time.Now += TimeSpan.FromMinutes(5);
+        await replica.AppendAsync(source.Write(a, 70_656, Text(8, 4096)), source.Checkpoint(time.Now));
+        await replica.FlushAsync(default);
     }
 
     /// <summary>Every fact and the hash of every byte that the replica promises, as text.</summary>

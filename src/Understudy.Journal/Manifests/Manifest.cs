@@ -51,9 +51,10 @@ internal sealed record AppliedState(ulong Sequence, RecoveryPointId? Point, File
 /// <summary>The base is being moved to a point; what it held before is <see cref="AppliedState"/>.</summary>
 internal sealed record ApplyingState(RecoveryPointId To);
 
-/// <summary>Something needs an older state: segments after <paramref name="Base"/> up to the point, and pre-images.</summary>
+/// <summary>Something needs a state of its own: records after <paramref name="Base"/> up to <paramref name="Through"/> (the
+/// point itself, unless the journal was cut before it), and saved blocks.</summary>
 internal sealed record PinEntry(
-    PinId Id, RecoveryPointId Point, ulong Base, FileReference? BaseRecords, FileReference Records, bool HasPreImages, string Reason, DateTimeOffset CreatedAt);
+    PinId Id, RecoveryPointId Point, ulong Base, ulong Through, FileReference? BaseRecords, FileReference Records, bool HasPreImages, string Reason, DateTimeOffset CreatedAt);
 
 /// <summary>Records that were dropped, and the file that lists what they had touched.</summary>
 internal sealed record DivergenceEntry(RecoveryPointId Parent, LineId Line, ulong FirstSequence, ulong LastSequence, FileReference Extents);

@@ -11,7 +11,7 @@ namespace Understudy.Journal.Pins;
 /// base blocks that were overwritten since. Open views share the pin of their point; a durable one is in the manifest.
 /// Changed by the replica and its apply only; read by views at any time.
 /// </summary>
-internal sealed class Pin(PinId id, PointState point, ulong baseSequence, GeometryBody? baseGeometry)
+internal sealed class Pin(PinId id, PointState point, PinSpan span)
 {
     private ImmutableArray<Layer> _layers = [];
     private ImmutableArray<SegmentFile> _segments = [];
@@ -21,11 +21,18 @@ internal sealed class Pin(PinId id, PointState point, ulong baseSequence, Geomet
 
     public PointState Point { get; } = point;
 
+    /// <summary>Which records it shows over which base. Changed under the replica's gate.</summary>
+    public PinSpan Span { get; set; } = span;
+
+    /// <summary>Set once the content of every block that records after this one touch is saved: the pin can then do without
+    /// those records. Changed under the replica's gate.</summary>
+    public ulong? SavedAfter { get; set; }
+
     /// <summary>The base as this pin sees it holds all records up to here.</summary>
-    public ulong BaseSequence { get; } = baseSequence;
+    public ulong BaseSequence => Span.Base;
 
     /// <summary>The disks of the base as this pin sees it; null when the base was still empty.</summary>
-    public GeometryBody? BaseGeometry { get; } = baseGeometry;
+    public GeometryBody? BaseGeometry => Span.BaseGeometry;
 
     /// <summary>In the manifest; null for the pin of open views, which ends with them.</summary>
     public Manifests.PinEntry? Entry { get; set; }
@@ -60,7 +67,8 @@ internal sealed class Pin(PinId id, PointState point, ulong baseSequence, Geomet
         }
     }
 
-    public bool Needs(SegmentFile segment) => segment.LastSequence > BaseSequence && segment.FirstSequence <= Point.Sequence;
+    public bool Needs(SegmentFile segment) =>
+        Span.Through > Span.Base && segment.LastSequence > Span.Base && segment.FirstSequence <= Span.Through;
 
     public void Use(SegmentLog preImages)
     {
@@ -71,7 +79,7 @@ internal sealed class Pin(PinId id, PointState point, ulong baseSequence, Geomet
     /// <summary>Makes what has been saved since visible to readers; it is durable already.</summary>
     public void Publish()
     {
-        Layer journal = new(_segments, BaseSequence, Point.Sequence);
+        Layer journal = new(_segments, Span.Base, Span.Through);
         _layers = PreImages is { } saved ? [new Layer(saved.Segments, 0, saved.FlushedSequence), journal] : [journal];
         Interlocked.Increment(ref _version);
     }
@@ -93,3 +101,11 @@ internal sealed class Pin(PinId id, PointState point, ulong baseSequence, Geomet
         return found.Count > 0;
     }
 }
+
+/// <summary>
+/// The records with a sequence in (<paramref name="Base"/>, <paramref name="Through"/>] are read from the journal, all older
+/// ones from the base and what was saved of it. As a rule through is the point's own sequence; it is earlier when the
+/// journal has been cut before the point, and what the pin needs of the rest is saved (docs/formats/pins.md).
+/// </summary>
+/// <param name="BaseGeometry">The disks of the base; null when it was still empty.</param>
+internal readonly record struct PinSpan(ulong Base, ulong Through, GeometryBody? BaseGeometry);

@@ -17,6 +17,9 @@ internal sealed class PreImageSaver(IReadOnlyList<Pin> olderPins, RecordCodec co
 {
     private readonly HashSet<Pin> _changed = [];
 
+    /// <summary>A pin's file could not be written or flushed: the replica has to be opened anew before more is saved.</summary>
+    public bool HasFault { get; private set; }
+
     /// <summary>
     /// Saves the block for each pin that can still see it in the base: a record newer than the pin's point touches it. A
     /// block touched only by records the pin's point has itself reads the same from base and journal together.
@@ -29,7 +32,7 @@ internal sealed class PreImageSaver(IReadOnlyList<Pin> olderPins, RecordCodec co
         {
             foreach (Pin pin in olderPins)
             {
-                if (newestSequence <= pin.Point.Sequence
+                if (newestSequence <= pin.Span.Through
                     || (rules.KeepFirstPreImage && await pin.HasPreImageAsync(disk, block, cancellationToken)))
                 {
                     continue;
@@ -53,6 +56,9 @@ internal sealed class PreImageSaver(IReadOnlyList<Pin> olderPins, RecordCodec co
         }
     }
 
+    /// <summary>Saves a block as the pin's own point has it, so that the records it came from are no longer needed.</summary>
+    public ValueTask SaveOwnAsync(Pin pin, DiskId disk, long block, ReadOnlyMemory<byte> content) => AppendAsync(pin, disk, block, content);
+
     /// <summary>The fault that <see cref="SafetyRules.KeepFirstPreImage"/> keeps out.</summary>
     public async ValueTask SaveAgainAsync(DiskId disk, long block, ReadOnlyMemory<byte> content)
     {
@@ -71,7 +77,7 @@ internal sealed class PreImageSaver(IReadOnlyList<Pin> olderPins, RecordCodec co
         {
             if (_changed.Remove(pin))
             {
-                await pin.PreImages!.FlushAsync(CancellationToken.None); // Changed by AppendAsync, which made it.
+                await GuardAsync(pin.PreImages!.FlushAsync(CancellationToken.None).AsTask()); // Changed by AppendAsync, which made it.
                 pin.Publish();
             }
         }
@@ -84,12 +90,25 @@ internal sealed class PreImageSaver(IReadOnlyList<Pin> olderPins, RecordCodec co
         try
         {
             (RecordHeader header, int bytes) = Encode(pin.Point.Point.Id.Line, saved.ReceivedSequence + 1, disk, block, content.Span, record);
-            await saved.AppendAsync(header, record.AsMemory(0, bytes), CancellationToken.None);
+            await GuardAsync(saved.AppendAsync(header, record.AsMemory(0, bytes), CancellationToken.None).AsTask());
             _changed.Add(pin);
         }
         finally
         {
             ArrayPool<byte>.Shared.Return(record);
+        }
+    }
+
+    private async ValueTask GuardAsync(Task writing)
+    {
+        try
+        {
+            await writing;
+        }
+        catch (StorageException e) when (e.Kind != FaultKind.Full)
+        {
+            HasFault = true;
+            throw;
         }
     }
 

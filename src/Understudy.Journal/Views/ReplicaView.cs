@@ -77,10 +77,17 @@ public sealed class ReplicaView : IBlockDevice, IExtentSource
         while (true)
         {
             int version = _pin.Version;
-            IReadOnlyList<BlockExtent> extents = await CollectExtentsAsync(range, cancellationToken);
-            if (_pin.Version == version)
+            try
             {
-                return extents;
+                IReadOnlyList<BlockExtent> extents = await CollectExtentsAsync(range, cancellationToken);
+                if (_pin.Version == version)
+                {
+                    return extents;
+                }
+            }
+            catch (StorageException) when (_pin.Version != version)
+            {
+                // As in ReadInRegionAsync.
             }
         }
     }
@@ -123,14 +130,22 @@ public sealed class ReplicaView : IBlockDevice, IExtentSource
     {
         while (true)
         {
-            (RegionMap map, int version) = await FindRegionAsync(offset, cancellationToken);
-            bool readBase = await ReadPiecesAsync(map, version, offset, buffer, cancellationToken);
-            if (!readBase || _pin.Version == version)
+            int begun = _pin.Version;
+            try
             {
-                return;
-            }
+                (RegionMap map, int version) = await FindRegionAsync(offset, cancellationToken);
+                bool readBase = await ReadPiecesAsync(map, version, offset, buffer, cancellationToken);
+                if (!readBase || _pin.Version == version)
+                {
+                    return;
+                }
 
-            // Blocks were saved for us meanwhile: what we read of the base may be newer than our point.
+                // Blocks were saved for us meanwhile: what we read of the base may be newer than our point.
+            }
+            catch (StorageException) when (_pin.Version != begun)
+            {
+                // The journal was cut, and the segment we were reading is gone; what we need of it was saved before.
+            }
         }
     }
 

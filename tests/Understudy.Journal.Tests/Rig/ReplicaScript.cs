@@ -221,43 +221,14 @@ internal sealed class ReplicaScript(CrashDisk disk, Random random, ReplicaSettin
         {
             Assert.IsType<AppendOutcome.Diverged>(await Replica.AppendAsync(
                 new SourceModel(line) { Sequence = parent.Sequence }.Checkpoint(_time.Now), default));
-            await RemoveUsersAfterAsync(parent);
             Note($"mint {parent.Sequence} before its drop");
             Assert.IsType<DropOutcome.Dropped>(await Replica.DropAfterAsync(parent, default));
-        }
-        else
-        {
-            await RemoveUsersAfterAsync(parent);
         }
 
         NoteDrop(parent, receivedBefore);
         _checkpoints.RemoveRange(position + 1, _checkpoints.Count - position - 1);
         _source.Restore(Snapshots[parent], line);
         return $"mint {parent.Sequence}";
-    }
-
-    /// <summary>Newer points that are pinned or viewed cannot be dropped, and say so.</summary>
-    private async Task RemoveUsersAfterAsync(RecoveryPointId parent)
-    {
-        List<PinId> newer = [.. _pins.Where(p => p.Value.Sequence > parent.Sequence).Select(p => p.Key)];
-        List<ReplicaView> views = [.. _views.Where(v => v.Point.Sequence > parent.Sequence)];
-        if (newer.Count + views.Count > 0)
-        {
-            DropOutcome.InUse use = Assert.IsType<DropOutcome.InUse>(await Replica.DropAfterAsync(parent, default));
-            Assert.Equal(newer.Count, use.Pins.Count);
-        }
-
-        foreach (PinId pin in newer)
-        {
-            await Replica.RemovePinAsync(pin, default);
-            _pins.Remove(pin);
-        }
-
-        foreach (ReplicaView view in views)
-        {
-            await view.DisposeAsync();
-            _views.Remove(view);
-        }
     }
 
     private void NoteDrop(RecoveryPointId parent, ulong receivedBefore)

@@ -139,12 +139,7 @@ internal sealed class ReplicaKeeper
             return;
         }
 
-        DropOutcome outcome = await Replica.DropAfterAsync(parent.Id, default);
-        if (outcome is DropOutcome.InUse)
-        {
-            return; // A checker's own view of a newer point; the world tries again.
-        }
-
+        await Replica.DropAfterAsync(parent.Id, default);
         _watch.DropAnswered();
         _watch.Failover = null;
         _watch.Look(Replica);

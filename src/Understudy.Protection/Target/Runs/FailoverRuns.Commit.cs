@@ -66,14 +66,8 @@ internal sealed partial class FailoverRuns
         switch (failover.Step)
         {
             case FailoverStep.Dropping:
-                if (context.Views.FindAfter(failover.Point) is { } later)
-                {
-                    return later;
-                }
-
-                return await context.Slot.Replica.DropAfterAsync(failover.Point, cancellationToken) is DropOutcome.InUse used
-                    ? $"points after {failover.Point} are in use: {string.Join(", ", used.Pins)} ({used.OpenViews} open views)"
-                    : null;
+                await context.Slot.Replica.DropAfterAsync(failover.Point, cancellationToken);
+                return null;
 
             case FailoverStep.Applying:
                 ApplyOutcome outcome = await context.Slot.Replica.ApplyAsync(failover.Point, cancellationToken);
