@@ -27,7 +27,7 @@ public sealed partial class Replica
         }
 
         PointState state = FindPoint(point);
-        DiskGeometry geometry = state.Geometry.Find(disk)
+        DiskGeometry geometry = state.Geometry.OfPoint.Find(disk)
             ?? throw new StorageException(FaultKind.Missing, $"recovery point {point}", $"it has no disk {disk}");
         Pin pin = _pins.Find(p => p.Point.Point.Id == point && (p.IsDurable || p.BaseSequence == _manifest.Applied.Sequence))
             ?? NewPin(new PinId(_env.Ids.NewGuid()), state);

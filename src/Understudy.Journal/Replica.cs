@@ -133,7 +133,7 @@ public sealed partial class Replica : IAsyncDisposable
     {
         using AsyncGate.Pass pass = await _gate.EnterAsync(cancellationToken);
         PointState state = FindPoint(point);
-        return new PointContents(state.Point, state.Geometry, _builder.ReadDefinition(state.InForce));
+        return new PointContents(state.Point, state.Geometry.OfPoint, _builder.ReadDefinition(state.InForce));
     }
 
     /// <summary>

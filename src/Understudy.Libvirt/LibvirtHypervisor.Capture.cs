@@ -77,7 +77,7 @@ public sealed partial class LibvirtHypervisor
         bool wasPaused = ReadRunState(domain) == VmRunState.PausedIoError;
         NativeResult.Check(LibvirtLibrary.DomainBackupBegin(
             domain,
-            BackupXml.Begin(names, request.Since, request.TargetDevices),
+            BackupXml.Begin(names, request.Since, request.Disks),
             BackupXml.Checkpoint(request.NewCheckpoint, request.TargetDevices),
             0));
         return wasPaused;

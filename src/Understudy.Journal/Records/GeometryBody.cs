@@ -13,7 +13,9 @@ public enum DiskFormat : byte
 }
 
 /// <summary>One disk of the VM. <see cref="Target"/> is the guest device of the domain XML, e.g. <c>vda</c>.</summary>
-public sealed record DiskGeometry(DiskId Disk, string Target, long SizeBytes, DiskFormat Format = DiskFormat.Unknown);
+/// <param name="Joining">Its own first copy is under way: records of it are taken, but no point has it yet.</param>
+public sealed record DiskGeometry(
+    DiskId Disk, string Target, long SizeBytes, DiskFormat Format = DiskFormat.Unknown, bool Joining = false);
 
 /// <summary>
 /// The body of a geometry record: all disks of the VM, ascending by number (docs/formats/points.md). A disk may grow; one
@@ -26,6 +28,10 @@ public sealed record GeometryBody(IReadOnlyList<DiskGeometry> Disks)
     private const int FixedBytes = 4;
     private const int DiskBytes = 16;
     private const ushort Version = 1;
+    private const byte JoiningFlag = 1;
+
+    /// <summary>The disks that a point made under this table has: those that join are not among them yet.</summary>
+    public GeometryBody OfPoint => Disks.Any(disk => disk.Joining) ? new GeometryBody([.. Disks.Where(disk => !disk.Joining)]) : this;
 
     public DiskGeometry? Find(DiskId disk)
     {
@@ -59,6 +65,7 @@ public sealed record GeometryBody(IReadOnlyList<DiskGeometry> Disks)
             BinaryPrimitives.WriteUInt16LittleEndian(b, disk.Disk.Value);
             b[2] = (byte)disk.Format;
             b[3] = (byte)nameBytes;
+            b[4] = disk.Joining ? JoiningFlag : (byte)0;
             BinaryPrimitives.WriteInt64LittleEndian(b[8..], disk.SizeBytes);
             Encoding.UTF8.GetBytes(disk.Target, b[DiskBytes..]);
             at += b.Length;
@@ -96,7 +103,8 @@ public sealed record GeometryBody(IReadOnlyList<DiskGeometry> Disks)
                 new DiskId(BinaryPrimitives.ReadUInt16LittleEndian(d)),
                 Encoding.UTF8.GetString(d[DiskBytes..]),
                 BinaryPrimitives.ReadInt64LittleEndian(d[8..]),
-                Enum.IsDefined((DiskFormat)d[2]) ? (DiskFormat)d[2] : DiskFormat.Unknown);
+                Enum.IsDefined((DiskFormat)d[2]) ? (DiskFormat)d[2] : DiskFormat.Unknown,
+                (d[4] & JoiningFlag) != 0);
             bool ascending = i == 0 || disk.Disk.CompareTo(disks[i - 1].Disk) > 0;
             if (!ascending || !RecordLimits.IsTargetName(d[DiskBytes..]) || disks.Exists(other => other.Target == disk.Target) || !RecordLimits.IsSectorRange(0, disk.SizeBytes))
             {

@@ -40,12 +40,12 @@ internal sealed class LibvirtCapture : ICapture
     /// <summary>Connects to every disk at once and makes sure that the changes can really be asked for.</summary>
     public async Task OpenAsync(ScratchWatch watch, CancellationToken cancellationToken)
     {
-        await Task.WhenAll(_request.TargetDevices.Select(device => ConnectAsync(device, cancellationToken)));
-        foreach (string device in _request.TargetDevices)
+        await Task.WhenAll(_request.Disks.Select(disk => ConnectAsync(disk, cancellationToken)));
+        foreach ((string device, bool wantsChanges) in _request.Disks)
         {
             NbdClient export = _exports[device];
             _disks.Add(new CapturedDisk(device, export.SizeBytes, new CapturedContent(this, export)));
-            if (_request.Since is { } since && !export.HasContext(BackupXml.DirtyContext(device)))
+            if (_request.Since is { } since && wantsChanges && !export.HasContext(BackupXml.DirtyContext(device)))
             {
                 throw new HypervisorException(
                     HypervisorFault.TrackingLost,
@@ -143,12 +143,13 @@ internal sealed class LibvirtCapture : ICapture
         await _host.EndJobAsync(_request.Vm, _names, _wasPausedByIoError, CancellationToken.None);
     }
 
-    private async Task ConnectAsync(string device, CancellationToken cancellationToken)
+    private async Task ConnectAsync(CaptureDisk disk, CancellationToken cancellationToken)
     {
+        string device = disk.TargetDevice;
         var options = new NbdClientOptions
         {
             Export = device,
-            Contexts = _request.Since is null ? [] : [BackupXml.DirtyContext(device)],
+            Contexts = _request.Since is null || !disk.WantsChanges ? [] : [BackupXml.DirtyContext(device)],
         };
         try
         {

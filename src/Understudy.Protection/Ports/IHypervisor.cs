@@ -69,9 +69,16 @@ public interface ICapture : IAsyncDisposable
 
 /// <param name="Since">The checkpoint whose changes are wanted; null for none (the whole disk is read by slices).</param>
 /// <param name="NewCheckpoint">Name of the checkpoint that begins at this cut.</param>
-/// <param name="TargetDevices">Disks by their target device (vda, vdb, …); all in one transaction.</param>
+/// <param name="Disks">All in one transaction.</param>
 /// <param name="ScratchBytesLimit">Half of it used ends the job; a full scratch would pause the guest.</param>
-public sealed record CaptureRequest(VmId Vm, string? Since, string NewCheckpoint, IReadOnlyList<string> TargetDevices, long ScratchBytesLimit);
+public sealed record CaptureRequest(VmId Vm, string? Since, string NewCheckpoint, IReadOnlyList<CaptureDisk> Disks, long ScratchBytesLimit)
+{
+    public IReadOnlyList<string> TargetDevices => [.. Disks.Select(disk => disk.TargetDevice)];
+}
+
+/// <param name="TargetDevice">As the guest's definition names it (vda, vdb, …).</param>
+/// <param name="WantsChanges">False when <see cref="CaptureRequest.Since"/> need not know the disk: it came later.</param>
+public sealed record CaptureDisk(string TargetDevice, bool WantsChanges = true);
 
 /// <param name="Content">The disk as it was at the cut; read-only; owned by the capture.</param>
 public sealed record CapturedDisk(string TargetDevice, long SizeBytes, IBlockDevice Content);

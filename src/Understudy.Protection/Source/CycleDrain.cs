@@ -5,13 +5,13 @@ namespace Understudy.Protection.Source;
 
 /// <summary>What a drained job brought.</summary>
 /// <param name="ChangedBytes">Changed content, before zero detection and compression.</param>
-/// <param name="Reached">Where a copy stands now; null when there is none.</param>
-internal readonly record struct DrainResult(long ChangedBytes, CopyPosition? Reached);
+/// <param name="Disks">The disks as far as they are copied with it.</param>
+internal sealed record DrainResult(long ChangedBytes, IReadOnlyList<SourceDisk> Disks);
 
 /// <summary>
 /// Reads one capture into a cycle: what changed since the last checkpoint in the part already copied, all of it, and then,
-/// while a copy is under way, the next slice within its budget. Only the order matters to no one: everything was cut at
-/// one instant.
+/// while a disk is not whole at the target, the next slice within its budget. Disks of the points come before those that
+/// are still to join them. Otherwise the order matters to no one: everything was cut at one instant.
 /// </summary>
 internal sealed class CycleDrain(ICapture capture, CycleWriter writer, SourceState state, SourcePolicy policy, TimeProvider time)
 {
@@ -21,66 +21,95 @@ internal sealed class CycleDrain(ICapture capture, CycleWriter writer, SourceSta
     /// <summary>Below this size a changed range is read without asking what is a hole in it: the question costs a round trip.</summary>
     private const long AskAllocationFrom = 1024 * 1024;
 
+    private readonly SourceDisk[] _disks = [.. state.Disks];
+
     public async ValueTask<DrainResult> RunAsync(CancellationToken cancellationToken)
     {
         await using CaptureReader reader = new();
         long changedBytes = 0;
-        for (int i = 0; i < capture.Disks.Count && state.Checkpoint is not null; i++)
+        for (int i = 0; i < _disks.Length; i++)
         {
-            changedBytes += await DrainChangedAsync(reader, i, cancellationToken);
+            if (HasChangesToAsk(state, _disks[i]))
+            {
+                changedBytes += await DrainChangedAsync(reader, i, cancellationToken);
+            }
         }
 
-        CopyPosition? reached = state.Copy is { } copy ? await DrainSliceAsync(reader, copy, changedBytes, cancellationToken) : null;
-        return new DrainResult(changedBytes, reached);
+        await DrainSliceAsync(reader, changedBytes, cancellationToken);
+        return new DrainResult(changedBytes, _disks);
     }
+
+    /// <summary>Whether a disk's changes since the state's checkpoint are wanted: what is not copied is read with its slice,
+    /// and the checkpoint may be older than the disk.</summary>
+    public static bool HasChangesToAsk(SourceState state, SourceDisk disk) => state.Checkpoint is not null && disk.CopiedBytes > 0;
 
     private async ValueTask<long> DrainChangedAsync(CaptureReader reader, int index, CancellationToken cancellationToken)
     {
         CapturedDisk disk = capture.Disks[index];
-        ExtentSet changed = new ExtentSet(await capture.GetChangedAsync(disk, cancellationToken)).AlignedTo(BlockSize.Bytes, disk.SizeBytes);
-        if (state.Copy is { } copy)
-        {
-            changed = changed.Intersect(copy.Position.CoveredOf(index, disk.SizeBytes)); // The rest is read when its slice comes.
-        }
-
+        ExtentSet changed = new ExtentSet(await capture.GetChangedAsync(disk, cancellationToken))
+            .AlignedTo(BlockSize.Bytes, disk.SizeBytes)
+            .Intersect(new ByteRange(0, _disks[index].CopiedBytes));
         foreach (ByteRange range in changed)
         {
             for (long at = range.OffsetBytes; at < range.EndBytes; at += WindowBytes)
             {
                 ByteRange window = ByteRange.FromTo(at, Math.Min(range.EndBytes, at + WindowBytes));
                 ExtentSet data = window.LengthBytes < AskAllocationFrom ? [window] : await DataOfAsync(disk, window, cancellationToken);
-                await WriteAsync(reader, index, window, data, zerosAreThereFrom: long.MaxValue, cancellationToken);
+                await WriteAsync(reader, index, window, data, zerosAreThereFrom: SourceDisk.Nowhere, cancellationToken);
             }
         }
 
         return changed.TotalBytes;
     }
 
-    private async ValueTask<CopyPosition> DrainSliceAsync(
-        CaptureReader reader, CopyState copy, long changedBytes, CancellationToken cancellationToken)
+    private async ValueTask DrainSliceAsync(CaptureReader reader, long changedBytes, CancellationToken cancellationToken)
     {
         long budget = Math.Max(policy.SliceBytes - changedBytes, policy.SliceBytes / 4);
         long began = time.GetTimestamp();
-        CopyPosition at = copy.Position;
-        while (at.DiskIndex < capture.Disks.Count && budget > 0)
+        foreach (int index in SliceOrder())
         {
-            CapturedDisk disk = capture.Disks[at.DiskIndex];
-            ByteRange window = ByteRange.FromTo(at.OffsetBytes, Math.Min(disk.SizeBytes, at.OffsetBytes + WindowBytes));
-            ExtentSet data = await DataOfAsync(disk, window, cancellationToken);
-            window = WithinBudget(window, data, budget);
-            data = data.Intersect(window);
-            ByteRange virgin = copy.VirginFrom.CoveredOf(at.DiskIndex, disk.SizeBytes);
-            await WriteAsync(reader, at.DiskIndex, window, data, zerosAreThereFrom: virgin.EndBytes, cancellationToken);
-
-            budget -= data.TotalBytes;
-            at = window.EndBytes < disk.SizeBytes ? at with { OffsetBytes = window.EndBytes } : new CopyPosition(at.DiskIndex + 1, 0);
-            if (time.GetElapsedTime(began) >= policy.SliceTime)
+            CapturedDisk disk = capture.Disks[index];
+            while (!_disks[index].IsWhole)
             {
-                break;
+                if (budget <= 0)
+                {
+                    return;
+                }
+
+                long at = _disks[index].CopiedBytes;
+                ByteRange window = ByteRange.FromTo(at, Math.Min(disk.SizeBytes, at + WindowBytes));
+                ExtentSet data = await DataOfAsync(disk, window, cancellationToken);
+                window = WithinBudget(window, data, budget);
+                data = data.Intersect(window);
+                await WriteAsync(reader, index, window, data, _disks[index].VirginFromBytes, cancellationToken);
+
+                budget -= data.TotalBytes;
+                _disks[index] = _disks[index].CopiedTo(window.EndBytes);
+                if (time.GetElapsedTime(began) >= policy.SliceTime)
+                {
+                    return;
+                }
+            }
+        }
+    }
+
+    private IEnumerable<int> SliceOrder()
+    {
+        for (int i = 0; i < _disks.Length; i++)
+        {
+            if (!_disks[i].Joining)
+            {
+                yield return i;
             }
         }
 
-        return at;
+        for (int i = 0; i < _disks.Length; i++)
+        {
+            if (_disks[i].Joining)
+            {
+                yield return i;
+            }
+        }
     }
 
     /// <summary>Cuts the window where its data reaches the budget, at a block's border; a whole window when it does not.</summary>
@@ -123,7 +152,7 @@ internal sealed class CycleDrain(ICapture capture, CycleWriter writer, SourceSta
     private async ValueTask WriteAsync(
         CaptureReader reader, int index, ByteRange window, ExtentSet data, long zerosAreThereFrom, CancellationToken cancellationToken)
     {
-        Blocks.Identity.DiskId disk = state.Spec.Disks[index].Disk;
+        Blocks.Identity.DiskId disk = _disks[index].Disk;
         ExtentSet zeros = [window];
         foreach (ByteRange range in data)
         {

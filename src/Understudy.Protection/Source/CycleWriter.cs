@@ -42,7 +42,7 @@ internal sealed class CycleWriter(SpoolWriter spool, RecordCodec codec, LineId l
         List<DiskGeometry> table = [];
         foreach (SourceDisk disk in disks)
         {
-            table.Add(new DiskGeometry(disk.Disk, disk.TargetDevice, disk.SizeBytes, DiskFormat.Qcow2));
+            table.Add(new DiskGeometry(disk.Disk, disk.TargetDevice, disk.SizeBytes, DiskFormat.Qcow2, disk.Joining));
         }
 
         await FlushZerosAsync(cancellationToken);

@@ -2,13 +2,9 @@ using Understudy.Blocks.Identity;
 
 namespace Understudy.Protection.Source;
 
-/// <summary>What is protected, and as what: fixed for the life of the protection.</summary>
+/// <summary>What is protected, and as what.</summary>
 /// <param name="Line">The line of ownership this side writes.</param>
-/// <param name="Disks">All protected disks of the VM, ascending by number.</param>
-public sealed record SourceSpec(ReplicaId Replica, VmId Vm, string VmName, LineId Line, IReadOnlyList<SourceDisk> Disks);
-
-/// <summary>A protected disk: its number in the replica and the guest device it is at the source.</summary>
-public sealed record SourceDisk(DiskId Disk, string TargetDevice, long SizeBytes);
+public sealed record SourceSpec(ReplicaId Replica, VmId Vm, string VmName, LineId Line);
 
 /// <summary>How it is protected; can be replaced at any time.</summary>
 public sealed record SourcePolicy
@@ -21,6 +17,12 @@ public sealed record SourcePolicy
 
     /// <summary>zstd level 1, kept where it makes a record smaller.</summary>
     public bool Compression { get; init; } = true;
+
+    /// <summary>The first copy begins no earlier; null for at once. Of no effect once it has begun.</summary>
+    public DateTimeOffset? StartAt { get; init; }
+
+    /// <summary>By their device at the guest; taken up with the next cut.</summary>
+    public IReadOnlyCollection<string> ExcludedDisks { get; init; } = [];
 
     /// <summary>Data one job of a first copy reads at most (changed blocks come on top when they are more).</summary>
     public long SliceBytes { get; init; } = 1024L * 1024 * 1024;

@@ -9,6 +9,12 @@ public sealed record SourceState
 {
     public required SourceSpec Spec { get; init; }
 
+    /// <summary>All protected disks, ascending by number. Changed only while nothing is pending.</summary>
+    public required IReadOnlyList<SourceDisk> Disks { get; init; }
+
+    /// <summary>The number of the next disk that comes: none is ever used twice.</summary>
+    public required int NextDisk { get; init; }
+
     /// <summary>The newest sequence the target is known to hold durably.</summary>
     public ulong AcknowledgedSequence { get; init; }
 
@@ -23,12 +29,13 @@ public sealed record SourceState
     /// <summary>The libvirt checkpoint since which changes are wanted; null before the first job of a copy.</summary>
     public string? Checkpoint { get; init; }
 
-    /// <summary>The copy under way; null when cycles only send what changed.</summary>
+    /// <summary>Why there is no new point before the disks are whole; null when each cycle makes one.</summary>
     public CopyState? Copy { get; init; }
 
     /// <summary>The cycle that is whole in the spool and not yet acknowledged.</summary>
     public PendingCycle? Pending { get; init; }
 
+    /// <summary>The table in force at the target is that of <see cref="Disks"/>.</summary>
     public bool GeometrySent { get; init; }
 
     /// <summary>Hash of the definition that the target holds; null for none.</summary>
@@ -36,6 +43,12 @@ public sealed record SourceState
 
     /// <summary>The last listed point that was acknowledged.</summary>
     public LastPoint? LastPoint { get; init; }
+
+    /// <summary>No slice of a first copy is at the target yet.</summary>
+    internal bool HasNotBegun => Checkpoint is null && Copy is { Kind: CopyKind.First };
+
+    /// <summary>Some disk is not whole at the target yet: slices follow each other without a pause.</summary>
+    internal bool IsCopying => Disks.Any(disk => !disk.IsWhole);
 }
 
 public sealed record LastPoint(ulong Sequence, DateTimeOffset CutAt);
@@ -45,18 +58,19 @@ public enum CopyKind
     /// <summary>There is no recovery point yet.</summary>
     First,
 
-    /// <summary>Tracking was lost or the target lost data: all is read again, the points listed stay as they are.</summary>
+    /// <summary>Tracking was lost or the target lost data: all is compared again, the points listed stay as they are.</summary>
     Resynchronisation,
+
+    /// <summary>A disk was made larger: a point with its old end would be no state the guest was ever in.</summary>
+    Growth,
 }
 
-/// <param name="Position">Everything before it is at the target as of the current checkpoint.</param>
-/// <param name="VirginFrom">From here on the target has never been sent anything, so that zeros need not be sent.</param>
-public sealed record CopyState(CopyKind Kind, CopyPosition Position, CopyPosition VirginFrom, string? Reason = null);
+public sealed record CopyState(CopyKind Kind, string? Reason = null);
 
 /// <summary>A cycle that ends with its checkpoint record, durable in the spool.</summary>
 /// <param name="Checkpoint">The libvirt checkpoint that began at its cut.</param>
 /// <param name="Listed">Whether its checkpoint record is a recovery point (false for slices before the last).</param>
-/// <param name="CopyPosition">Where the copy stands once it is acknowledged; null when there is no copy.</param>
+/// <param name="Disks">The disks, and how much of them the target has, once it is acknowledged.</param>
 /// <param name="DefinitionHash">The definition it carries; null when it carries none.</param>
 public sealed record PendingCycle(
     string Checkpoint,
@@ -67,6 +81,6 @@ public sealed record PendingCycle(
     ulong FirstSegment,
     ulong LastSegment,
     long Bytes,
-    CopyPosition? CopyPosition,
+    IReadOnlyList<SourceDisk> Disks,
     bool CarriesGeometry,
     string? DefinitionHash);

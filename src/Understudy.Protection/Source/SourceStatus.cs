@@ -17,6 +17,9 @@ public enum SourceWait
 {
     None,
     NextCycle,
+
+    /// <summary>The first copy begins at a set time.</summary>
+    StartTime,
     Link,
     VmToRun,
     Hypervisor,
@@ -89,6 +92,9 @@ public sealed record SourceStatus
 
     /// <summary>Set when changes come faster than the link carries them, with the numbers.</summary>
     public string? Warning { get; init; }
+
+    /// <summary>Which disks cannot be replicated and are not, and why; null when all are that shall be.</summary>
+    public string? DisksLeftOut { get; init; }
 }
 
 public enum SourceEventKind
@@ -101,6 +107,15 @@ public enum SourceEventKind
     LinkBack,
     TargetFull,
     OwnedElsewhere,
+
+    /// <summary>A disk came, went or grew and is taken up.</summary>
+    DisksChanged,
+
+    /// <summary>A disk came that cannot be replicated.</summary>
+    DiskNotProtected,
+
+    /// <summary>A disk that had come is whole at the target: points have it from now on.</summary>
+    DiskJoined,
 }
 
 /// <summary>Something a person may want to know later, said once when it happens.</summary>

@@ -15,16 +15,19 @@ internal enum SourceStep
     /// <summary>Cut and drain a cycle, or the next slice of a copy.</summary>
     Cut,
 
-    /// <summary>Wait for the next cycle's time.</summary>
+    /// <summary>Wait for the next cycle's time, or the first copy's.</summary>
     Wait,
 }
 
 internal static class SourceSteps
 {
-    public static SourceStep Next(bool recovered, SourceState state, bool due) =>
+    /// <param name="due">A point is, by the policy of now.</param>
+    /// <param name="isEarly">The time at which the first copy begins has not come.</param>
+    public static SourceStep Next(bool recovered, SourceState state, bool due, bool isEarly) =>
         !recovered ? SourceStep.Recover
         : state.Pending is not null ? SourceStep.Deliver
         : !state.SequenceKnown ? SourceStep.AskTarget
-        : state.Copy is not null || due ? SourceStep.Cut
+        : isEarly && state.HasNotBegun ? SourceStep.Wait
+        : state.Copy is not null || state.IsCopying || due ? SourceStep.Cut
         : SourceStep.Wait;
 }

@@ -1,4 +1,5 @@
 using Understudy.Blocks;
+using Understudy.Blocks.Identity;
 
 namespace Understudy.Protection.Source;
 
@@ -8,11 +9,13 @@ namespace Understudy.Protection.Source;
 /// </summary>
 public static class SourceTransitions
 {
-    public static SourceState New(SourceSpec spec) => new()
+    public static SourceState New(SourceSpec spec, IReadOnlyList<DiskNow> disks) => new()
     {
         Spec = spec,
+        Disks = [.. disks.Select((disk, i) => new SourceDisk(new DiskId((ushort)i), disk.TargetDevice, disk.SizeBytes))],
+        NextDisk = disks.Count,
         SequenceKnown = false,
-        Copy = new CopyState(CopyKind.First, CopyPosition.Start, VirginFrom: CopyPosition.Start),
+        Copy = new CopyState(CopyKind.First),
     };
 
     /// <summary>The spool holds a whole cycle.</summary>
@@ -27,20 +30,14 @@ public static class SourceTransitions
     public static SourceState Acknowledge(SourceState state)
     {
         PendingCycle cycle = state.Pending ?? throw new InvariantException("an acknowledgement without a pending cycle");
-        bool copied = cycle.CopyPosition is { } at && at.CompareTo(CopyPosition.EndOf(state.Spec.Disks)) >= 0;
         return state with
         {
             Pending = null,
             AcknowledgedSequence = cycle.LastSequence,
             UsedSequence = cycle.LastSequence,
             Checkpoint = cycle.Checkpoint,
-            Copy = state.Copy is { } copy && !copied
-                ? copy with
-                {
-                    Position = cycle.CopyPosition ?? copy.Position,
-                    VirginFrom = CopyPosition.Later(copy.VirginFrom, cycle.CopyPosition ?? copy.Position),
-                }
-                : null,
+            Disks = cycle.Disks,
+            Copy = cycle.Disks.All(disk => disk.IsWhole || disk.Joining) ? null : state.Copy,
             GeometrySent = state.GeometrySent || cycle.CarriesGeometry,
             DefinitionHash = cycle.DefinitionHash ?? state.DefinitionHash,
             LastPoint = cycle.Listed ? new LastPoint(cycle.LastSequence, cycle.CutAt) : state.LastPoint,
@@ -49,8 +46,8 @@ public static class SourceTransitions
 
     /// <summary>
     /// The pending cycle cannot be sent to its end. Its checkpoint will be deleted (libvirt merges it into the older one),
-    /// so the next cycle covers both. Some of it may be at the target: the sequence must be asked for, and a slice it
-    /// held is no virgin ground any more.
+    /// so the next cycle covers both. Some of it may be at the target: the sequence must be asked for, the geometry it
+    /// carried is sent again, and a slice it held is no virgin ground any more.
     /// </summary>
     public static SourceState GiveUp(SourceState state)
     {
@@ -59,29 +56,26 @@ public static class SourceTransitions
         {
             Pending = null,
             SequenceKnown = false,
-            Copy = state.Copy is { } copy
-                ? copy with { VirginFrom = CopyPosition.Later(copy.VirginFrom, cycle.CopyPosition ?? copy.Position) }
-                : null,
+            GeometrySent = state.GeometrySent && !cycle.CarriesGeometry,
+            Disks = [.. state.Disks.Zip(cycle.Disks, (disk, sent) => disk.TouchedTo(sent.CopiedBytes))],
         };
     }
 
     /// <summary>
-    /// What changed is no longer known: everything is read again from the start, zeros included, because the target holds
-    /// an older state. The points it lists stay; the next one comes at the end. Definition and geometry go again too:
-    /// they cost nothing.
+    /// What changed is no longer known: everything is compared again from the start, because the target holds an older
+    /// state. The points it lists stay; the next one comes at the end. Definition and geometry go again too: they cost
+    /// nothing.
     /// </summary>
-    public static SourceState Resynchronise(SourceState state, string reason)
+    /// <param name="targetIsKnown">False when the target does not hold what it had acknowledged.</param>
+    public static SourceState Resynchronise(SourceState state, string reason, bool targetIsKnown)
     {
         SourceState clean = state.Pending is null ? state : GiveUp(state);
         return clean with
         {
             Checkpoint = null,
-            Copy = new CopyState(
-                state.LastPoint is null ? CopyKind.First : CopyKind.Resynchronisation,
-                CopyPosition.Start,
-                VirginFrom: CopyPosition.EndOf(state.Spec.Disks),
-                reason),
-            GeometrySent = false,
+            Copy = new CopyState(state.LastPoint is null ? CopyKind.First : CopyKind.Resynchronisation, reason),
+            Disks = [.. clean.Disks.Select(disk => disk.FromTheStart(targetIsKnown))],
+            GeometrySent = clean.GeometrySent && targetIsKnown,
             DefinitionHash = null,
         };
     }

@@ -23,7 +23,7 @@ public sealed partial class SourceVm
     /// </summary>
     private async ValueTask CutAsync(CancellationToken cancellationToken)
     {
-        if (!await VmIsRunningAsync(cancellationToken))
+        if (await FindRunningVmAsync(cancellationToken) is not { } vm)
         {
             ShowState(SourceWait.VmToRun);
             await WaitAsync(SourceWait.VmToRun, VmPoll, cancellationToken);
@@ -35,15 +35,20 @@ public sealed partial class SourceVm
             await RemoveStraysAsync(cancellationToken);
         }
 
+        await TakeUpDisksAsync(vm, cancellationToken);
+
         ShowState(SourceWait.CaptureSlot);
         using CaptureLimiter.Pass slot = await _environment.Limiter.EnterAsync(cancellationToken);
         ShowState();
         _strays = true;
         try
         {
-            await SaveAsync(SourceTransitions.Cut(_state, await CaptureAsync(cancellationToken)), cancellationToken);
-            _strays = false;
-            _sliceScale = Math.Min(1, _sliceScale * 2);
+            if (await CaptureAsync(cancellationToken) is { } cycle)
+            {
+                await SaveAsync(SourceTransitions.Cut(_state, cycle), cancellationToken);
+                _strays = false;
+                _sliceScale = Math.Min(1, _sliceScale * 2);
+            }
         }
         catch (HypervisorException lost) when (lost.Fault == HypervisorFault.TrackingLost && _state.Checkpoint is not null)
         {
@@ -56,40 +61,57 @@ public sealed partial class SourceVm
         }
     }
 
-    private async ValueTask<bool> VmIsRunningAsync(CancellationToken cancellationToken) =>
+    private async ValueTask<VmFacts?> FindRunningVmAsync(CancellationToken cancellationToken) =>
         await _environment.Inventory.FindVmAsync(Spec.Vm, cancellationToken)
-            is { State: VmRunState.Running or VmRunState.Paused or VmRunState.PausedIoError or VmRunState.ShuttingDown };
+            is { State: VmRunState.Running or VmRunState.Paused or VmRunState.PausedIoError or VmRunState.ShuttingDown } running ? running : null;
 
-    private async ValueTask<PendingCycle> CaptureAsync(CancellationToken cancellationToken)
+    /// <summary>Null when a disk has another size than before: it is taken up, and the next cut has it.</summary>
+    private async ValueTask<PendingCycle?> CaptureAsync(CancellationToken cancellationToken)
     {
         SourcePolicy policy = _policy;
         string name = NextCheckpointName();
         CaptureRequest request = new(
-            Spec.Vm, _state.Checkpoint, name, [.. Spec.Disks.Select(disk => disk.TargetDevice)], policy.ScratchBytesLimit);
+            Spec.Vm,
+            _state.Checkpoint,
+            name,
+            [.. _state.Disks.Select(disk => new CaptureDisk(disk.TargetDevice, CycleDrain.HasChangesToAsk(_state, disk)))],
+            policy.ScratchBytesLimit);
 
+        bool isForPoint = _state.Copy is not null || IsDue();
         long began = _environment.Time.GetTimestamp();
         TimeSpan late = Due is { } due ? _environment.Time.GetElapsedTime(due, began) : TimeSpan.Zero;
         await using ICapture capture = await _environment.Capture.BeginCaptureAsync(request, cancellationToken);
-        PendingCycle cycle = await DrainAsync(capture, name, policy, began, cancellationToken);
+        if (!await HasSizesTakenUpAsync(capture.Disks, cancellationToken))
+        {
+            return null;
+        }
+
+        PendingCycle cycle = await DrainAsync(capture, name, policy, isForPoint, cancellationToken);
         await capture.EndAsync(cancellationToken);
 
-        _statistics.CutMade(_state.Copy is null ? late : TimeSpan.Zero, policy.Frequency);
+        if (isForPoint)
+        {
+            _statistics.CutMade(_state.Copy is null ? late : TimeSpan.Zero, policy.Frequency);
+            _lastDueCut = began;
+            _cutMade = true;
+        }
+
         _lastCut = began;
-        _cutMade = true;
         Log.Cut(_environment.Logger, Spec.Vm, name, cycle.FirstSequence, cycle.LastSequence, cycle.Bytes);
         return cycle;
     }
 
+    /// <param name="isForPoint">False for a slice of a disk that joins while no point is due.</param>
     private async ValueTask<PendingCycle> DrainAsync(
-        ICapture capture, string name, SourcePolicy policy, long began, CancellationToken cancellationToken)
+        ICapture capture, string name, SourcePolicy policy, bool isForPoint, CancellationToken cancellationToken)
     {
-        CheckSizes(capture.Disks);
+        long began = _environment.Time.GetTimestamp();
         await using SpoolWriter spool = _spool.Begin(_state.AcknowledgedSequence + 1);
         _codec.Compress = policy.Compression;
         CycleWriter writer = new(spool, _codec, Spec.Line);
         if (!_state.GeometrySent)
         {
-            await writer.GeometryAsync(Spec.Disks, cancellationToken);
+            await writer.GeometryAsync(_state.Disks, cancellationToken);
         }
 
         string? definitionHash = await WriteDefinitionAsync(writer, cancellationToken);
@@ -100,7 +122,14 @@ public sealed partial class SourceVm
             _statistics.Changed(drained.ChangedBytes, _environment.Time.GetElapsedTime(_lastCut, began));
         }
 
-        bool listed = drained.Reached is not { } reached || reached.CompareTo(CopyPosition.EndOf(Spec.Disks)) >= 0;
+        SourceDisk[] disks = [.. drained.Disks.Select(disk => disk.Joining && disk.IsWhole ? disk with { Joining = false } : disk)];
+        bool joins = !disks.SequenceEqual(drained.Disks);
+        if (joins)
+        {
+            await writer.GeometryAsync(disks, cancellationToken); // Whole at this cut: from here on the points have it.
+        }
+
+        bool listed = (isForPoint || joins) && disks.All(disk => disk.IsWhole || disk.Joining);
         await writer.CheckpointAsync(
             new CheckpointBody { Kind = PointKind.Crash, CutAt = capture.CutAt, Hidden = !listed }, cancellationToken);
         return new PendingCycle(
@@ -112,8 +141,8 @@ public sealed partial class SourceVm
             spool.FirstSegment,
             spool.LastSegment,
             spool.Bytes,
-            drained.Reached,
-            CarriesGeometry: !_state.GeometrySent,
+            disks,
+            CarriesGeometry: joins || !_state.GeometrySent,
             definitionHash);
     }
 
@@ -150,24 +179,6 @@ public sealed partial class SourceVm
     /// <summary>What the next start would use: without what only this run has (addresses, labels, open ports).</summary>
     private ValueTask<string> ReadDefinitionAsync(CancellationToken cancellationToken) =>
         _environment.Inventory.GetDefinitionAsync(Spec.Vm, DefinitionKind.Inactive, cancellationToken);
-
-    /// <summary>A disk that was resized or exchanged cannot be replicated as the old one.</summary>
-    private void CheckSizes(IReadOnlyList<CapturedDisk> captured)
-    {
-        Invariant.Check(captured.Count == Spec.Disks.Count, "the capture has other disks than were asked for");
-        for (int i = 0; i < captured.Count; i++)
-        {
-            SourceDisk disk = Spec.Disks[i];
-            Invariant.Check(captured[i].TargetDevice == disk.TargetDevice, "the capture's disks are in another order");
-            if (captured[i].SizeBytes != disk.SizeBytes)
-            {
-                throw new HypervisorException(
-                    HypervisorFault.Refused,
-                    $"disk {disk.TargetDevice} of VM {Spec.VmName} has {captured[i].SizeBytes} bytes now, it is protected with {disk.SizeBytes}",
-                    "Stop protecting the VM and protect it again; taking up a changed disk is not built yet.");
-            }
-        }
-    }
 
     private string NextCheckpointName()
     {

@@ -46,9 +46,9 @@ public sealed partial class SourceVm
         await SaveAsync(SourceTransitions.Acknowledge(before), cancellationToken);
         _pauses.Progress();
         _statistics.CycleDelivered(cycle.Bytes, _environment.Time.GetElapsedTime(_lastCut), sending);
-        if (before.Copy is { } copy)
+        if (before.IsCopying)
         {
-            long moved = (cycle.CopyPosition ?? copy.Position).CoveredBytes(Spec.Disks) - copy.Position.CoveredBytes(Spec.Disks);
+            long moved = CopiedBytes(_state.Disks) - CopiedBytes(before.Disks);
             _statistics.CopyMoved(moved, _environment.Time.GetElapsedTime(_lastCut));
         }
 
@@ -57,6 +57,7 @@ public sealed partial class SourceVm
             RaiseCopyDone(done);
         }
 
+        RaiseJoined(before.Disks, _state.Disks);
         Log.Delivered(_environment.Logger, Spec.Vm, cycle.LastSequence, cycle.Bytes, cycle.Listed);
         ClearFault();
         ShowState();

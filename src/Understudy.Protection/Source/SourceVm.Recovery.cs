@@ -95,7 +95,7 @@ public sealed partial class SourceVm
     /// <param name="flushed">Where the target stands, when it has just said so.</param>
     private async ValueTask ResynchroniseAsync(string reason, CancellationToken cancellationToken, ulong? flushed = null)
     {
-        SourceState resynchronising = SourceTransitions.Resynchronise(_state, reason);
+        SourceState resynchronising = SourceTransitions.Resynchronise(_state, reason, targetIsKnown: flushed is null);
         await SaveAsync(
             flushed is { } sequence ? SourceTransitions.SequenceLearnt(resynchronising, sequence) : resynchronising, cancellationToken);
         _strays = true;

@@ -18,13 +18,8 @@ public sealed partial class SourceVm
     private void ShowState(SourceWait wait = SourceWait.None, DateTimeOffset? until = null)
     {
         SourceState state = _state;
-        long total = 0;
-        foreach (SourceDisk disk in state.Spec.Disks)
-        {
-            total += disk.SizeBytes;
-        }
-
-        long done = state.Copy is { } copy ? CopyDone(copy, state.Pending) : 0;
+        bool copying = state.Copy is not null || state.IsCopying;
+        (long done, long total) = copying ? CopyDone(state) : (0, 0);
         long rate = (long)_statistics.CopyBytesPerSecond;
         _status = new SourceStatus
         {
@@ -32,15 +27,15 @@ public sealed partial class SourceVm
             {
                 CopyKind.First => SourcePhase.FirstCopy,
                 CopyKind.Resynchronisation => SourcePhase.Resynchronising,
-                _ => SourcePhase.Protected,
+                _ => SourcePhase.Protected, // What grew or joins is copied beside what is protected.
             },
             Wait = wait,
             WaitUntil = until,
             Connected = _sender is { EndReason: null },
             CopyDoneBytes = done,
-            CopyTotalBytes = state.Copy is null ? 0 : total,
-            CopyBytesPerSecond = state.Copy is null ? 0 : rate,
-            CopyTimeLeft = state.Copy is null || rate == 0 ? null : TimeSpan.FromSeconds((double)(total - done) / rate),
+            CopyTotalBytes = total,
+            CopyBytesPerSecond = copying ? rate : 0,
+            CopyTimeLeft = !copying || rate == 0 ? null : TimeSpan.FromSeconds((double)(total - done) / rate),
             CopyReason = state.Copy?.Reason,
             LastPoint = state.LastPoint is { } point ? new SourcePoint(PointId(point.Sequence), point.CutAt) : null,
             BytesBehind = state.Pending is { } pending ? (long)(pending.Bytes * (1 - Sent(pending))) : 0,
@@ -56,19 +51,29 @@ public sealed partial class SourceVm
             LargestCycleBytes = _statistics.LargestBytes,
             TargetFull = _targetFull,
             Fault = _fault,
-            Warning = _statistics.LinkWarning(state.Copy is not null),
+            Warning = _statistics.LinkWarning(copying),
+            DisksLeftOut = _unsuitable,
         };
         StatusChanged.Beat();
     }
 
-    /// <summary>Bytes of the disks that are at the target; a pending slice counts by the records acknowledged of it.</summary>
-    private long CopyDone(CopyState copy, PendingCycle? pending)
+    /// <summary>Bytes of the disks that are at the target, and of all: of the whole VM, or of the disks that join it. A pending
+    /// slice counts by the records acknowledged of it.</summary>
+    private (long Done, long Total) CopyDone(SourceState state)
     {
-        long done = copy.Position.CoveredBytes(Spec.Disks);
-        return pending?.CopyPosition is { } reached
-            ? done + (long)((reached.CoveredBytes(Spec.Disks) - done) * Sent(pending))
-            : done;
+        bool OfCopy(SourceDisk disk) => state.Copy is not null || disk.Joining;
+        long total = state.Disks.Where(OfCopy).Sum(disk => disk.SizeBytes);
+        long done = state.Disks.Where(OfCopy).Sum(disk => disk.CopiedBytes);
+        if (state.Pending is { } pending)
+        {
+            long reached = state.Disks.Zip(pending.Disks).Where(pair => OfCopy(pair.First)).Sum(pair => pair.Second.CopiedBytes);
+            done += (long)((reached - done) * Sent(pending));
+        }
+
+        return (done, total);
     }
+
+    private static long CopiedBytes(IReadOnlyList<SourceDisk> disks) => disks.Sum(disk => disk.CopiedBytes);
 
     private double Sent(PendingCycle pending)
     {
@@ -122,9 +127,20 @@ public sealed partial class SourceVm
         {
             Raise(SourceEventKind.FirstPoint, "the first copy is complete: the first recovery point is listed", null);
         }
-        else
+        else if (done.Kind == CopyKind.Resynchronisation)
         {
             Raise(SourceEventKind.ResynchronisationDone, "the resynchronisation is complete: cycles go on", null);
+        }
+    }
+
+    private void RaiseJoined(IReadOnlyList<SourceDisk> before, IReadOnlyList<SourceDisk> now)
+    {
+        foreach ((SourceDisk was, SourceDisk disk) in before.Zip(now))
+        {
+            if (was.Joining && !disk.Joining)
+            {
+                Raise(SourceEventKind.DiskJoined, $"disk {disk.TargetDevice} is whole at the target: recovery points have it from now on", null);
+            }
         }
     }
 

@@ -10,11 +10,20 @@ public sealed partial class SourceVm
     /// <summary>A VM that is off is looked at this often; a nudge is faster.</summary>
     private static readonly TimeSpan VmPoll = TimeSpan.FromSeconds(15);
 
+    /// <summary>A time of day is looked at this often: the clock may be set.</summary>
+    private static readonly TimeSpan ClockPoll = TimeSpan.FromMinutes(1);
+
     /// <summary>In a long pause the target is probed this often.</summary>
     private static readonly TimeSpan ProbeEvery = TimeSpan.FromSeconds(15);
 
     private async ValueTask WaitForNextCycleAsync(CancellationToken cancellationToken)
     {
+        if (_state.HasNotBegun && EarlyBy() is var early && early > TimeSpan.Zero)
+        {
+            await WaitAsync(SourceWait.StartTime, early < ClockPoll ? early : ClockPoll, cancellationToken);
+            return;
+        }
+
         long now = _environment.Time.GetTimestamp();
         TimeSpan left = Due is { } due ? _environment.Time.GetElapsedTime(now, due) : TimeSpan.Zero;
         await WaitAsync(SourceWait.NextCycle, left, cancellationToken);

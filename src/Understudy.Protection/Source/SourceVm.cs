@@ -49,7 +49,9 @@ public sealed partial class SourceVm : IDisposable
     /// before the next cut.</summary>
     private bool _strays = true;
 
+    /// <summary>One that was due has been made in this run, at <see cref="_lastDueCut"/>; slices of a joining disk come between.</summary>
     private bool _cutMade;
+    private long _lastDueCut;
     private long _lastCut;
     private long _lastNameMilliseconds;
     private bool _peerAnswers = true;
@@ -62,7 +64,7 @@ public sealed partial class SourceVm : IDisposable
         _policy = policy;
         _spool = new Spool(environment.Store, state.Spec, environment.Time);
         _pauses = new RetryPauses(environment.Ids);
-        _lastCut = environment.Time.GetTimestamp();
+        _lastCut = _lastDueCut = environment.Time.GetTimestamp();
         _status = new SourceStatus { Phase = SourcePhase.Preparing };
     }
 
@@ -75,7 +77,7 @@ public sealed partial class SourceVm : IDisposable
 
     /// <summary>Protects a VM that is not protected yet in this store; durable when it returns.</summary>
     public static async ValueTask<SourceVm> CreateAsync(
-        SourceEnvironment environment, SourceSpec spec, SourcePolicy policy, CancellationToken cancellationToken)
+        SourceEnvironment environment, SourceSpec spec, IReadOnlyList<DiskNow> disks, SourcePolicy policy, CancellationToken cancellationToken)
     {
         policy.Validate();
         SourceStateStore states = new(environment.Store);
@@ -84,7 +86,7 @@ public sealed partial class SourceVm : IDisposable
             throw new StorageException(FaultKind.Exists, SourceStateStore.Name, $"VM {spec.VmName} is protected here already");
         }
 
-        SourceState state = SourceTransitions.New(spec);
+        SourceState state = SourceTransitions.New(spec, disks);
         await environment.Store.CreateFolderAsync("", cancellationToken);
         await states.SaveAsync(state, cancellationToken);
         return new SourceVm(environment, state, policy);
@@ -123,7 +125,7 @@ public sealed partial class SourceVm : IDisposable
             while (true)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                SourceStep step = SourceSteps.Next(_recovered, _state, IsDue());
+                SourceStep step = SourceSteps.Next(_recovered, _state, IsDue(), EarlyBy() > TimeSpan.Zero);
                 try
                 {
                     await TakeAsync(step, cancellationToken);
@@ -172,11 +174,13 @@ public sealed partial class SourceVm : IDisposable
         _ => throw new System.Diagnostics.UnreachableException(),
     };
 
+    private TimeSpan EarlyBy() => (_policy.StartAt ?? DateTimeOffset.MinValue) - _environment.Time.GetUtcNow();
+
     private bool IsDue() => Due is not { } due || _environment.Time.GetTimestamp() >= due;
 
     /// <summary>When the next cycle is due by the policy of now, as a timestamp, so that a shorter frequency takes effect at
     /// once; null for at once.</summary>
-    private long? Due => _cutMade ? _lastCut + (long)(_policy.Frequency.TotalSeconds * _environment.Time.TimestampFrequency) : null;
+    private long? Due => _cutMade ? _lastDueCut + (long)(_policy.Frequency.TotalSeconds * _environment.Time.TimestampFrequency) : null;
 
     private async ValueTask SaveAsync(SourceState state, CancellationToken cancellationToken)
     {

@@ -15,7 +15,8 @@ internal sealed class SourceNews : ISourceEvents
 
     private static HealthLevel SeverityOf(SourceEventKind kind) => kind switch
     {
-        SourceEventKind.FirstPoint or SourceEventKind.LinkBack or SourceEventKind.ResynchronisationDone => HealthLevel.Normal,
+        SourceEventKind.FirstPoint or SourceEventKind.LinkBack or SourceEventKind.ResynchronisationDone
+            or SourceEventKind.DisksChanged or SourceEventKind.DiskJoined => HealthLevel.Normal,
         SourceEventKind.TargetFull or SourceEventKind.OwnedElsewhere => HealthLevel.Critical,
         _ => HealthLevel.Warning,
     };
@@ -30,6 +31,9 @@ internal sealed class SourceNews : ISourceEvents
         SourceEventKind.LinkBack => "link-back",
         SourceEventKind.TargetFull => "target-full",
         SourceEventKind.OwnedElsewhere => "owned-elsewhere",
+        SourceEventKind.DisksChanged => "disks-changed",
+        SourceEventKind.DiskNotProtected => "disk-not-protected",
+        SourceEventKind.DiskJoined => "disk-joined",
         _ => throw new System.Diagnostics.UnreachableException($"event {kind}"),
     };
 }

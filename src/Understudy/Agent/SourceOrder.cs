@@ -8,10 +8,22 @@ namespace Understudy.Agent;
 /// <summary>What the vault ordered for one protected VM; <c>order.json</c> beside the engine's own state.</summary>
 internal sealed record SourceOrder(Guid Replica, Guid Target, string Endpoint, TimeSpan Frequency, bool Compression)
 {
+    /// <summary>By their device at the guest.</summary>
+    public IReadOnlyList<string> ExcludedDisks { get; init; } = [];
+
+    /// <summary>When the first copy begins; null for at once.</summary>
+    public DateTimeOffset? StartAt { get; init; }
+
     private const string FileName = "order.json";
     private const int MaxBytes = 64 * 1024;
 
-    public SourcePolicy Policy => new() { Frequency = Frequency, Compression = Compression };
+    public SourcePolicy Policy => new()
+    {
+        Frequency = Frequency,
+        Compression = Compression,
+        ExcludedDisks = ExcludedDisks,
+        StartAt = StartAt,
+    };
 
     /// <summary>Null when the folder holds none.</summary>
     public static async ValueTask<SourceOrder?> TryReadAsync(string folder, CancellationToken cancellationToken)

@@ -17,6 +17,11 @@ internal static class SourceOrders
             await source.ConfigureAsync(request, ct);
             return Nothing.Value;
         });
+        operations.On(AgentMethods.SourceDisks, async (request, _, ct) =>
+        {
+            await source.SetDisksAsync(request, ct);
+            return Nothing.Value;
+        });
         operations.On(AgentMethods.SourceUnprotect, (request, _, ct) => source.UnprotectAsync(request, ct));
     }
 }

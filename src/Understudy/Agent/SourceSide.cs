@@ -87,7 +87,11 @@ internal sealed class SourceSide(
     public async Task ProtectAsync(SourceProtectRequest request, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
-        SourceOrder order = new(request.Replica.Value, request.Target.Value, request.Endpoint, request.Settings.Frequency, request.Settings.Compression);
+        SourceOrder order = new(request.Replica.Value, request.Target.Value, request.Endpoint, request.Settings.Frequency, request.Settings.Compression)
+        {
+            ExcludedDisks = request.ExcludedDisks ?? [],
+            StartAt = request.StartAt,
+        };
         if (Find(request.Vm) is { } running)
         {
             if (running.Source.Spec.Replica != request.Replica)
@@ -100,13 +104,14 @@ internal sealed class SourceSide(
         }
 
         VmFacts vm = await hypervisor.FindVmAsync(request.Vm, cancellationToken) ?? throw new ErrorException(Errors.UnknownVm(request.Vm.ToString()));
-        SourceSpec spec = new(request.Replica, request.Vm, vm.Name, request.Line, SourceDisks.Of(vm));
+        IReadOnlyList<DiskNow> disks = SourceDisks.Of(vm, order.Policy.ExcludedDisks);
+        SourceSpec spec = new(request.Replica, request.Vm, vm.Name, request.Line);
         string folder = FolderOf(request.Vm);
         Directory.CreateDirectory(folder);
         await order.WriteAsync(folder, cancellationToken); // Before the engine's state: a state without an order could not be continued.
         SourceEnvironment environment = Environment(folder, order);
         SourceVm source = await SourceVm.OpenAsync(environment, order.Policy, cancellationToken)
-            ?? await SourceVm.CreateAsync(environment, spec, order.Policy, cancellationToken);
+            ?? await SourceVm.CreateAsync(environment, spec, disks, order.Policy, cancellationToken);
         Start(source, order);
     }
 
@@ -115,6 +120,18 @@ internal sealed class SourceSide(
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         RunningSource running = Find(request.Vm) ?? throw new ErrorException(Errors.NotProtected(request.Vm.ToString()));
         await ChangeAsync(running, running.Order with { Frequency = request.Settings.Frequency, Compression = request.Settings.Compression });
+    }
+
+    /// <summary>Which disks take part, from the next cut on (CFG-9).</summary>
+    public async Task SetDisksAsync(SourceDisksRequest request, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        RunningSource running = Find(request.Vm) is { } found && found.Source.Spec.Replica == request.Replica
+            ? found
+            : throw new ErrorException(Errors.NotProtected(request.Vm.ToString()));
+        VmFacts vm = await hypervisor.FindVmAsync(request.Vm, cancellationToken) ?? throw new ErrorException(Errors.UnknownVm(request.Vm.ToString()));
+        SourceDisks.Of(vm, request.Excluded);
+        await ChangeAsync(running, running.Order with { ExcludedDisks = request.Excluded });
     }
 
     /// <summary>Removes everything of ours on this side; asked for a VM that is not protected (any more), there is nothing to do.</summary>

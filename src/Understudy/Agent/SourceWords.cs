@@ -38,6 +38,9 @@ internal static class SourceWords
         { Fault: { } fault } => new ErrorInfo(
             ErrorKind.Failed, CodeOf(status.Wait), fault.What.TrimEnd('.'), $"Replication to {order.Endpoint} is {WordOf(status.Wait)}; it goes on by itself.",
             fault.Remedy ?? "See the agent's log."),
+        { DisksLeftOut: { } disks } => new ErrorInfo(
+            ErrorKind.Failed, "disk-not-protected", disks.TrimEnd('.'), "The other disks are replicated, these are in no recovery point.",
+            "Exclude them by name if that is wanted, or mend what is said of them."),
         { Warning: { } warning } => new ErrorInfo(
             ErrorKind.Failed, "link-too-slow", warning.TrimEnd('.'), "Changes come faster than the link carries them.", "Choose a longer frequency, or a faster link."),
         _ => null,
@@ -57,6 +60,7 @@ internal static class SourceWords
     {
         SourceWait.None or SourceWait.NextCycle => "going on",
         SourceWait.Link => "waiting for the link",
+        SourceWait.StartTime => "waiting for the time at which the first copy begins",
         SourceWait.VmToRun => "waiting for the VM to run",
         SourceWait.Hypervisor => "waiting for the hypervisor",
         SourceWait.CaptureSlot => "waiting for another VM's capture",

@@ -9,7 +9,9 @@ internal static class Capturing
     public const long AmpleScratch = 1L << 30;
 
     public static ValueTask<ICapture> CutAsync(this LibvirtHypervisor hypervisor, TestVm vm, string? since, string name, params string[] devices) =>
-        hypervisor.BeginCaptureAsync(new CaptureRequest(vm.Id, since, name, devices.Length == 0 ? ["vda", "vdb"] : devices, AmpleScratch), default);
+        hypervisor.BeginCaptureAsync(new CaptureRequest(vm.Id, since, name, Disks(devices.Length == 0 ? ["vda", "vdb"] : devices), AmpleScratch), default);
+
+    public static IReadOnlyList<CaptureDisk> Disks(params string[] devices) => [.. devices.Select(device => new CaptureDisk(device))];
 
     /// <summary>A cut that only moves the checkpoint on.</summary>
     public static async Task CutAndEndAsync(this LibvirtHypervisor hypervisor, TestVm vm, string? since, string name, params string[] devices)

@@ -14,7 +14,7 @@ public sealed class ScratchTests(PrivateHost host)
         await using TestVm vm = await TestVm.StartAsync(host, hypervisor);
         await vm.WriteAsync("vda", 0x11, 0, 8 << 20);
         await hypervisor.CutAndEndAsync(vm, since: null, "us-1");
-        await using (ICapture capture = await hypervisor.BeginCaptureAsync(new CaptureRequest(vm.Id, "us-1", "us-2", ["vda", "vdb"], 8 << 20), default))
+        await using (ICapture capture = await hypervisor.BeginCaptureAsync(new CaptureRequest(vm.Id, "us-1", "us-2", Capturing.Disks("vda", "vdb"), 8 << 20), default))
         {
             await vm.WriteAsync("vda", 0x22, 0, 8 << 20);
 

@@ -2,6 +2,7 @@ using System.Xml.Linq;
 using Understudy.Blocks.Identity;
 using Understudy.Libvirt.Capture;
 using Understudy.Libvirt.Xml;
+using Understudy.Protection.Ports;
 
 namespace Understudy.Libvirt.Tests.Xml;
 
@@ -16,11 +17,19 @@ public sealed class RequestXmlTests
         + "<server transport=\"unix\" socket=\"/scratch/us-e082748773964ac9-00000000002a.sock\" />"
         + "<disks><disk name=\"vdb\" backup=\"yes\" type=\"file\" exportname=\"vdb\">"
         + "<scratch file=\"/scratch/us-e082748773964ac9-00000000002a-vdb.scratch\" /></disk></disks></domainbackup>",
-        BackupXml.Begin(ScratchNames.For("/scratch", Vm, 42), "us-1", ["vdb"]));
+        BackupXml.Begin(ScratchNames.For("/scratch", Vm, 42), "us-1", [new CaptureDisk("vdb")]));
 
     [Fact]
     public void A_first_backup_has_no_since() =>
-        Assert.DoesNotContain("incremental", BackupXml.Begin(ScratchNames.For("/scratch", Vm, 42), since: null, ["vda"]), StringComparison.Ordinal);
+        Assert.DoesNotContain("incremental", BackupXml.Begin(ScratchNames.For("/scratch", Vm, 42), since: null, [new CaptureDisk("vda", WantsChanges: false)]), StringComparison.Ordinal);
+
+    [Fact]
+    public void A_disk_that_came_later_than_the_checkpoint_is_captured_in_full_beside_the_others()
+    {
+        XElement read = XElement.Parse(BackupXml.Begin(ScratchNames.For("/scratch", Vm, 42), "us-1", [new CaptureDisk("vda"), new CaptureDisk("vdb", WantsChanges: false)]));
+
+        Assert.Equal(["vda ", "vdb full"], read.Element("disks")!.Elements("disk").Select(disk => $"{disk.Text("name")} {disk.Text("backupmode")}"));
+    }
 
     [Fact]
     public void A_checkpoint_has_a_bitmap_on_each_disk() => Assert.Equal(

@@ -20,9 +20,9 @@ public sealed class CycleDrainTests
         _capture.Fill(0, 2, 1);
         _capture.Fill(0, 3, 0); // Allocated, and all zeros.
         _capture.Fill(1, 4, 9); // The short last block.
-        (DrainResult result, List<RecordHeader> records) = await DrainAsync(Copying(CopyPosition.Start), sliceBlocks: 100);
+        (DrainResult result, List<RecordHeader> records) = await DrainAsync(Copying(0, 0), sliceBlocks: 100);
 
-        Assert.Equal(CopyPosition.EndOf(Spec.Disks), result.Reached);
+        Assert.All(result.Disks, disk => Assert.True(disk.IsWhole));
         Assert.Equal(
             ["Data 0 [131072, 196608)", "Data 1 [262144, 262656)"],
             records.Select(Describe));
@@ -36,10 +36,10 @@ public sealed class CycleDrainTests
             _capture.Fill(0, block, block + 1);
         }
 
-        (DrainResult result, _) = await DrainAsync(Copying(CopyPosition.Start), sliceBlocks: 3);
-        Assert.Equal(new CopyPosition(0, 3 * Block), result.Reached);
-        (result, List<RecordHeader> records) = await DrainAsync(Copying(new CopyPosition(0, 3 * Block)), sliceBlocks: 3);
-        Assert.Equal(new CopyPosition(0, 6 * Block), result.Reached);
+        (DrainResult result, _) = await DrainAsync(Copying(0, 0), sliceBlocks: 3);
+        Assert.Equal([3 * Block, 0], Reached(result));
+        (result, List<RecordHeader> records) = await DrainAsync(Copying(3 * Block, 0), sliceBlocks: 3);
+        Assert.Equal([6 * Block, 0], Reached(result));
         Assert.Equal(["Data 0 [196608, 393216)"], records.Select(Describe));
     }
 
@@ -48,8 +48,8 @@ public sealed class CycleDrainTests
     {
         _capture.Fill(0, 9, 1);
         _capture.Fill(1, 0, 1);
-        (DrainResult result, _) = await DrainAsync(Copying(CopyPosition.Start), sliceBlocks: 1);
-        Assert.Equal(new CopyPosition(1, 0), result.Reached);
+        (DrainResult result, _) = await DrainAsync(Copying(0, 0), sliceBlocks: 1);
+        Assert.Equal([10 * Block, 0], Reached(result));
     }
 
     [Fact]
@@ -61,11 +61,11 @@ public sealed class CycleDrainTests
         }
 
         _capture.Changed[0] = [new ByteRange(0, 4 * Block), new ByteRange(7 * Block, Block)];
-        SourceState state = Copying(new CopyPosition(0, 4 * Block)) with { Checkpoint = "us-old" };
+        SourceState state = Copying(4 * Block, 0) with { Checkpoint = "us-old" };
         (DrainResult result, List<RecordHeader> records) = await DrainAsync(state, sliceBlocks: 4);
 
         Assert.Equal(4 * Block, result.ChangedBytes); // Block 7 is not copied yet: it comes with its slice.
-        Assert.Equal(new CopyPosition(0, 5 * Block), result.Reached);
+        Assert.Equal([5 * Block, 0], Reached(result));
         Assert.Equal(["Data 0 [0, 262144)", "Data 0 [262144, 327680)"], records.Select(Describe));
     }
 
@@ -79,8 +79,8 @@ public sealed class CycleDrainTests
 
         ManualTime time = new();
         _capture.OnRead = () => time.Advance(TimeSpan.FromMinutes(1));
-        (DrainResult result, _) = await DrainAsync(Copying(CopyPosition.Start), sliceBlocks: 1000, time);
-        Assert.Equal(new CopyPosition(1, 0), result.Reached);
+        (DrainResult result, _) = await DrainAsync(Copying(0, 0), sliceBlocks: 1000, time);
+        Assert.Equal([10 * Block, 0], Reached(result));
     }
 
     [Fact]
@@ -88,9 +88,9 @@ public sealed class CycleDrainTests
     {
         _capture.Fill(0, 1, 1);
         _capture.Fill(0, 2, 0);
-        SourceState state = Copying(CopyPosition.Start) with
+        SourceState state = Copying(0, 0) with
         {
-            Copy = new CopyState(CopyKind.Resynchronisation, CopyPosition.Start, CopyPosition.EndOf(Spec.Disks)),
+            Disks = [.. New().Disks.Select(disk => disk.FromTheStart(targetIsKnown: false))],
         };
         (_, List<RecordHeader> records) = await DrainAsync(state, sliceBlocks: 100);
         Assert.Equal(
@@ -106,14 +106,44 @@ public sealed class CycleDrainTests
     {
         _capture.Fill(0, 5, 7);
         _capture.Changed[0] = [new ByteRange((5 * Block) + 512, Block)];
-        SourceState state = New() with { Copy = null, Checkpoint = "us-old" };
+        SourceState state = New() with { Disks = Whole(), Copy = null, Checkpoint = "us-old" };
         (DrainResult result, List<RecordHeader> records) = await DrainAsync(state, sliceBlocks: 1);
-        Assert.Null(result.Reached);
+        Assert.Equal(Whole(), result.Disks);
         Assert.Equal(["Data 0 [327680, 393216)", "Zero 0 [393216, 458752)"], records.Select(Describe));
     }
 
-    private static SourceState Copying(CopyPosition position) =>
-        New() with { Copy = new CopyState(CopyKind.First, position, position), SequenceKnown = true };
+    [Fact]
+    public async Task Disk_that_joins_comes_after_those_of_the_points_and_its_changes_are_asked_only_where_it_is_copied()
+    {
+        _capture.Fill(0, 0, 1);
+        _capture.Fill(1, 0, 1);
+        SourceState state = Copying(0, 0) with { Disks = [New().Disks[0] with { Joining = true }, New().Disks[1]], Checkpoint = "us-old" };
+        (DrainResult result, List<RecordHeader> records) = await DrainAsync(state, sliceBlocks: 1);
+        Assert.Equal(["Data 1 [0, 65536)"], records.Select(Describe));
+        Assert.Equal([0, Block], Reached(result));
+        Assert.False(CycleDrain.HasChangesToAsk(state, state.Disks[0]));
+        Assert.True(CycleDrain.HasChangesToAsk(state, result.Disks[1]));
+        Assert.False(CycleDrain.HasChangesToAsk(state with { Checkpoint = null }, result.Disks[1]));
+    }
+
+    [Fact]
+    public async Task What_a_disk_grew_by_is_read_with_its_once_short_last_block_and_nothing_before()
+    {
+        _capture.Fill(1, 1, 1);
+        _capture.Fill(1, 3, 0);
+        _capture.Fill(1, 4, 2);
+        SourceState state = Copying(10 * Block, 0) with
+        {
+            Disks = [Whole()[0], New().Disks[1] with { CopiedBytes = 3 * Block, VirginFromBytes = (3 * Block) + 512 }],
+        };
+        (DrainResult result, List<RecordHeader> records) = await DrainAsync(state, sliceBlocks: 10);
+        Assert.Equal(["Zero 1 [196608, 262144)", "Data 1 [262144, 262656)"], records.Select(Describe));
+        Assert.True(result.Disks[1].IsWhole);
+    }
+
+    private static IEnumerable<long> Reached(DrainResult result) => result.Disks.Select(disk => disk.CopiedBytes);
+
+    private static SourceState Copying(long first, long second) => New() with { Disks = Copied(first, second), SequenceKnown = true };
 
     private static string Describe(RecordHeader record) => $"{record.Kind} {record.Disk} {record.Range}";
 
@@ -149,10 +179,10 @@ public sealed class CycleDrainTests
     /// <summary>A capture of the specification's two disks that stands still.</summary>
     private sealed class StillCapture : ICapture
     {
-        private readonly MemoryBlockDevice[] _devices = [.. Spec.Disks.Select(disk => new MemoryBlockDevice(disk.SizeBytes))];
+        private readonly MemoryBlockDevice[] _devices = [.. Now.Select(disk => new MemoryBlockDevice(disk.SizeBytes))];
 
         public StillCapture() =>
-            Disks = [.. Spec.Disks.Select((disk, i) => new CapturedDisk(disk.TargetDevice, disk.SizeBytes, _devices[i]))];
+            Disks = [.. Now.Select((disk, i) => new CapturedDisk(disk.TargetDevice, disk.SizeBytes, _devices[i]))];
 
         public IReadOnlyList<CapturedDisk> Disks { get; }
 

@@ -36,26 +36,44 @@ public sealed class SourceRulesTests
                 {
                     foreach (bool copying in (bool[])[false, true])
                     {
-                        foreach (bool due in (bool[])[false, true])
+                        foreach ((bool due, bool early, bool begun) in AllOfThree())
                         {
                             SourceState state = New() with
                             {
                                 Pending = pending ? Cycle(1, 5) : null,
                                 SequenceKnown = known,
                                 Copy = copying ? New().Copy : null,
+                                Disks = copying ? New().Disks : Whole(),
+                                Checkpoint = begun || !copying ? "us-1" : null,
                             };
                             SourceStep expected =
                                 !recovered ? SourceStep.Recover
                                 : pending ? SourceStep.Deliver // never a second cut over an undelivered one
                                 : !known ? SourceStep.AskTarget // never a record without a number the target agrees with
+                                : copying && early && !begun ? SourceStep.Wait // the first copy has a time of its own
                                 : copying | due ? SourceStep.Cut
                                 : SourceStep.Wait;
-                            Assert.Equal(expected, SourceSteps.Next(recovered, state, due));
+                            Assert.Equal(expected, SourceSteps.Next(recovered, state, due, early));
                         }
                     }
                 }
             }
         }
+    }
+
+    private static IEnumerable<(bool Due, bool Early, bool Begun)> AllOfThree()
+    {
+        for (int bits = 0; bits < 8; bits++)
+        {
+            yield return ((bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0);
+        }
+    }
+
+    [Fact]
+    public void A_disk_that_joins_is_copied_slice_after_slice_though_no_point_is_due()
+    {
+        SourceState state = New() with { SequenceKnown = true, Copy = null, Disks = [Whole()[0], New().Disks[1] with { Joining = true }] };
+        Assert.Equal(SourceStep.Cut, SourceSteps.Next(recovered: true, state, due: false, isEarly: false));
     }
 
     [Fact]
@@ -121,11 +139,17 @@ public sealed class SourceRulesTests
         new ReplicaId(Guid.Parse("0a1b2c3d-0000-0000-0000-000000000000")),
         new VmId(Guid.Parse("11111111-0000-0000-0000-000000000000")),
         "app",
-        new LineId(1, 2),
-        [new SourceDisk(new DiskId(0), "vda", 10 * 65536), new SourceDisk(new DiskId(1), "vdb", (4 * 65536) + 512)]);
+        new LineId(1, 2));
 
-    internal static SourceState New() => SourceTransitions.New(Spec);
+    internal static IReadOnlyList<DiskNow> Now { get; } = [new("vda", 10 * 65536), new("vdb", (4 * 65536) + 512)];
 
-    internal static PendingCycle Cycle(ulong first, ulong last, CopyPosition? reached = null, bool listed = true) =>
-        new($"us-{last}", DateTimeOffset.UnixEpoch, listed, first, last, 1, 1, 1000, reached, true, "hash");
+    internal static SourceState New() => SourceTransitions.New(Spec, Now);
+
+    /// <summary>The two disks with this much of them at the target, the rest of them virgin ground.</summary>
+    internal static SourceDisk[] Copied(long first, long second) => [New().Disks[0].CopiedTo(first), New().Disks[1].CopiedTo(second)];
+
+    internal static SourceDisk[] Whole() => Copied(Now[0].SizeBytes, Now[1].SizeBytes);
+
+    internal static PendingCycle Cycle(ulong first, ulong last, IReadOnlyList<SourceDisk>? disks = null, bool listed = true) =>
+        new($"us-{last}", DateTimeOffset.UnixEpoch, listed, first, last, 1, 1, 1000, disks ?? Whole(), true, "hash");
 }

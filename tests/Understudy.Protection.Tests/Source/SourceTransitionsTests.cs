@@ -6,15 +6,15 @@ namespace Understudy.Protection.Tests.Source;
 
 public sealed class SourceTransitionsTests
 {
-    private static readonly CopyPosition Half = new(0, 5 * 65536);
-    private static readonly CopyPosition End = CopyPosition.EndOf(Spec.Disks);
+    private static readonly SourceDisk[] Half = Copied(5 * 65536, 0);
 
     [Fact]
     public void Acknowledged_slice_moves_the_copy_and_becomes_what_changes_are_counted_from()
     {
         SourceState state = SourceTransitions.Acknowledge(Cut(Known(New()), Cycle(1, 5, Half, listed: false)));
         Assert.Equal(("us-5", 5ul, 5ul), (state.Checkpoint, state.AcknowledgedSequence, state.UsedSequence));
-        Assert.Equal(new CopyState(CopyKind.First, Half, Half), state.Copy);
+        Assert.Equal(new CopyState(CopyKind.First), state.Copy);
+        Assert.Equal(Half, state.Disks);
         Assert.Equal((true, "hash", null), (state.GeometrySent, state.DefinitionHash, state.LastPoint));
         Assert.Null(state.Pending);
     }
@@ -22,8 +22,9 @@ public sealed class SourceTransitionsTests
     [Fact]
     public void Last_slice_ends_the_copy_and_makes_the_first_point()
     {
-        SourceState state = SourceTransitions.Acknowledge(Cut(Known(New()), Cycle(1, 5, End)));
+        SourceState state = SourceTransitions.Acknowledge(Cut(Known(New()), Cycle(1, 5)));
         Assert.Null(state.Copy);
+        Assert.False(state.IsCopying);
         Assert.Equal(5ul, state.LastPoint?.Sequence);
     }
 
@@ -31,7 +32,8 @@ public sealed class SourceTransitionsTests
     public void Given_up_slice_is_no_virgin_ground_and_its_numbers_are_unsure()
     {
         SourceState state = SourceTransitions.GiveUp(Cut(Known(New()), Cycle(1, 5, Half, listed: false)));
-        Assert.Equal(new CopyState(CopyKind.First, CopyPosition.Start, Half), state.Copy);
+        Assert.Equal([(0, 5 * 65536), (0, 0)], state.Disks.Select(disk => (disk.CopiedBytes, disk.VirginFromBytes)));
+        Assert.Equal(new CopyState(CopyKind.First), state.Copy);
         Assert.Equal((false, 0ul, 5ul, null), (state.SequenceKnown, state.AcknowledgedSequence, state.UsedSequence, state.Checkpoint));
         Assert.False(state.GeometrySent);
 
@@ -42,27 +44,47 @@ public sealed class SourceTransitionsTests
     [Fact]
     public void Given_up_cycle_keeps_the_older_checkpoint_and_the_points()
     {
-        SourceState before = SourceTransitions.Acknowledge(Cut(Known(New()), Cycle(1, 5, End)));
+        SourceState before = Protected();
         SourceState state = SourceTransitions.GiveUp(Cut(before, Cycle(6, 9)));
         Assert.Equal((before.Checkpoint, before.LastPoint, 5ul, 9ul), (state.Checkpoint, state.LastPoint, state.AcknowledgedSequence, state.UsedSequence));
         Assert.Null(state.Copy);
     }
 
     [Fact]
-    public void Resynchronisation_starts_at_the_start_sends_zeros_everywhere_and_keeps_the_last_point()
+    public void Given_up_cycle_with_a_geometry_sends_it_again_whatever_the_target_has_of_it()
     {
-        SourceState before = SourceTransitions.Acknowledge(Cut(Known(New()), Cycle(1, 5, End)));
-        SourceState state = SourceTransitions.Resynchronise(before, "tracking lost");
-        Assert.Equal(new CopyState(CopyKind.Resynchronisation, CopyPosition.Start, End, "tracking lost"), state.Copy);
-        Assert.Equal((null, false, null), (state.Checkpoint, state.GeometrySent, state.DefinitionHash));
+        Assert.False(SourceTransitions.GiveUp(Cut(Protected(), Cycle(6, 9))).GeometrySent);
+        Assert.True(SourceTransitions.GiveUp(Cut(Protected(), Cycle(6, 9) with { CarriesGeometry = false })).GeometrySent);
+    }
+
+    [Fact]
+    public void Resynchronisation_starts_at_the_start_and_keeps_the_last_point_and_what_never_was_sent()
+    {
+        SourceState before = Protected();
+        SourceState state = SourceTransitions.Resynchronise(before, "tracking lost", targetIsKnown: true);
+        Assert.Equal(new CopyState(CopyKind.Resynchronisation, "tracking lost"), state.Copy);
+        Assert.Equal(before.Disks.Select(disk => (0L, disk.SizeBytes)), state.Disks.Select(disk => (disk.CopiedBytes, disk.VirginFromBytes)));
+        Assert.Equal((null, null), (state.Checkpoint, state.DefinitionHash));
         Assert.Equal((before.LastPoint, true), (state.LastPoint, state.SequenceKnown));
-        Assert.Equal(CopyKind.First, SourceTransitions.Resynchronise(Known(New()), "x").Copy?.Kind);
+
+        SourceState half = SourceTransitions.Acknowledge(Cut(Known(New()), Cycle(1, 5, Half, listed: false)));
+        state = SourceTransitions.Resynchronise(half, "x", targetIsKnown: true);
+        Assert.Equal(CopyKind.First, state.Copy?.Kind);
+        Assert.Equal([5L * 65536, 0], state.Disks.Select(disk => disk.VirginFromBytes));
+    }
+
+    [Fact]
+    public void Target_that_lost_something_has_no_virgin_ground_however_much_the_disk_grows()
+    {
+        SourceState state = SourceTransitions.Resynchronise(Protected(), "x", targetIsKnown: false);
+        Assert.All(state.Disks, disk => Assert.Equal(SourceDisk.Nowhere, disk.GrownTo(1 << 30).VirginFromBytes));
+        Assert.False(state.GeometrySent);
     }
 
     [Fact]
     public void Resynchronisation_over_a_pending_cycle_gives_that_up()
     {
-        SourceState state = SourceTransitions.Resynchronise(Cut(Known(New()), Cycle(1, 5, Half, listed: false)), "x");
+        SourceState state = SourceTransitions.Resynchronise(Cut(Known(New()), Cycle(1, 5, Half, listed: false)), "x", targetIsKnown: true);
         Assert.Null(state.Pending);
         Assert.False(state.SequenceKnown);
     }
@@ -78,15 +100,7 @@ public sealed class SourceTransitionsTests
         Assert.Throws<InvariantException>(() => SourceTransitions.GiveUp(New()));
     }
 
-    [Fact]
-    public void Position_covers_whole_disks_before_it_and_the_start_of_its_own()
-    {
-        Assert.Equal(new ByteRange(0, 5 * 65536), Half.CoveredOf(0, 10 * 65536));
-        Assert.True(Half.CoveredOf(1, 512).IsEmpty);
-        Assert.Equal(Spec.Disks.Sum(disk => disk.SizeBytes), End.CoveredBytes(Spec.Disks));
-        Assert.Equal(0, CopyPosition.Start.CoveredBytes(Spec.Disks));
-        Assert.Equal(new CopyPosition(1, 0), CopyPosition.Later(Half, new CopyPosition(1, 0)));
-    }
+    internal static SourceState Protected() => SourceTransitions.Acknowledge(Cut(Known(New()), Cycle(1, 5)));
 
     private static SourceState Known(SourceState state) => SourceTransitions.SequenceLearnt(state, state.AcknowledgedSequence);
 

@@ -1,4 +1,3 @@
-using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Source;
@@ -63,9 +62,9 @@ internal sealed class SourceAgent(RunContext context, SimProcess process, ModelH
             watch.Violate("source", "the durable state of a protected VM is gone");
         }
 
-        SourceDisk[] disks = [.. watch.Vm.Disks.Select((d, i) => new SourceDisk(new DiskId((ushort)i), watch.Vm.Targets[i], d.SizeBytes))];
-        var spec = new SourceSpec(watch.Id, watch.Vm.Id, watch.Vm.Name, watch.FirstLine, disks);
-        SourceVm made = await SourceVm.CreateAsync(environment, spec, _policy, default);
+        DiskNow[] disks = [.. watch.Vm.Disks.Select((d, i) => new DiskNow(watch.Vm.Targets[i], d.SizeBytes))];
+        var spec = new SourceSpec(watch.Id, watch.Vm.Id, watch.Vm.Name, watch.FirstLine);
+        SourceVm made = await SourceVm.CreateAsync(environment, spec, disks, _policy, default);
         watch.IsProtected = true;
         return made;
     }

@@ -9,11 +9,11 @@ namespace Understudy.Tests.Agent;
 public sealed class SourceDisksTests
 {
     [Fact]
-    public void Writable_disks_are_numbered_in_domain_order_and_media_are_left_out()
+    public void Writable_disks_take_part_in_domain_order_and_media_are_left_out()
     {
-        IReadOnlyList<SourceDisk> disks = SourceDisks.Of(Vm(Disk("vda"), Disk("sda") with { Device = "cdrom", Format = "raw" }, Disk("vdc") with { ReadOnly = true }, Disk("vdb")));
+        IReadOnlyList<DiskNow> disks = SourceDisks.Of(Vm(Disk("vda"), Disk("sda") with { Device = "cdrom", Format = "raw" }, Disk("vdc") with { ReadOnly = true }, Disk("vdb")), []);
 
-        Assert.Equal([(new DiskId(0), "vda"), (new DiskId(1), "vdb")], disks.Select(d => (d.Disk, d.TargetDevice)));
+        Assert.Equal(["vda", "vdb"], disks.Select(d => d.TargetDevice));
     }
 
     [Fact]
@@ -23,6 +23,14 @@ public sealed class SourceDisksTests
 
         Assert.Contains("vdb", error.Why, StringComparison.Ordinal);
         Assert.Contains("qcow2", error.Next, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_excluded_disk_is_no_part_of_it_whatever_it_is()
+    {
+        VmFacts vm = Vm(Disk("vda"), Disk("vdb") with { Format = "raw" });
+        Assert.Equal(["vda"], SourceDisks.Of(vm, ["vdb"]).Select(d => d.TargetDevice));
+        Assert.Contains("no disk", Assert.Throws<ErrorException>(() => SourceDisks.Of(vm, ["vda", "vdb"])).Error.Why, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -43,7 +51,7 @@ public sealed class SourceDisksTests
         Assert.Equal(ErrorKind.Refused, Refused(Vm()).Kind);
     }
 
-    private static ErrorInfo Refused(VmFacts vm) => Assert.Throws<ErrorException>(() => SourceDisks.Of(vm)).Error;
+    private static ErrorInfo Refused(VmFacts vm) => Assert.Throws<ErrorException>(() => SourceDisks.Of(vm, [])).Error;
 
     private static VmFacts Vm(params VmDiskFacts[] disks) => new(
         new VmId(Guid.Empty), "web1", VmRunState.Running, 1, 1 << 28, "bios", "pc", true, false, false, disks, []);

@@ -15,7 +15,9 @@ internal sealed class CheckingReplica(ScriptedVm vm, LineId line) : IReplicaSink
 {
     private readonly RecordCodec _codec = new();
     private readonly List<byte[]> _unflushed = [];
-    private byte[][]? _disks;
+    private readonly SortedDictionary<DiskId, byte[]> _disks = [];
+    private readonly Dictionary<DiskId, string> _names = [];
+    private GeometryBody? _geometry;
     private string? _definition;
 
     public LineId Line { get; set; } = line;
@@ -31,6 +33,9 @@ internal sealed class CheckingReplica(ScriptedVm vm, LineId line) : IReplicaSink
     public RecoveryPointId? LastPoint { get; private set; }
 
     public List<(ulong Sequence, DateTimeOffset CutAt)> Points { get; } = [];
+
+    /// <summary>Of each point: number, device and size of every disk it has.</summary>
+    public List<string> DisksOfPoints { get; } = [];
 
     public List<string> Definitions { get; } = [];
 
@@ -100,8 +105,7 @@ internal sealed class CheckingReplica(ScriptedVm vm, LineId line) : IReplicaSink
         switch (header.Kind)
         {
             case RecordKind.Geometry:
-                GeometryBody geometry = GeometryBody.TryRead(body)!;
-                _disks ??= [.. geometry.Disks.Select(disk => new byte[disk.SizeBytes])];
+                TakeGeometry(GeometryBody.TryRead(body)!);
                 break;
             case RecordKind.Definition:
                 _definition = Encoding.UTF8.GetString(body);
@@ -109,11 +113,11 @@ internal sealed class CheckingReplica(ScriptedVm vm, LineId line) : IReplicaSink
                 break;
             case RecordKind.Data:
                 DataBytes += body.Length;
-                body.CopyTo(_disks![header.Disk.Value].AsSpan((int)header.OffsetBytes));
+                body.CopyTo(_disks[header.Disk].AsSpan((int)header.OffsetBytes));
                 break;
             case RecordKind.Zero:
                 ZeroRecords++;
-                _disks![header.Disk.Value].AsSpan((int)header.OffsetBytes, (int)header.LengthBytes).Clear();
+                _disks[header.Disk].AsSpan((int)header.OffsetBytes, (int)header.LengthBytes).Clear();
                 break;
             case RecordKind.Checkpoint:
                 TakePoint(header, CheckpointBody.TryRead(body)!);
@@ -128,16 +132,37 @@ internal sealed class CheckingReplica(ScriptedVm vm, LineId line) : IReplicaSink
             return;
         }
 
-        byte[][] truth = vm.ContentAt(body.CutAt);
-        for (int i = 0; i < truth.Length; i++)
+        IReadOnlyDictionary<string, byte[]> truth = vm.ContentAt(body.CutAt);
+        foreach (DiskGeometry disk in _geometry!.OfPoint.Disks)
         {
-            int differs = truth[i].AsSpan().CommonPrefixLength(_disks![i]);
+            byte[] content = truth[disk.Target];
+            int differs = content.AsSpan().CommonPrefixLength(_disks[disk.Disk]);
             Assert.True(
-                differs == truth[i].Length, $"point {header.Sequence}: disk {i} differs from the cut of {body.CutAt:O} at byte {differs}");
+                differs == content.Length && content.Length == _disks[disk.Disk].Length,
+                $"point {header.Sequence}: disk {disk.Target} differs from the cut of {body.CutAt:O} at byte {differs}");
         }
 
         Assert.Equal(vm.Definition, _definition);
         LastPoint = header.PointId;
         Points.Add((header.Sequence, body.CutAt));
+        DisksOfPoints.Add(string.Join(' ', _geometry.OfPoint.Disks.Select(disk => $"{disk.Disk}:{disk.Target}:{disk.SizeBytes}")));
+    }
+
+    /// <summary>As the real replica does: a number is one disk's for ever, and a disk only grows.</summary>
+    private void TakeGeometry(GeometryBody geometry)
+    {
+        foreach (DiskGeometry disk in geometry.Disks)
+        {
+            byte[] before = _disks.GetValueOrDefault(disk.Disk) ?? [];
+            Assert.True(disk.SizeBytes >= before.Length, $"disk {disk.Disk} shrinks");
+            Assert.True(
+                _geometry?.Find(disk.Disk) is not null || before.Length == 0 || _names[disk.Disk] == disk.Target,
+                $"number {disk.Disk} is given to {disk.Target} after {_names.GetValueOrDefault(disk.Disk)}");
+            Array.Resize(ref before, (int)disk.SizeBytes);
+            _disks[disk.Disk] = before;
+            _names[disk.Disk] = disk.Target;
+        }
+
+        _geometry = geometry;
     }
 }

@@ -1,31 +1,49 @@
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Protection.Ports;
+using Understudy.Protection.Source;
 using Understudy.Testing.Simulation;
 
 namespace Understudy.Protection.Tests.Source.World;
 
 /// <summary>
 /// A VM with libvirt's rules for checkpoints: only the newest records; deleting one merges it into the one before; a QEMU
-/// that is killed takes the tracking with it. Remembers what the disks held at every cut.
+/// that is killed takes the tracking with it. Disks come, go and grow. Remembers what the disks held at every cut.
 /// </summary>
-internal sealed class ScriptedVm(Simulator simulator, IReadOnlyList<int> diskBlocks)
+internal sealed class ScriptedVm
 {
-    private readonly List<(string Name, HashSet<(int Disk, int Block)> Changed)> _checkpoints = [];
-    private readonly Dictionary<DateTimeOffset, byte[][]> _cuts = [];
+    private readonly Simulator _simulator;
+    private readonly List<(string Name, string[] Targets, HashSet<(string Target, int Block)> Changed)> _checkpoints = [];
+    private readonly Dictionary<DateTimeOffset, SortedDictionary<string, byte[]>> _cuts = [];
+    private readonly List<(string Target, byte[] Content)> _disks = [];
+
+    public ScriptedVm(Simulator simulator, IReadOnlyList<int> diskBlocks)
+    {
+        _simulator = simulator;
+        foreach (int blocks in diskBlocks)
+        {
+            AddDisk($"vd{(char)('a' + _disks.Count)}", blocks);
+        }
+    }
 
     public VmId Id { get; } = new(new Guid(9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9));
 
-    public IReadOnlyList<string> Targets { get; } = [.. diskBlocks.Select((_, i) => $"vd{(char)('a' + i)}")];
+    public IReadOnlyList<byte[]> Disks => [.. _disks.Select(disk => disk.Content)];
 
-    public byte[][] Disks { get; } = [.. diskBlocks.Select(blocks => new byte[(blocks * BlockSize.Bytes) - 512])];
+    public IReadOnlyList<DiskNow> DisksNow => [.. _disks.Select(disk => new DiskNow(disk.Target, disk.Content.Length))];
 
-    /// <summary>Blocks never written (or discarded): what allocation calls holes.</summary>
-    public HashSet<(int Disk, int Block)> Written { get; } = [];
+    /// <summary>Blocks that hold something; allocation calls the others holes.</summary>
+    public HashSet<(string Target, int Block)> Written { get; } = [];
 
     public VmRunState State { get; set; } = VmRunState.Running;
 
     public int DefinitionVersion { get; set; } = 1;
+
+    /// <summary>Of every call to the hypervisor.</summary>
+    public TimeSpan CallTime { get; set; } = TimeSpan.FromMilliseconds(5);
+
+    /// <summary>On which the hypervisor cannot track changes.</summary>
+    public string? RawDisk { get; set; }
 
     public bool TrackingIsLost { get; set; }
 
@@ -40,23 +58,41 @@ internal sealed class ScriptedVm(Simulator simulator, IReadOnlyList<int> diskBlo
 
     public string Definition => $"<domain><name>app</name><description>{DefinitionVersion}</description></domain>";
 
-    public byte[][] ContentAt(DateTimeOffset cutAt) => _cuts[cutAt];
+    /// <summary>By target device.</summary>
+    public IReadOnlyDictionary<string, byte[]> ContentAt(DateTimeOffset cutAt) => _cuts[cutAt];
 
     public int Cuts => _cuts.Count;
 
     public void Write(int disk, int block, ReadOnlySpan<byte> content)
     {
-        content.CopyTo(Disks[disk].AsSpan(block * BlockSize.Bytes));
-        Written.Add((disk, block));
+        content.CopyTo(_disks[disk].Content.AsSpan(block * BlockSize.Bytes));
+        Written.Add((_disks[disk].Target, block));
         Touch(disk, block);
     }
 
     public void Discard(int disk, int block)
     {
         int start = block * BlockSize.Bytes;
-        Disks[disk].AsSpan(start, Math.Min(BlockSize.Bytes, Disks[disk].Length - start)).Clear();
-        Written.Remove((disk, block));
+        _disks[disk].Content.AsSpan(start, Math.Min(BlockSize.Bytes, _disks[disk].Content.Length - start)).Clear();
+        Written.Remove((_disks[disk].Target, block));
         Touch(disk, block);
+    }
+
+    /// <summary>Empty, its last block short.</summary>
+    public void AddDisk(string target, int blocks) => _disks.Add((target, new byte[(blocks * BlockSize.Bytes) - 512]));
+
+    public void RemoveDisk(string target)
+    {
+        _disks.RemoveAll(disk => disk.Target == target);
+        Written.RemoveWhere(block => block.Target == target);
+    }
+
+    public void GrowDisk(string target, int blocks)
+    {
+        int at = _disks.FindIndex(disk => disk.Target == target);
+        byte[] larger = new byte[(blocks * BlockSize.Bytes) - 512];
+        _disks[at].Content.CopyTo(larger, 0);
+        _disks[at] = (target, larger);
     }
 
     /// <summary>QEMU is killed and started again: checkpoints stay listed, their bitmaps are gone.</summary>
@@ -66,10 +102,12 @@ internal sealed class ScriptedVm(Simulator simulator, IReadOnlyList<int> diskBlo
         Open = null;
     }
 
-    public (DateTimeOffset CutAt, byte[][] Content, IReadOnlyList<HashSet<(int Disk, int Block)>>? Changed) Cut(CaptureRequest request, DateTimeOffset now)
+    public (DateTimeOffset CutAt, IReadOnlyDictionary<string, byte[]> Content, HashSet<(string Target, int Block)>? Changed) Cut(
+        CaptureRequest request, DateTimeOffset now)
     {
         int since = _checkpoints.FindIndex(checkpoint => checkpoint.Name == request.Since);
-        if (request.Since is not null && (TrackingIsLost || since < 0))
+        if (request.Since is not null && (TrackingIsLost || since < 0
+            || request.Disks.Any(disk => disk.WantsChanges && !_checkpoints[since].Targets.Contains(disk.TargetDevice))))
         {
             throw new HypervisorException(HypervisorFault.TrackingLost, $"{request.Since} is missing or inconsistent");
         }
@@ -85,10 +123,20 @@ internal sealed class ScriptedVm(Simulator simulator, IReadOnlyList<int> diskBlo
             cutAt = cutAt.AddMicroseconds(1);
         }
 
-        List<HashSet<(int, int)>>? changed = request.Since is null ? null : [.. _checkpoints.Skip(since).Select(checkpoint => new HashSet<(int, int)>(checkpoint.Changed))];
-        byte[][] content = [.. Disks.Select(disk => (byte[])disk.Clone())];
+        HashSet<(string, int)>? changed = request.Since is null ? null : [.. _checkpoints.Skip(since).SelectMany(checkpoint => checkpoint.Changed)];
+        SortedDictionary<string, byte[]> content = [];
+        foreach ((string target, byte[] disk) in _disks)
+        {
+            content.Add(target, (byte[])disk.Clone());
+        }
+
+        if (request.TargetDevices.FirstOrDefault(target => !content.ContainsKey(target)) is { } missing)
+        {
+            throw new HypervisorException(HypervisorFault.Refused, $"there is no disk {missing}");
+        }
+
         _cuts.Add(cutAt, content);
-        _checkpoints.Add((request.NewCheckpoint, []));
+        _checkpoints.Add((request.NewCheckpoint, [.. request.TargetDevices], []));
         return (cutAt, content, changed);
     }
 
@@ -112,7 +160,7 @@ internal sealed class ScriptedVm(Simulator simulator, IReadOnlyList<int> diskBlo
 
     internal async ValueTask CallAsync(SimProcess agent, string name)
     {
-        await agent.TakeTimeAsync(TimeSpan.FromMilliseconds(5));
+        await agent.TakeTimeAsync(CallTime);
         if (FailNext.Remove(name, out Exception? fault))
         {
             throw fault;
@@ -123,10 +171,10 @@ internal sealed class ScriptedVm(Simulator simulator, IReadOnlyList<int> diskBlo
     {
         if (_checkpoints.Count > 0)
         {
-            _checkpoints[^1].Changed.Add((disk, block));
+            _checkpoints[^1].Changed.Add((_disks[disk].Target, block));
         }
 
-        simulator.Trace.Event(simulator.NowTicks, "guest", "writes", "", disk, block);
+        _simulator.Trace.Event(_simulator.NowTicks, "guest", "writes", "", disk, block);
     }
 }
 
@@ -142,9 +190,11 @@ internal sealed class ScriptedHypervisor(ScriptedVm vm, SimProcess agent) : IVmI
         await vm.CallAsync(agent, "find");
         return vm.State == VmRunState.Absent
             ? null
-            : new VmFacts(id, "app", vm.State, 1, 1L << 30, "bios", "pc", true, false, false, [], []);
+            : new VmFacts(id, "app", vm.State, 1, 1L << 30, "bios", "pc", true, false, false, [.. vm.DisksNow.Select(Facts)], []);
     }
 
+    private VmDiskFacts Facts(DiskNow disk) =>
+        new(disk.TargetDevice, "virtio", "disk", disk.TargetDevice == vm.RawDisk ? "raw" : "qcow2", "file", $"/{disk.TargetDevice}.qcow2", disk.SizeBytes, false, false);
     public async ValueTask<string> GetDefinitionAsync(VmId id, DefinitionKind kind, CancellationToken cancellationToken)
     {
         await vm.CallAsync(agent, "definition");
@@ -192,9 +242,9 @@ internal sealed class ScriptedCapture : ICapture
 {
     private readonly ScriptedVm _vm;
     private readonly SimProcess _agent;
-    private readonly byte[][] _content;
-    private readonly HashSet<(int Disk, int Block)> _written;
-    private readonly IReadOnlyList<HashSet<(int Disk, int Block)>>? _changed;
+    private readonly IReadOnlyDictionary<string, byte[]> _content;
+    private readonly HashSet<(string Target, int Block)> _written;
+    private readonly HashSet<(string Target, int Block)>? _changed;
 
     public ScriptedCapture(ScriptedVm vm, SimProcess agent, CaptureRequest request)
     {
@@ -202,7 +252,7 @@ internal sealed class ScriptedCapture : ICapture
         _agent = agent;
         _written = [.. vm.Written];
         (CutAt, _content, _changed) = vm.Cut(request, agent.Time.GetUtcNow());
-        Disks = [.. request.TargetDevices.Select((target, i) => new CapturedDisk(target, _content[i].Length, new Content(this, i)))];
+        Disks = [.. request.TargetDevices.Select(target => new CapturedDisk(target, _content[target].Length, new Content(this, target)))];
     }
 
     public IReadOnlyList<CapturedDisk> Disks { get; }
@@ -214,11 +264,10 @@ internal sealed class ScriptedCapture : ICapture
     public async ValueTask<IReadOnlyList<ByteRange>> GetChangedAsync(CapturedDisk disk, CancellationToken cancellationToken)
     {
         await _vm.CallAsync(_agent, "changed");
-        int index = Index(disk);
         ExtentSet set = new();
-        foreach ((int d, int block) in (_changed ?? throw new InvalidOperationException("no since")).SelectMany(one => one))
+        foreach ((string target, int block) in _changed ?? throw new InvalidOperationException("no since"))
         {
-            if (d == index)
+            if (target == disk.TargetDevice)
             {
                 set.Add(Block(disk, block));
             }
@@ -236,7 +285,7 @@ internal sealed class ScriptedCapture : ICapture
             ByteRange part = Block(disk, block).Intersect(range);
             if (!part.IsEmpty)
             {
-                extents.Add(new BlockExtent(part, _written.Contains((Index(disk), block)) ? ExtentKind.Data : ExtentKind.Hole));
+                extents.Add(new BlockExtent(part, _written.Contains((disk.TargetDevice, block)) ? ExtentKind.Data : ExtentKind.Hole));
             }
         }
 
@@ -258,8 +307,6 @@ internal sealed class ScriptedCapture : ICapture
     private static ByteRange Block(CapturedDisk disk, int block) =>
         ByteRange.FromTo((long)block * BlockSize.Bytes, Math.Min(disk.SizeBytes, (block + 1L) * BlockSize.Bytes));
 
-    private static int Index(CapturedDisk disk) => disk.TargetDevice[2] - 'a';
-
     private void Release()
     {
         if (_vm.Open == this)
@@ -268,7 +315,7 @@ internal sealed class ScriptedCapture : ICapture
         }
     }
 
-    private sealed class Content(ScriptedCapture capture, int disk) : IBlockDevice
+    private sealed class Content(ScriptedCapture capture, string disk) : IBlockDevice
     {
         public long SizeBytes => capture._content[disk].Length;
 

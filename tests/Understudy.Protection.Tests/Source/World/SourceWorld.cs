@@ -59,8 +59,7 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
         new ReplicaId(new Guid(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)),
         Vm.Id,
         "app",
-        Line,
-        [.. Vm.Disks.Select((disk, i) => new SourceDisk(new DiskId((ushort)i), Vm.Targets[i], disk.Length))]);
+        Line);
 
     public SimHost SourceHost => _source;
 
@@ -114,19 +113,26 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
     /// <summary>Every block of every disk gets content of its own.</summary>
     public void FillDisks()
     {
-        for (int disk = 0; disk < Vm.Disks.Length; disk++)
+        for (int disk = 0; disk < Vm.Disks.Count; disk++)
         {
-            for (int block = 0; block < BlockSize.CountFor(Vm.Disks[disk].Length); block++)
-            {
-                int room = Math.Min(BlockSize.Bytes, Vm.Disks[disk].Length - (block * BlockSize.Bytes));
-                Vm.Write(disk, block, Enumerable.Repeat((byte)((31 * disk) + block + 1), room).ToArray());
-            }
+            FillDisk(disk);
+        }
+    }
+
+    public void FillDisk(int disk)
+    {
+        int length = Vm.Disks[disk].Length;
+        for (int block = 0; block < BlockSize.CountFor(length); block++)
+        {
+            byte[] content = new byte[Math.Min(BlockSize.Bytes, length - (block * BlockSize.Bytes))];
+            BitConverter.TryWriteBytes(content, (disk * 65536) + block + 1);
+            Vm.Write(disk, block, content);
         }
     }
 
     public void WriteSomething()
     {
-        int disk = _random.Next(Vm.Disks.Length);
+        int disk = _random.Next(Vm.Disks.Count);
         int block = _random.Next((int)BlockSize.CountFor(Vm.Disks[disk].Length));
         int room = Math.Min(BlockSize.Bytes, Vm.Disks[disk].Length - (block * BlockSize.Bytes));
         switch (_random.Next(6))
@@ -158,7 +164,7 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
     {
         SourceEnvironment environment = Environment(process);
         using SourceVm engine = await SourceVm.OpenAsync(environment, Policy, CancellationToken.None)
-            ?? await SourceVm.CreateAsync(environment, Spec, Policy, CancellationToken.None);
+            ?? await SourceVm.CreateAsync(environment, Spec, Vm.DisksNow, Policy, CancellationToken.None);
         Engine = engine;
         await engine.RunAsync(CancellationToken.None);
     }
