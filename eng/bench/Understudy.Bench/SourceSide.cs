@@ -31,10 +31,10 @@ internal sealed class SourceSide : ISourceEvents, IAsyncDisposable
             SystemIds.Instance,
             "bench",
             NullLogger<SourceVm>.Instance);
-        SourceDisk[] disks = [.. BenchVm.Devices.Select((device, i) => new SourceDisk(new DiskId((ushort)i), device, BenchVm.DiskBytes))];
-        SourceSpec spec = new(target.Replica.Spec.Replica, vm, vmName, line, disks);
+        DiskNow[] disks = [.. BenchVm.Devices.Select(device => new DiskNow(device, BenchVm.DiskBytes))];
+        SourceSpec spec = new(target.Replica.Spec.Replica, vm, vmName, line);
         side._engine = await SourceVm.CreateAsync(
-            environment, spec, new SourcePolicy { Frequency = SourcePolicy.ShortestFrequency }, cancellationToken);
+            environment, spec, disks, new SourcePolicy { Frequency = SourcePolicy.ShortestFrequency }, cancellationToken);
         side._running = side._engine.RunAsync(side._stop.Token);
         try
         {
