@@ -13,6 +13,8 @@ public sealed record QemuSettings
 
     public string ImageProgram { get; init; } = "qemu-img";
 
+    public string ImageServerProgram { get; init; } = "qemu-nbd";
+
     /// <summary>Put before a storage daemon's command, so that it does not live in the agent's own control group, where
     /// stopping the service would end it under a running guest.</summary>
     public IReadOnlyList<string> LaunchPrefix { get; init; } = Directory.Exists("/run/systemd/system")

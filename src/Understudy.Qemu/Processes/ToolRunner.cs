@@ -66,7 +66,7 @@ internal static class ToolRunner
             full ? "Make room in the storage pool." : locked ? "Another program has the image open; it is tried again." : null);
     }
 
-    private static Process Start(ProcessStartInfo start)
+    internal static Process Start(ProcessStartInfo start)
     {
         try
         {

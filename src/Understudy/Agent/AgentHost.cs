@@ -45,6 +45,7 @@ internal sealed class AgentHost
     {
         using AgentLock onlyOne = AgentLock.Take(_dataFolder);
         PrepareFolders();
+        using ReplicasLock replicas = ReplicasLock.TakeForAgent(_config.ReplicasFolder);
         TimeProvider time = TimeProvider.System;
         SystemIds ids = new();
         QemuSettings qemu = new() { DaemonFolder = Path.Combine(_config.RunFolder, "daemons") };

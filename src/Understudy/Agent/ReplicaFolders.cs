@@ -19,6 +19,14 @@ internal static class ReplicaFolders
         return new ReplicaStores(new FolderStore(Path.Combine(folder, Journal)), new FolderStore(Path.Combine(folder, State)));
     }
 
+    /// <summary>As they stand; null when this is no replica's folder. Nothing is made.</summary>
+    public static ReplicaStores? TryFind(string folder)
+    {
+        string journal = Path.Combine(folder, Journal);
+        string state = Path.Combine(folder, State);
+        return Directory.Exists(journal) && Directory.Exists(state) ? new ReplicaStores(new FolderStore(journal), new FolderStore(state)) : null;
+    }
+
     /// <summary>Where the host's own records of a replica are, in its folder.</summary>
     public static string StateOf(string folder) => Path.Combine(folder, State);
 

@@ -28,6 +28,8 @@ internal sealed class CommandContext(ParseResult parse, CommandIo io) : IDisposa
 
     public T Get<T>(Argument<T> argument) => parse.GetRequiredValue(argument);
 
+    public T? GetOptional<T>(Argument<T?> argument) => parse.GetValue(argument);
+
     /// <summary>The answer, once: as JSON when asked for, for a person otherwise.</summary>
     public ExitCode Show<T>(T answer, JsonTypeInfo<T> type, Action<T, TextWriter> forPeople)
     {

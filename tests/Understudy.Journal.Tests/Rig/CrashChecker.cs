@@ -1,5 +1,6 @@
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
+using Understudy.Blocks.Storage;
 
 namespace Understudy.Journal.Tests.Rig;
 
@@ -10,11 +11,25 @@ internal sealed class CrashChecker(ReplicaScript script, ReplicaSettings? settin
     {
         Expectation before = script.Expectations.Last(e => e.Changes <= changes);
         Expectation after = script.Expectations.FirstOrDefault(e => e.Changes > changes) ?? before;
+        await CheckUnwrittenAsync(found, before, after);
         Replica replica = await Replica.OpenAsync(TestRig.Environment(found, settings), default);
         CheckPosition(replica, before, after);
         await CheckPointsAsync(replica, before, after);
         await CheckDivergenceAsync(replica, changes, before, after);
         await ContinueAsync(replica, found, before.Pins.Where(p => after.Pins.ContainsKey(p.Key)).Select(p => p.Value));
+    }
+
+    /// <summary>Everything can be read too where nothing may be written (FO-8: the folder alone), and nothing is.</summary>
+    private async Task CheckUnwrittenAsync(CrashDisk found, Expectation before, Expectation after)
+    {
+        int changes = found.Changes.Count;
+        await using UnwrittenBases bases = new(found);
+        await using UnwrittenStore store = new(found);
+        ReplicaEnvironment environment = TestRig.Environment(found, settings) with { Store = store, Bases = bases };
+        Replica replica = await Replica.OpenAsync(environment, default);
+        await CheckPointsAsync(replica, before, after);
+        await replica.DisposeAsync();
+        Assert.Equal(changes, found.Changes.Count);
     }
 
     private static void CheckPosition(Replica replica, Expectation before, Expectation after)

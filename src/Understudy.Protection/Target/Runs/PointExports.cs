@@ -8,21 +8,10 @@ namespace Understudy.Protection.Target.Runs;
 /// short leaves a <c>.partial</c> file in the user's folder and nothing here.</summary>
 internal sealed class PointExports(ReplicaContext context)
 {
-    private static readonly string[] Formats = ["raw", "qcow2"];
-
     /// <summary>Writes each disk of the point as <c>folder/vda.qcow2</c> (or <c>.raw</c>); the folder must be new or empty.</summary>
     public async ValueTask<IReadOnlyList<string>> RunAsync(RecoveryPointId point, string folder, string format, CancellationToken cancellationToken)
     {
-        if (!Formats.Contains(format))
-        {
-            throw new RefusedException(RefusalCode.Definition, $"A point cannot be exported as '{format}'.", $"Use one of {string.Join(", ", Formats)}.");
-        }
-
-        if ((await context.Services.Images.ListAsync(folder, cancellationToken)).Count > 0)
-        {
-            throw new RefusedException(RefusalCode.Exists, $"The folder {folder} is not empty.", "Name a new or empty folder.");
-        }
-
+        PointExportRules.Check(format, await context.Services.Images.ListAsync(folder, cancellationToken), folder);
         PointContents contents = await TestRuns.GetPointAsync(context.Slot.Replica, point, cancellationToken);
         Guid run = context.Services.Ids.NewGuid();
         context.Views.Hold(run, point, $"point {point} is being exported to {folder}");

@@ -79,13 +79,24 @@ internal static partial class LocalCommands
         return c.Show(points, CommandContext.Types.PointsAnswer, LocalPage.Write);
     }
 
+    /// <summary>Through the agent, whose replicas are its own; without one, from the folder itself.</summary>
     private static async Task<ExitCode> ExportAsync(CommandContext c, CancellationToken ct)
     {
-        (LocalAgent agent, _, LocalReplica replica) = await FindAsync(c, ct);
-        RecoveryPointInfo point = await ChooseAsync(agent, replica, c.Get(_point), ct);
-        PointExportRequest request = new(replica.Report.Replica, point.Id, Path.GetFullPath(c.Get(_folder)!), c.Get(_format) ?? "raw"); // --to is required
-        PointExported exported = await agent.AskAsync(AgentMethods.PointExport, request, ShowProgress(c), ct);
-        return c.Show(exported, CommandContext.Types.PointExported, (e, o) => o.WriteLine(string.Join(Environment.NewLine, e.Files)));
+        string folder = Path.GetFullPath(c.Get(_folder)!); // --to is required
+        string format = c.Get(_format) ?? "raw";
+        try
+        {
+            (LocalAgent agent, _, LocalReplica replica) = await FindAsync(c, ct);
+            RecoveryPointInfo point = await ChooseAsync(agent, replica, c.Get(_point), ct);
+            PointExported exported = await agent.AskAsync(AgentMethods.PointExport, new PointExportRequest(replica.Report.Replica, point.Id, folder, format), ShowProgress(c), ct);
+            return PointFiles.Show(c, exported);
+        }
+        catch (ErrorException e) when (e.Error.Code == "agent-not-running")
+        {
+            AgentConfig config = await AgentConfig.ReadAsync(Path.GetFullPath(c.Get(_data)!), ct); // has a default
+            await using ReplicaFolder alone = await ReplicaFolder.OpenAsync(await ReplicaFolder.FindAsync(config.ReplicasFolder, c.Get(_vm), ct), null, c.Logger, ct);
+            return PointFiles.Show(c, new PointExported(await alone.ExportAsync(c.Get(_point), folder, format, ct)));
+        }
     }
 
     private static Action<ProgressMessage>? ShowProgress(CommandContext c) =>
