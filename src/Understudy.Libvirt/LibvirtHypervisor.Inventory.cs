@@ -89,7 +89,14 @@ public sealed partial class LibvirtHypervisor
             description.HasGuestAgentChannel,
             NativeResult.Check(LibvirtLibrary.DomainSnapshotNum(domain, 0)) > 0,
             description.Disks,
-            description.Nics);
+            description.Nics,
+            ReadAutostart(domain));
+    }
+
+    private static bool ReadAutostart(DomainHandle domain)
+    {
+        NativeResult.Check(LibvirtLibrary.DomainGetAutostart(domain, out int autostart));
+        return autostart != 0;
     }
 
     private async Task<IReadOnlyList<VmDiskFacts>> ReadSizesAsync(VmFacts facts, CancellationToken cancellationToken)

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Understudy.Blocks.Identity;
 using Understudy.Libvirt.Calls;
 using Understudy.Libvirt.Native;
+using Understudy.Libvirt.Xml;
 using Understudy.Protection.Ports;
 
 namespace Understudy.Libvirt;
@@ -60,6 +61,22 @@ public sealed partial class LibvirtHypervisor
     /// <summary>Flags 0: libvirt asks the guest agent when it is connected, and presses the power button otherwise.</summary>
     public async ValueTask RequestShutdownAsync(VmId vm, CancellationToken cancellationToken) =>
         await ChangeAsync(vm, "request the shutdown", domain => LibvirtLibrary.DomainShutdown(domain, 0), cancellationToken);
+
+    /// <summary>Only the state of the run is changed: the next start has its cables plugged in as defined.</summary>
+    public async ValueTask SetLinksAsync(VmId vm, bool up, CancellationToken cancellationToken) =>
+        await ChangeAsync(
+            vm,
+            up ? "plug the cables in" : "unplug the cables",
+            domain =>
+            {
+                foreach (string nic in DomainXml.LinksTurned(NativeResult.Take(LibvirtLibrary.DomainGetXml(domain, 0)), up))
+                {
+                    NativeResult.Check(LibvirtLibrary.DomainUpdateDevice(domain, nic, LibvirtConstants.AffectLive));
+                }
+
+                return 0;
+            },
+            cancellationToken);
 
     /// <summary>Past all lanes: it is what ends a VM whose other calls hang.</summary>
     public async ValueTask DestroyAsync(VmId vm, CancellationToken cancellationToken)

@@ -56,6 +56,27 @@ public sealed class Pulse
         await mine.Value.Task;
     }
 
+    /// <summary>The same, for so long at most: false when there was no beat in that time.</summary>
+    public async ValueTask<bool> WaitPastAsync(long beats, TimeSpan atMost, TimeProvider time, CancellationToken cancellationToken)
+    {
+        if (atMost <= TimeSpan.Zero)
+        {
+            return Beats > beats;
+        }
+
+        using CancellationTokenSource late = new(atMost, time);
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
+        try
+        {
+            await WaitPastAsync(beats, either.Token);
+            return true;
+        }
+        catch (OperationCanceledException) when (late.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            return false;
+        }
+    }
+
     private void Cancel(LinkedListNode<TaskCompletionSource> waiter, CancellationToken cancellationToken)
     {
         lock (_lock)

@@ -9,6 +9,8 @@ internal static class LibvirtConstants
     public const uint XmlSecure = 1;
     public const uint XmlInactive = 2;
 
+    public const uint AffectLive = 1;
+
     public const uint UndefineManagedSave = 1;
     public const uint UndefineSnapshotsMetadata = 2;
     public const uint UndefineNvram = 4;

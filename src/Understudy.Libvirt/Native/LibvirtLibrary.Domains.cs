@@ -26,6 +26,9 @@ internal static unsafe partial class LibvirtLibrary
     [LibraryImport(Libvirt, EntryPoint = "virDomainIsPersistent")]
     public static partial int DomainIsPersistent(DomainHandle domain);
 
+    [LibraryImport(Libvirt, EntryPoint = "virDomainGetAutostart")]
+    public static partial int DomainGetAutostart(DomainHandle domain, out int autostart);
+
     [LibraryImport(Libvirt, EntryPoint = "virDomainSnapshotNum")]
     public static partial int DomainSnapshotNum(DomainHandle domain, uint flags);
 
@@ -54,6 +57,9 @@ internal static unsafe partial class LibvirtLibrary
 
     [LibraryImport(Libvirt, EntryPoint = "virDomainResume")]
     public static partial int DomainResume(DomainHandle domain);
+
+    [LibraryImport(Libvirt, EntryPoint = "virDomainUpdateDeviceFlags", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int DomainUpdateDevice(DomainHandle domain, string xml, uint flags);
 
     [LibraryImport(LibvirtQemu, EntryPoint = "virDomainQemuMonitorCommand", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int DomainQemuMonitorCommand(DomainHandle domain, string command, out nint result, uint flags);

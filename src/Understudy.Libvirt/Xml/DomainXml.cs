@@ -41,6 +41,24 @@ internal static class DomainXml
             .FirstOrDefault(disk => disk.Element("target").Text("dev") == targetDevice)
             ?.Element("mirror").Text("ready") == "yes";
 
+    /// <summary>The definitions of those NICs whose cable is to be turned, with the cable turned.</summary>
+    public static IReadOnlyList<string> LinksTurned(string xml, bool up)
+    {
+        List<string> turned = [];
+        foreach (XElement nic in SafeXml.Parse(xml).Element("devices")?.Elements("interface") ?? [])
+        {
+            string wanted = up ? "up" : "down";
+            if ((nic.Element("link").Text("state") ?? "up") != wanted)
+            {
+                nic.Elements("link").Remove();
+                nic.Add(new XElement("link", new XAttribute("state", wanted)));
+                turned.Add(nic.ToString(SaveOptions.DisableFormatting));
+            }
+        }
+
+        return turned;
+    }
+
     /// <summary>The attribute counts the CPUs in use where some of the maximum are unplugged.</summary>
     private static int ReadCpus(XElement domain) =>
         int.TryParse(domain.Element("vcpu").Text("current") ?? domain.Element("vcpu")?.Value, CultureInfo.InvariantCulture, out int cpus) ? cpus : 1;

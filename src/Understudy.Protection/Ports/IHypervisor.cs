@@ -102,6 +102,9 @@ public interface IVmLifecycle
     /// <summary>Asks the guest to power off; returns when asked, not when off.</summary>
     ValueTask RequestShutdownAsync(VmId vm, CancellationToken cancellationToken);
 
+    /// <summary>Plugs every network cable of the running VM in or out. No error when it is so already.</summary>
+    ValueTask SetLinksAsync(VmId vm, bool up, CancellationToken cancellationToken);
+
     /// <summary>Ends the run at once; no error when it is not running.</summary>
     ValueTask DestroyAsync(VmId vm, CancellationToken cancellationToken);
 
@@ -186,6 +189,7 @@ public sealed record HostFacts(
     IReadOnlyList<string> MachineTypes,
     IReadOnlyList<NetworkFacts> Networks);
 
+/// <param name="Autostart">The hypervisor starts it with the host.</param>
 public sealed record VmFacts(
     VmId Id,
     string Name,
@@ -198,7 +202,8 @@ public sealed record VmFacts(
     bool HasGuestAgentChannel,
     bool HasSnapshots,
     IReadOnlyList<VmDiskFacts> Disks,
-    IReadOnlyList<VmNicFacts> Nics);
+    IReadOnlyList<VmNicFacts> Nics,
+    bool Autostart = false);
 
 /// <param name="Source">Path of the image, or the source as libvirt names it when it is not a file or block device.</param>
 public sealed record VmDiskFacts(string TargetDevice, string Bus, string Device, string Format, string SourceType, string? Source, long SizeBytes, bool ReadOnly, bool Shareable);

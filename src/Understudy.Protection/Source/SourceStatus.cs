@@ -106,6 +106,8 @@ public enum SourceEventKind
     LinkLost,
     LinkBack,
     TargetFull,
+
+    /// <summary>The VM is owned by a newer line elsewhere, and no copy ran here.</summary>
     OwnedElsewhere,
 
     /// <summary>A disk came, went or grew and is taken up.</summary>
@@ -116,6 +118,12 @@ public enum SourceEventKind
 
     /// <summary>A disk that had come is whole at the target: points have it from now on.</summary>
     DiskJoined,
+
+    /// <summary>The same, and a copy ran here until it was stopped: two may have run at once.</summary>
+    Deposed,
+
+    /// <summary>A copy runs here although the VM is owned elsewhere.</summary>
+    StartedAnyway,
 }
 
 /// <summary>Something a person may want to know later, said once when it happens.</summary>

@@ -17,7 +17,7 @@ internal sealed class SourceNews : ISourceEvents
     {
         SourceEventKind.FirstPoint or SourceEventKind.LinkBack or SourceEventKind.ResynchronisationDone
             or SourceEventKind.DisksChanged or SourceEventKind.DiskJoined => HealthLevel.Normal,
-        SourceEventKind.TargetFull or SourceEventKind.OwnedElsewhere => HealthLevel.Critical,
+        SourceEventKind.TargetFull or SourceEventKind.Deposed or SourceEventKind.StartedAnyway => HealthLevel.Critical,
         _ => HealthLevel.Warning,
     };
 
@@ -34,6 +34,8 @@ internal sealed class SourceNews : ISourceEvents
         SourceEventKind.DisksChanged => "disks-changed",
         SourceEventKind.DiskNotProtected => "disk-not-protected",
         SourceEventKind.DiskJoined => "disk-joined",
+        SourceEventKind.Deposed => "deposed",
+        SourceEventKind.StartedAnyway => "started-anyway",
         _ => throw new System.Diagnostics.UnreachableException($"event {kind}"),
     };
 }

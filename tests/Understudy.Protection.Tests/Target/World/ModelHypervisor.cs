@@ -71,6 +71,8 @@ internal sealed class ModelHypervisor(ModelHost host, ModelSockets sockets) : IH
         domain.Live = domain.Inactive;
     }
 
+    public ValueTask SetLinksAsync(VmId vm, bool up, CancellationToken cancellationToken) => throw new NotSupportedException("no recovery does this");
+
     public ValueTask DestroyAsync(VmId vm, CancellationToken cancellationToken)
     {
         if (host.Domains.TryGetValue(vm, out ModelDomain? domain))

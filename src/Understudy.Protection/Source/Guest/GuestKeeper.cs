@@ -1,0 +1,264 @@
+using Understudy.Blocks;
+using Understudy.Blocks.Identity;
+using Understudy.Protection.Durable;
+using Understudy.Protection.Ownership;
+using Understudy.Protection.Ports;
+
+namespace Understudy.Protection.Source.Guest;
+
+/// <param name="Waited">From the first request to the guest off, or to the end of the time.</param>
+public sealed record GuestStop(bool Off, TimeSpan Waited);
+
+/// <summary>
+/// Makes the guest at a source do what the token says: it does not run while the VM is not owned here, and goes on when it
+/// is again. Everything it does follows from two durable records, the token's and its own (<see cref="GuestRecord"/>), and
+/// from what the hypervisor says, so it can die anywhere and begin anew. One gate: orders and the loop take turns.
+/// </summary>
+public sealed partial class GuestKeeper
+{
+    /// <summary>While a guest must be off, or is to come back, it is looked at this often: part of the ten seconds in which
+    /// a deposed one must stand still.</summary>
+    private static readonly TimeSpan WatchEvery = TimeSpan.FromSeconds(1);
+
+    /// <summary>Otherwise only the token's changes count; this is against a beat that was missed.</summary>
+    private static readonly TimeSpan RestEvery = TimeSpan.FromSeconds(15);
+
+    private static readonly TimeSpan StopPollEvery = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>A guest that did not listen is asked again: its power button may not have been watched yet.</summary>
+    private static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(10);
+
+    private readonly GuestEnvironment _environment;
+    private readonly AsyncGate _gate = new();
+    private volatile GuestRecord _record;
+    private volatile string? _fault;
+    private bool _autostartNoted;
+    private long? _shutdownBegan;
+    private long? _shutdownAskedAt;
+
+    private GuestKeeper(GuestEnvironment environment, GuestRecord record)
+    {
+        _environment = environment;
+        _record = record;
+    }
+
+    /// <summary>Set from the moment a newer line is known until the VM is owned here again.</summary>
+    public DeposedSource? Deposed => _record.Deposed;
+
+    /// <summary>Why the guest cannot be brought to where the token wants it; null while it can. It is tried again.</summary>
+    public string? Fault => _fault;
+
+    /// <summary>What is done to a guest that runs when a newer line is learnt of.</summary>
+    public DeposedAction WhenDeposed { get; set; }
+
+    private OwnershipToken Ownership => _environment.Ownership;
+
+    private VmId Vm => Ownership.Record.Vm;
+
+    public static async ValueTask<GuestKeeper> OpenAsync(GuestEnvironment environment, DeposedAction whenDeposed, CancellationToken cancellationToken)
+    {
+        GuestRecord? known = await GuestFile.Document.LoadAsync(environment.Store, GuestFile.Name, cancellationToken);
+        return new GuestKeeper(environment, known ?? GuestRecord.Untouched) { WhenDeposed = whenDeposed };
+    }
+
+    /// <summary>Looks after the guest until it is cancelled; every fault is shown and tried again.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            long seen = Ownership.Changed.Beats;
+            try
+            {
+                await TendAsync(cancellationToken);
+                _fault = null;
+            }
+            catch (UnderstudyException fault)
+            {
+                if (_fault != fault.Message)
+                {
+                    Log.GuestNotBrought(_environment.Logger, Ownership.Record.VmName, fault.Message);
+                }
+
+                _fault = fault.Message;
+            }
+
+            await Ownership.Changed.WaitPastAsync(seen, IsToBeWatched ? WatchEvery : RestEvery, _environment.Time, cancellationToken);
+        }
+    }
+
+    /// <summary>
+    /// From when this returns nothing can start the VM; a guest that runs is left alone. No error when the VM is not owned
+    /// here: then it is closed already.
+    /// </summary>
+    public async ValueTask FenceAsync(string reason, CancellationToken cancellationToken) =>
+        await Ownership.TakeAsync(new OwnershipMessage.Close(reason, _environment.Time.GetUtcNow()), cancellationToken);
+
+    /// <summary>Ends the fence of a VM that is owned here.</summary>
+    /// <param name="start">It runs when this returns, unless it must be validated first after a boot: then it runs later.</param>
+    public async ValueTask UnfenceAsync(bool start, CancellationToken cancellationToken)
+    {
+        if (Ownership.Record.State is OwnershipState.Here)
+        {
+            await WillGoOnAsync(start, cancellationToken);
+        }
+
+        await Ownership.TakeAsync(new OwnershipMessage.Reopen(), cancellationToken);
+        await TendAsync(cancellationToken);
+    }
+
+    /// <summary>Shuts the fenced guest down, asking again every ten seconds, or ends it at once.</summary>
+    /// <param name="timeout">Then it is said that the guest still runs: what next is a person's choice.</param>
+    public async ValueTask<GuestStop> StopAsync(bool powerOff, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        long began = _environment.Time.GetTimestamp();
+        long? asked = null;
+        while (true)
+        {
+            RequireFence();
+            VmRunState state = await _environment.Lifecycle.GetRunStateAsync(Vm, cancellationToken);
+            TimeSpan waited = _environment.Time.GetElapsedTime(began);
+            if (!IsOn(state))
+            {
+                return new GuestStop(true, waited);
+            }
+
+            if (waited >= timeout)
+            {
+                return new GuestStop(false, waited);
+            }
+
+            if (asked is not { } last || _environment.Time.GetElapsedTime(last) >= AskAgainAfter)
+            {
+                asked = _environment.Time.GetTimestamp();
+                await WillGoOnAsync(true, cancellationToken);
+                await AskToStopAsync(powerOff, cancellationToken);
+            }
+
+            await Task.Delay(StopPollEvery, _environment.Time, cancellationToken);
+        }
+    }
+
+    /// <summary>Durably: whether the guest runs as soon as it may run here (again).</summary>
+    public async ValueTask WillGoOnAsync(bool goesOn, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        if (_record.GoesOn != goesOn)
+        {
+            await SaveAsync(_record with { GoesOn = goesOn }, cancellationToken);
+        }
+    }
+
+    /// <summary>Brings the guest to where the token wants it, as far as that goes now.</summary>
+    public async ValueTask TendAsync(CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        OwnershipRecord owned = Ownership.Record;
+        switch (owned.State)
+        {
+            case OwnershipState.Elsewhere { Deposed: { } deposition }:
+                await KeepDeposedAsync(owned, deposition, cancellationToken);
+                break;
+            case OwnershipState.Elsewhere or OwnershipState.Offered:
+                await KeepOffAsync(cancellationToken);
+                break;
+            case OwnershipState.Here:
+                await BringBackAsync(cancellationToken);
+                break;
+            default:
+                throw new System.Diagnostics.UnreachableException();
+        }
+    }
+
+    /// <summary>Nothing of it is left. To be called when <see cref="RunAsync"/> has ended.</summary>
+    public ValueTask DeleteAsync(CancellationToken cancellationToken) =>
+        DurableDocument<GuestRecord>.DeleteAsync(_environment.Store, GuestFile.Name, cancellationToken);
+
+    private bool IsToBeWatched => Ownership.Record.State is not OwnershipState.Here || (_record.GoesOn && Ownership.MayRun) || _fault is not null;
+
+    private async ValueTask BringBackAsync(CancellationToken cancellationToken)
+    {
+        if (_record.LinksAreCut)
+        {
+            await TurnLinksAsync(up: true, cancellationToken);
+        }
+
+        if (_record.Deposed is not null)
+        {
+            await SaveAsync(_record with { Deposed = null }, cancellationToken);
+        }
+
+        await NoteAutostartAsync(cancellationToken);
+        if (!_record.GoesOn || !Ownership.MayRun)
+        {
+            return;
+        }
+
+        switch (await _environment.Lifecycle.GetRunStateAsync(Vm, cancellationToken))
+        {
+            case VmRunState.Off or VmRunState.Crashed:
+                await _environment.Lifecycle.StartAsync(Vm, cancellationToken);
+                break;
+            case VmRunState.Paused:
+                await _environment.Lifecycle.ResumeAsync(Vm, cancellationToken);
+                break;
+            case VmRunState.Running or VmRunState.PausedIoError or VmRunState.Absent:
+                break;
+            case VmRunState.ShuttingDown:
+                return; // Asked before it was wanted back: started when it is off.
+            default:
+                throw new System.Diagnostics.UnreachableException();
+        }
+
+        Log.GuestGoesOn(_environment.Logger, Ownership.Record.VmName);
+        await SaveAsync(_record with { GoesOn = false }, cancellationToken);
+    }
+
+    /// <summary>In a boot in which nobody has said yet that the VM is still owned here, the hypervisor could not start it with
+    /// the host: it is started when somebody has. Noted before that, so that dying then does not forget it.</summary>
+    private async ValueTask NoteAutostartAsync(CancellationToken cancellationToken)
+    {
+        if (_autostartNoted || Ownership.Record.State is not OwnershipState.Here { Fence: null } here || here.Boot == Ownership.Boot)
+        {
+            return;
+        }
+
+        if (await _environment.Inventory.FindVmAsync(Vm, cancellationToken) is { Autostart: true, State: VmRunState.Off or VmRunState.Crashed } && !_record.GoesOn)
+        {
+            await SaveAsync(_record with { GoesOn = true }, cancellationToken);
+        }
+
+        _autostartNoted = true;
+    }
+
+    private async ValueTask AskToStopAsync(bool powerOff, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await (powerOff
+                ? _environment.Lifecycle.DestroyAsync(Vm, cancellationToken)
+                : _environment.Lifecycle.RequestShutdownAsync(Vm, cancellationToken));
+        }
+        catch (HypervisorException gone) when (gone.Fault is HypervisorFault.NotRunning or HypervisorFault.NoSuchVm)
+        {
+            // Off in the meantime: the next look sees it.
+        }
+    }
+
+    private void RequireFence()
+    {
+        if (Ownership.Record.State is OwnershipState.Here { Fence: null })
+        {
+            throw new RefusedException(
+                RefusalCode.NotFenced, $"{Ownership.Record.VmName} is not fenced.", "Fence it before its guest is shut down: otherwise anything may start it again.");
+        }
+    }
+
+    /// <summary>Whether there is a QEMU that may write again.</summary>
+    private static bool IsOn(VmRunState state) => state is not (VmRunState.Off or VmRunState.Crashed or VmRunState.Absent);
+
+    private async ValueTask SaveAsync(GuestRecord record, CancellationToken cancellationToken)
+    {
+        await GuestFile.Document.SaveAsync(_environment.Store, GuestFile.Name, record, cancellationToken);
+        _record = record;
+    }
+}
