@@ -134,7 +134,7 @@ commit_unplanned() {
     must 'the stored definition names the same images' [ "$(disks_of south one --inactive)" = "$(disks_of south one)" ]
 
     start_agent north   # its host is back; what is ours there has to go as well
-    understudy vm unprotect one --json >"$LAB_DIR/job.json"
+    understudy vm unprotect one --keep-at-target --json >"$LAB_DIR/job.json"
     must 'guest one is unprotected' vm_state_is one unprotected
     must 'the guest runs on' domain_runs south one
     must 'nothing of ours is left on south' leaves_nothing south one

@@ -7,6 +7,20 @@ public static class Sizes
 {
     private static readonly string[] _units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
+    /// <summary>A whole number with a unit: <c>2GiB</c>, <c>2 G</c>, <c>512MiB</c>; without one, bytes.</summary>
+    public static bool TryParse(string? text, out long bytes)
+    {
+        bytes = 0;
+        string trimmed = text?.Trim() ?? "";
+        int digits = trimmed.TakeWhile(char.IsAsciiDigit).Count();
+        string unit = trimmed[digits..].TrimStart();
+        int power = unit.Length == 0 ? 0 : Array.FindIndex(_units, known => unit == known || unit == known[..1]);
+        return digits is > 0 and <= 18 && power >= 0
+            && long.TryParse(trimmed.AsSpan(0, digits), NumberStyles.None, CultureInfo.InvariantCulture, out long number)
+            && number <= long.MaxValue >> (10 * power)
+            && (bytes = number << (10 * power)) >= 0;
+    }
+
     public static string Format(long bytes)
     {
         double value = bytes;

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Understudy.Api.Json;
+using Understudy.Api.Rest;
 using Understudy.Model;
 using Understudy.Vault.Jobs;
 
@@ -13,7 +14,7 @@ namespace Understudy.Vault;
     Converters =
     [
         typeof(VmIdConverter), typeof(ReplicaIdConverter), typeof(HostIdConverter), typeof(TestIdConverter), typeof(LineIdConverter),
-        typeof(RecoveryPointIdConverter),
+        typeof(RecoveryPointIdConverter), typeof(TransferIdConverter), typeof(BranchIdConverter), typeof(MountIdConverter),
     ])]
 [JsonSerializable(typeof(HostFacts))]
 [JsonSerializable(typeof(DiscoveredVm))]
@@ -22,6 +23,7 @@ namespace Understudy.Vault;
 [JsonSerializable(typeof(IReadOnlyList<NicPlan>))]
 [JsonSerializable(typeof(IReadOnlyList<string>))]
 [JsonSerializable(typeof(ErrorInfo))]
+[JsonSerializable(typeof(PolicySetDto))]
 [JsonSerializable(typeof(JobInput))]
 internal sealed partial class VaultJson : JsonSerializerContext
 {

@@ -36,13 +36,13 @@ public sealed partial class VaultServer : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly FileStream _folderLock;
     private readonly CancellationTokenSource _stopping;
-    private readonly Task _duties;
+    private readonly Task _loops;
 
-    private VaultServer(WebApplication app, FileStream folderLock, Task duties, CancellationTokenSource stopping, int port, bool administratorIsNew)
+    private VaultServer(WebApplication app, FileStream folderLock, Task loops, CancellationTokenSource stopping, int port, bool administratorIsNew)
     {
         _folderLock = folderLock;
         _app = app;
-        _duties = duties;
+        _loops = loops;
         _stopping = stopping;
         Port = port;
         AdministratorIsNew = administratorIsNew;
@@ -84,11 +84,11 @@ public sealed partial class VaultServer : IAsyncDisposable
         await services.GetRequiredService<BoardLoader>().LoadAsync(cancellationToken);
         await app.StartAsync(cancellationToken);
         CancellationTokenSource stopping = new();
-        Task duties = services.GetRequiredService<HostDuties>().RunAsync(stopping.Token);
+        Task loops = services.GetRequiredService<VaultLoops>().RunAsync(stopping.Token);
         await services.GetRequiredService<JobRunner>().ResumeAsync(cancellationToken);
         int port = new Uri(services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First()).Port; // set once started
         Started(services.GetRequiredService<ILogger<VaultServer>>(), settings.Name, port);
-        return new VaultServer(app, folderLock, duties, stopping, port, administratorIsNew);
+        return new VaultServer(app, folderLock, loops, stopping, port, administratorIsNew);
     }
 
     public async ValueTask DisposeAsync()
@@ -96,7 +96,7 @@ public sealed partial class VaultServer : IAsyncDisposable
         await _app.StopAsync(); // nobody asks any more, agents included
         await _app.Services.GetRequiredService<JobRunner>().StopAsync();
         await _stopping.CancelAsync();
-        await _duties;
+        await _loops;
         await _app.DisposeAsync();
         _stopping.Dispose();
         await _folderLock.DisposeAsync();
@@ -162,9 +162,8 @@ public sealed partial class VaultServer : IAsyncDisposable
         services.AddSingleton<Changes>().AddSingleton<Events.EventJournal>().AddSingleton<UserTokens>();
         services.AddSingleton<AgentRegistry>().AddSingleton<AgentNews>().AddSingleton<HostDuties>().AddSingleton<AgentEndpoint>();
         services.AddSingleton<SiteStore>().AddSingleton<Registration>().AddSingleton<HostStore>().AddSingleton<MappingStore>();
-        services.AddSingleton<ReportBoard>().AddSingleton<BoardLoader>().AddSingleton<PolicyStore>().AddSingleton<VmView>();
-        services.AddSingleton<PointFinder>().AddSingleton<ProtectCommand>().AddSingleton<VmCommands>();
-        services.AddSingleton<JobStore>().AddSingleton<StepExecutor>().AddSingleton<JobRunner>();
+        services.AddSingleton<ReportNews>().AddSingleton<Reunions>().AddSingleton<VaultLoops>();
+        ProtectionServices.Add(services);
     }
 
     private static void MapAll(WebApplication app, VaultSettings settings)

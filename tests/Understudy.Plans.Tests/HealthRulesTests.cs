@@ -24,15 +24,15 @@ public sealed class HealthRulesTests
     [InlineData(86400, 172_800 + 59, 59, HealthLevel.Warning)]
     public void Lateness_is_judged_by_the_policys_own_measure(int frequency, int rpo, int lateFor, HealthLevel expected)
     {
-        Assert.Equal(expected, HealthRules.JudgeRpo(TimeSpan.FromSeconds(rpo), TimeSpan.FromSeconds(lateFor), TimeSpan.FromSeconds(frequency)));
+        Assert.Equal(expected, HealthRules.JudgeRpo(TimeSpan.FromSeconds(rpo), TimeSpan.FromSeconds(lateFor), Every(frequency)));
     }
 
     [Fact]
     public void Points_that_arrive_late_do_not_end_the_lateness()
     {
-        TimeSpan frequency = TimeSpan.FromSeconds(30);
-        RpoWatch first = RpoWatch.Observe(null, Now, Now, frequency);
-        RpoWatch second = RpoWatch.Observe(first, Now.AddSeconds(200), Now.AddSeconds(100), frequency);
+        Policy policy = Every(30);
+        RpoWatch first = RpoWatch.Observe(null, Now, Now, policy);
+        RpoWatch second = RpoWatch.Observe(first, Now.AddSeconds(200), Now.AddSeconds(100), policy);
 
         Assert.Equal(Now.AddSeconds(60), first.LateSince);
         Assert.Equal(first.LateSince, second.LateSince);
@@ -41,9 +41,9 @@ public sealed class HealthRulesTests
     [Fact]
     public void A_point_that_arrives_in_time_ends_the_lateness()
     {
-        TimeSpan frequency = TimeSpan.FromSeconds(30);
-        RpoWatch late = RpoWatch.Observe(RpoWatch.Observe(null, Now, Now, frequency), Now.AddSeconds(200), Now.AddSeconds(100), frequency);
-        RpoWatch caughtUp = RpoWatch.Observe(late, Now.AddSeconds(210), Now.AddSeconds(200), frequency);
+        Policy policy = Every(30);
+        RpoWatch late = RpoWatch.Observe(RpoWatch.Observe(null, Now, Now, policy), Now.AddSeconds(200), Now.AddSeconds(100), policy);
+        RpoWatch caughtUp = RpoWatch.Observe(late, Now.AddSeconds(210), Now.AddSeconds(200), policy);
 
         Assert.Equal(Now.AddSeconds(260), caughtUp.LateSince);
     }
@@ -51,9 +51,9 @@ public sealed class HealthRulesTests
     [Fact]
     public void A_report_that_repeats_a_point_changes_nothing()
     {
-        RpoWatch watch = RpoWatch.Observe(null, Now, Now, TimeSpan.FromSeconds(30));
+        RpoWatch watch = RpoWatch.Observe(null, Now, Now, Every(30));
 
-        Assert.Equal(watch, RpoWatch.Observe(watch, Now.AddHours(1), Now, TimeSpan.FromSeconds(30)));
+        Assert.Equal(watch, RpoWatch.Observe(watch, Now.AddHours(1), Now, Every(30)));
     }
 
     [Fact]
@@ -74,8 +74,65 @@ public sealed class HealthRulesTests
 
         HealthReason reason = Assert.Single(health.Reasons);
         Assert.Equal(HealthLevel.Critical, reason.Level);
-        Assert.Equal("RPO now 4 min, wanted 30s, recovers in 12 min.", reason.Reason);
-        Assert.Equal("The link would hold 5min.", reason.Remedy);
+        Assert.Equal("RPO now 4 min, recovers in 12 min; wanted 30s.", reason.Reason);
+        Assert.Equal("The link would hold 5min: `understudy policy set p --frequency 5min`.", reason.Remedy);
+    }
+
+    [Theory]
+    [InlineData(720_000_000, 1_000_000, 0, 720)]
+    [InlineData(720_000_000, 1_000_000, 15_000_000, 1440)] // half of the link goes to what comes in meanwhile
+    [InlineData(720_000_000, 1_000_000, 30_000_000, null)] // the link does not gain
+    [InlineData(720_000_000, 0, 0, null)]
+    [InlineData(0, 1_000_000, 0, null)]
+    public void Recovery_is_reckoned_with_what_changes_meanwhile(long behind, long perSecond, long cycleBytes, int? seconds)
+    {
+        SourceReport source = Reports.Source() with { BytesBehind = behind, BytesPerSecond = perSecond, AverageCycleBytes = cycleBytes };
+
+        Assert.Equal(seconds, HealthRules.RecoversIn(source, TimeSpan.FromSeconds(30))?.TotalSeconds);
+    }
+
+    [Fact]
+    public void Bounds_of_a_policy_take_the_place_of_the_usual_ones()
+    {
+        Policy patient = Every(30) with { Rpo = new RpoLimits(TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(2)) };
+
+        Assert.Equal(HealthLevel.Normal, HealthRules.JudgeRpo(TimeSpan.FromMinutes(5), TimeSpan.Zero, patient));
+        Assert.Equal(HealthLevel.Warning, HealthRules.JudgeRpo(TimeSpan.FromMinutes(6), TimeSpan.Zero, patient));
+        Assert.Equal(HealthLevel.Warning, HealthRules.JudgeRpo(TimeSpan.FromMinutes(11), TimeSpan.FromSeconds(119), patient));
+        Assert.Equal(HealthLevel.Critical, HealthRules.JudgeRpo(TimeSpan.FromMinutes(12), TimeSpan.FromSeconds(120), patient));
+        Assert.Equal(Now.AddMinutes(10), RpoWatch.Observe(null, Now, Now, patient).LateSince);
+    }
+
+    [Fact]
+    public void A_pause_is_a_warning_of_its_own_and_no_lateness()
+    {
+        Health health = HealthRules.Judge(Inputs() with { LastPointCutAt = Now.AddDays(-1), LateSince = Now.AddDays(-1), Source = Reports.Source() with { PausedBy = "admin" } });
+
+        HealthReason reason = Assert.Single(health.Reasons);
+        Assert.Equal((HealthLevel.Warning, "Replication is paused by admin."), (reason.Level, reason.Reason));
+    }
+
+    [Fact]
+    public void A_fence_that_nothing_holds_any_more_is_critical()
+    {
+        Assert.Equal(HealthLevel.Critical, HealthRules.Judge(Inputs() with { Source = Reports.Source() with { Fenced = true } }).Level);
+    }
+
+    [Fact]
+    public void A_test_older_than_a_day_is_a_warning_with_its_cost()
+    {
+        TestInfo old = new(new TestId(Guid.NewGuid()), "web1-test", Reports.Point(Now).Id, new JobId(17), Now.AddDays(-2));
+        TestInfo young = old with { Id = new TestId(Guid.NewGuid()), StartedAt = Now.AddHours(-2) };
+        Health health = HealthRules.Judge(Inputs() with
+        {
+            Tests = [old, young],
+            Target = Reports.Target() with { TestBytes = new Dictionary<Guid, long> { [old.Id.Value] = 3L << 30 } },
+        });
+
+        HealthReason reason = Assert.Single(health.Reasons);
+        Assert.Equal(HealthLevel.Warning, reason.Level);
+        Assert.Contains("web1-test has stood for 2 days; it has written 3.0 GiB, keeps the history from", reason.Reason, StringComparison.Ordinal);
+        Assert.Contains("understudy job complete 17", reason.Remedy, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -106,7 +163,7 @@ public sealed class HealthRulesTests
             TargetOnline = false,
             Source = Reports.Source() with { Error = error },
             Target = Reports.Target() with { Error = error },
-            OldestTestStartedAt = Now.AddDays(-2),
+            Tests = [new TestInfo(default, "web1-test", default, new JobId(1), Now.AddDays(-2))],
         });
 
         Assert.Equal(6, health.Reasons.Count);
@@ -124,7 +181,20 @@ public sealed class HealthRulesTests
         Assert.Contains("nothing replicates it", Assert.Single(health.Reasons).Reason, StringComparison.Ordinal);
     }
 
-    private static HealthInputs Inputs() => new(
-        Now, ProtectionState.Protected, TimeSpan.FromSeconds(30), Now.AddSeconds(-10), Now.AddSeconds(50), "alpha", true, "beta", true,
-        Reports.Source(), Reports.Target(), null);
+    private static Policy Every(int seconds) => new() { Name = "p", Frequency = TimeSpan.FromSeconds(seconds) };
+
+    private static HealthInputs Inputs() => new()
+    {
+        Now = Now,
+        State = ProtectionState.Protected,
+        Policy = Every(30),
+        LastPointCutAt = Now.AddSeconds(-10),
+        LateSince = Now.AddSeconds(50),
+        SourceHost = "alpha",
+        SourceOnline = true,
+        TargetHost = "beta",
+        TargetOnline = true,
+        Source = Reports.Source(),
+        Target = Reports.Target(),
+    };
 }

@@ -14,7 +14,7 @@ public sealed class JobFlowTests
     public void Every_way_through_a_job_ends_and_in_the_right_state(VmCommand command)
     {
         int ends = 0;
-        Walk([.. Steps(command).Select(kind => new FlowStep(kind, StepState.Pending))], false, false, 0, (steps, cancelled, end) =>
+        Walk(Pending(Steps(command)), false, false, 0, (steps, cancelled, end) =>
         {
             ends++;
             bool failed = steps.Any(step => step.State == StepState.Failed);
@@ -27,7 +27,7 @@ public sealed class JobFlowTests
     [Fact]
     public void A_test_job_never_leaves_its_test_standing()
     {
-        Walk([.. Steps(VmCommand.Test).Select(kind => new FlowStep(kind, StepState.Pending))], false, false, 0, (steps, _, _) =>
+        Walk(Pending(Steps(VmCommand.Test)), false, false, 0, (steps, _, _) =>
             Assert.NotEqual(StepState.Pending, steps.Single(step => step.Kind == StepKind.RemoveTest).State));
     }
 
@@ -37,14 +37,14 @@ public sealed class JobFlowTests
     [InlineData(VmCommand.Unprotect, StepKind.StopSource)]
     public void What_cannot_be_left_half_done_goes_on_when_cancelled(VmCommand command, StepKind running)
     {
-        FlowStep[] steps = [.. Steps(command).Select(kind => new FlowStep(kind, kind == running ? StepState.Running : StepState.Pending))];
+        FlowStep[] steps = [.. Pending(Steps(command)).Select(step => step.Kind == running ? step with { State = StepState.Running } : step)];
         int index = Array.FindIndex(steps, step => step.Kind == running);
         for (int before = 0; before < index; before++)
         {
             steps[before] = steps[before] with { State = StepState.Succeeded };
         }
 
-        Assert.Equal(new FlowAction.Run(index), JobFlow.Next(steps, cancelRequested: true, completed: false));
+        Assert.Equal(new FlowAction.Run(index), JobFlow.Next(steps, cancelRequested: true, answered: false));
         Assert.NotNull(JobFlow.WhyNotCancellable(steps));
     }
 
@@ -58,8 +58,8 @@ public sealed class JobFlowTests
             new(StepKind.RemoveTest, StepState.Pending),
         ];
 
-        Assert.Equal(new FlowAction.Wait(1, JobWait.TestCompletion), JobFlow.Next(steps, false, completed: false));
-        Assert.Equal(new FlowAction.Pass(1, StepState.Succeeded), JobFlow.Next(steps, false, completed: true));
+        Assert.Equal(new FlowAction.Wait(1, JobWait.TestCompletion), JobFlow.Next(steps, false, answered: false));
+        Assert.Equal(new FlowAction.Pass(1, StepState.Succeeded), JobFlow.Next(steps, false, answered: true));
     }
 
     [Fact]
@@ -70,9 +70,59 @@ public sealed class JobFlowTests
         Assert.Equal(new FlowAction.Run(1), JobFlow.Next(steps, false, false));
     }
 
+    [Theory]
+    [InlineData(StepKind.CheckFailover)]
+    [InlineData(StepKind.RunLastCycle)]
+    [InlineData(StepKind.FenceSource, StepKind.OpenFence)]
+    [InlineData(StepKind.ShutDownGuest, StepKind.OpenFence)]
+    [InlineData(StepKind.SendLastChange, StepKind.OpenFence)]
+    [InlineData(StepKind.OfferVm, StepKind.TakeBack, StepKind.OpenFence)]
+    [InlineData(StepKind.StartAtTarget, StepKind.TakeBack, StepKind.OpenFence)]
+    [InlineData(StepKind.HandOver)]
+    public void A_planned_failover_that_fails_gives_the_vm_back_as_long_as_it_can(StepKind fails, params StepKind[] undos)
+    {
+        Assert.Equal(undos, JobFlow.UndosOf(FailedAt(Steps(VmCommand.PlannedFailover), fails)));
+    }
+
+    [Theory]
+    [InlineData(StepKind.AssessSource)]
+    [InlineData(StepKind.TryFenceSource, StepKind.OpenFence)]
+    [InlineData(StepKind.TryLastChange, StepKind.OpenFence)]
+    [InlineData(StepKind.StartAtTarget)]
+    public void An_unplanned_failover_opens_the_fence_only_while_the_target_cannot_have_the_vm(StepKind fails, params StepKind[] undos)
+    {
+        Assert.Equal(undos, JobFlow.UndosOf(FailedAt(LifeCycle.UnplannedWithShutdown, fails)));
+    }
+
+    [Fact]
+    public void Of_all_ways_through_a_planned_failover_none_ends_with_a_fence_that_nobody_opens()
+    {
+        Walk(Pending(Steps(VmCommand.PlannedFailover)), false, false, 0, (steps, _, end) =>
+        {
+            bool fenced = steps.Any(step => step.Kind == StepKind.FenceSource && step.State != StepState.Pending);
+            bool over = steps.Single(step => step.Kind == StepKind.StartAtTarget).State == StepState.Succeeded;
+            bool opened = steps.Any(step => step is { Kind: StepKind.OpenFence, State: StepState.Succeeded });
+            bool undoFailed = steps.Any(step => JobFlow.IsUndo(step.Kind) && step.State == StepState.Failed);
+            Assert.True(!fenced || over || opened || (undoFailed && end == JobState.Failed), string.Join(", ", steps));
+        });
+    }
+
+    [Fact]
+    public void A_guest_that_does_not_shut_down_waits_for_action_and_an_answer_tries_again()
+    {
+        FlowStep[] steps = FailedAt(Steps(VmCommand.PlannedFailover), StepKind.ShutDownGuest);
+        int index = Array.FindIndex(steps, step => step.Kind == StepKind.ShutDownGuest);
+        steps = With(steps, index, StepState.Waiting);
+
+        Assert.Equal(new FlowAction.Wait(index, JobWait.Action), JobFlow.Next(steps, false, answered: false));
+        Assert.Equal(new FlowAction.Run(index), JobFlow.Next(steps, false, answered: true));
+        Assert.Equal(new FlowAction.Pass(index, StepState.Cancelled), JobFlow.Next(steps, true, answered: false));
+        Assert.Null(JobFlow.WhyNotCancellable(steps));
+    }
+
     private static void Walk(FlowStep[] steps, bool cancelled, bool completed, int depth, Action<FlowStep[], bool, JobState> onEnd)
     {
-        Assert.True(depth < 30, "the job does not end");
+        Assert.True(depth < 40, "the job does not end");
         switch (JobFlow.Next(steps, cancelled, completed))
         {
             case FlowAction.End end:
@@ -86,6 +136,10 @@ public sealed class JobFlowTests
                 Walk(waiting, cancelled, true, depth + 1, onEnd);
                 Walk(waiting, true, completed, depth + 1, onEnd);
                 break;
+            case FlowAction.Undo undo:
+                Assert.DoesNotContain(steps, step => step.Kind == undo.Kind);
+                Walk([.. steps, new FlowStep(undo.Kind, StepState.Pending)], cancelled, completed, depth + 1, onEnd);
+                break;
             case FlowAction.Run run:
                 WalkStep(steps, run.Index, cancelled, completed, depth, onEnd);
                 break;
@@ -94,6 +148,11 @@ public sealed class JobFlowTests
 
     private static void WalkStep(FlowStep[] steps, int index, bool cancelled, bool completed, int depth, Action<FlowStep[], bool, JobState> onEnd)
     {
+        if (steps[index] is { Kind: StepKind.ShutDownGuest, State: StepState.Pending })
+        {
+            Walk(With(steps, index, StepState.Waiting), cancelled, false, depth + 1, onEnd);
+        }
+
         bool cancellable = JobFlow.IsCancellable(steps[index].Kind);
         foreach (StepState outcome in Outcomes.Where(outcome => outcome != StepState.Cancelled || (cancellable && cancelled)))
         {
@@ -114,14 +173,21 @@ public sealed class JobFlowTests
         return changed;
     }
 
-    private static IReadOnlyList<StepKind> Steps(VmCommand command)
+    private static FlowStep[] Pending(IReadOnlyList<StepKind> kinds) => [.. kinds.Select(kind => new FlowStep(kind, StepState.Pending))];
+
+    private static FlowStep[] FailedAt(IReadOnlyList<StepKind> kinds, StepKind fails)
     {
-        ProtectionState state = command switch
+        FlowStep[] steps = Pending(kinds);
+        int index = Array.FindIndex(steps, step => step.Kind == fails);
+        for (int before = 0; before < index; before++)
         {
-            VmCommand.Protect => ProtectionState.Unprotected,
-            VmCommand.Commit => ProtectionState.CommitPending,
-            _ => ProtectionState.Protected,
-        };
-        return Assert.IsType<Decision.Go>(LifeCycle.Decide(new VmSituation("web1", state, "beta", true, 0), command)).Steps;
+            steps = With(steps, before, StepState.Succeeded);
+        }
+
+        return With(steps, index, StepState.Failed);
     }
+
+    private static IReadOnlyList<StepKind> Steps(VmCommand command) => LifeCycle.States
+        .Select(state => LifeCycle.Decide(LifeCycleTests.Enough(state, command), command))
+        .OfType<Decision.Go>().First().Steps;
 }

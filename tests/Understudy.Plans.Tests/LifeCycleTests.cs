@@ -2,92 +2,197 @@ using Understudy.Model;
 
 namespace Understudy.Plans.Tests;
 
-/// <summary>Every pair of state and command, with points listed and no test standing.</summary>
+/// <summary>Every pair of state and command, with all that a command may need and with none of it.</summary>
 public sealed class LifeCycleTests
 {
-    private const string Table = """
-        state                | protect              | test              | failover          | commit            | unprotect         | export
-        unprotected          | go                   | vm-not-protected  | vm-not-protected  | vm-not-protected  | vm-not-protected  | vm-not-protected
-        preparing            | vm-already-protected | state-refuses     | state-refuses     | state-refuses     | go                | state-refuses
-        first copy           | vm-already-protected | state-refuses     | state-refuses     | state-refuses     | go                | state-refuses
-        protected            | vm-already-protected | go                | go                | state-refuses     | go                | go
-        resynchronising      | vm-already-protected | go                | go                | state-refuses     | go                | go
-        test running         | vm-already-protected | go                | go                | state-refuses     | state-refuses     | go
-        target full          | vm-already-protected | go                | go                | state-refuses     | go                | go
-        failing over         | vm-already-protected | state-refuses     | state-refuses     | state-refuses     | state-refuses     | go
-        commit pending       | vm-already-protected | state-refuses     | state-refuses     | go                | state-refuses     | go
-        failed over          | vm-already-protected | state-refuses     | state-refuses     | state-refuses     | go                | state-refuses
-        """;
-
-    private static readonly VmCommand[] Columns =
-        [VmCommand.Protect, VmCommand.Test, VmCommand.UnplannedFailover, VmCommand.Commit, VmCommand.Unprotect, VmCommand.Export];
-
-    public static TheoryData<ProtectionState, VmCommand, string> Rows()
+    public static TheoryData<ProtectionState, VmCommand> Pairs()
     {
-        TheoryData<ProtectionState, VmCommand, string> rows = [];
-        foreach (string line in Table.Split('\n', StringSplitOptions.RemoveEmptyEntries).Skip(1))
+        TheoryData<ProtectionState, VmCommand> pairs = [];
+        foreach (ProtectionState state in Enum.GetValues<ProtectionState>())
         {
-            string[] cells = [.. line.Split('|').Select(cell => cell.Trim())];
-            Assert.True(EnumWords<ProtectionState>.TryParse(cells[0], out ProtectionState state), cells[0]);
-            for (int column = 0; column < Columns.Length; column++)
+            foreach (VmCommand command in Enum.GetValues<VmCommand>())
             {
-                rows.Add(state, Columns[column], cells[column + 1]);
+                pairs.Add(state, command);
             }
         }
 
-        return rows;
+        return pairs;
+    }
+
+    /// <summary>Said a second time, the other way round: where each command is lawful when nothing it needs is missing.</summary>
+    [Theory]
+    [InlineData(VmCommand.Protect, "unprotected")]
+    [InlineData(VmCommand.Unprotect, "preparing, first copy, protected, resynchronising, paused, target full, failed over")]
+    [InlineData(VmCommand.Set, "preparing, first copy, protected, resynchronising, paused, test running, target full, failing over, commit pending, failed over")]
+    [InlineData(VmCommand.Pause, "first copy, protected, resynchronising, test running, target full")]
+    [InlineData(VmCommand.Resume, "paused")]
+    [InlineData(VmCommand.Resync, "protected, test running")]
+    [InlineData(VmCommand.Mark, "protected, test running")]
+    [InlineData(VmCommand.Test, "protected, resynchronising, paused, test running, target full, commit pending, failed over")]
+    [InlineData(VmCommand.Promote, "resynchronising, paused, test running, target full")]
+    [InlineData(VmCommand.PlannedFailover, "protected, test running")]
+    [InlineData(VmCommand.UnplannedFailover, "protected, resynchronising, paused, test running, target full, failing over")]
+    [InlineData(VmCommand.ChangePoint, "commit pending")]
+    [InlineData(VmCommand.Cancel, "commit pending")]
+    [InlineData(VmCommand.Commit, "commit pending")]
+    [InlineData(VmCommand.Export, "protected, resynchronising, paused, test running, target full, failing over, commit pending, failed over")]
+    [InlineData(VmCommand.Mount, "protected, resynchronising, paused, test running, target full, failing over, commit pending, failed over")]
+    [InlineData(VmCommand.Attach, "protected, resynchronising, paused, test running, target full, failing over, commit pending, failed over")]
+    [InlineData(VmCommand.Unmount, "protected, resynchronising, paused, test running, target full, failing over, commit pending, failed over")]
+    [InlineData(VmCommand.Detach, "protected, resynchronising, paused, test running, target full, failing over, commit pending, failed over")]
+    [InlineData(VmCommand.DeleteBranch, "protected, resynchronising, paused, test running, target full, failing over, commit pending, failed over")]
+    public void Command_is_lawful_in_these_states_and_no_others(VmCommand command, string states)
+    {
+        IEnumerable<string> lawful = LifeCycle.States.Where(state => LifeCycle.Decide(Enough(state, command), command) is Decision.Go).Select(state => state.Word());
+
+        Assert.Equal(states, string.Join(", ", lawful));
     }
 
     [Theory]
-    [MemberData(nameof(Rows))]
-    public void Command_does_in_each_state_what_the_table_says(ProtectionState state, VmCommand command, string expected)
+    [MemberData(nameof(Pairs))]
+    public void Every_pair_makes_a_job_or_says_what_why_and_what_comes_first(ProtectionState state, VmCommand command)
     {
-        Decision decision = LifeCycle.Decide(Situation(state), command);
-
-        Assert.Equal(expected, decision is Decision.Refuse refuse ? refuse.Error.Code : "go");
+        foreach (VmSituation situation in new[] { Enough(state, command), Bare(state) })
+        {
+            switch (LifeCycle.Decide(situation, command))
+            {
+                case Decision.Go go:
+                    Assert.NotEmpty(go.Steps);
+                    Assert.Equal(go.Steps.Distinct(), go.Steps);
+                    Assert.DoesNotContain(go.Steps, JobFlow.IsUndo);
+                    break;
+                case Decision.Refuse refuse:
+                    Assert.Contains("web1", refuse.Error.What, StringComparison.Ordinal);
+                    Assert.EndsWith(".", refuse.Error.Why, StringComparison.Ordinal);
+                    Assert.NotEmpty(refuse.Error.Next);
+                    Assert.Equal(ExitCode.Refused, refuse.Error.Kind.ToExitCode());
+                    break;
+                default:
+                    Assert.Fail("neither");
+                    break;
+            }
+        }
     }
 
     [Fact]
-    public void Table_has_every_state_and_every_command()
+    public void Every_state_and_every_command_is_in_the_table()
     {
+        Assert.Equal(Enum.GetValues<ProtectionState>().Order(), LifeCycle.States.Order());
         Assert.Equal(
-            Enum.GetValues<ProtectionState>().SelectMany(state => Enum.GetValues<VmCommand>().Select(command => (state, command))).Order(),
-            Rows().Select(row => (row.Data.Item1, row.Data.Item2)).Order());
-    }
-
-    [Theory]
-    [MemberData(nameof(Rows))]
-    public void Every_refusal_says_what_why_and_what_next(ProtectionState state, VmCommand command, string expected)
-    {
-        _ = expected;
-        if (LifeCycle.Decide(Situation(state), command) is Decision.Refuse refuse)
-        {
-            Assert.Contains("web1", refuse.Error.What, StringComparison.Ordinal);
-            Assert.NotEmpty(refuse.Error.Why);
-            Assert.NotEmpty(refuse.Error.Next);
-            Assert.Equal(ExitCode.Refused, refuse.Error.Kind.ToExitCode());
-        }
+            Enum.GetValues<JobAction>().Order(),
+            Enum.GetValues<VmCommand>().Select(command => LifeCycle.States
+                .Select(state => LifeCycle.Decide(Enough(state, command) with { SourceBranches = 1 }, command)).OfType<Decision.Go>().First().Action).Order());
     }
 
     [Theory]
     [InlineData(VmCommand.Test)]
+    [InlineData(VmCommand.PlannedFailover)]
     [InlineData(VmCommand.UnplannedFailover)]
     [InlineData(VmCommand.Export)]
-    public void Nothing_starts_from_a_point_while_none_is_listed(VmCommand command)
+    [InlineData(VmCommand.Mount)]
+    [InlineData(VmCommand.Attach)]
+    [InlineData(VmCommand.Unmount)]
+    [InlineData(VmCommand.Detach)]
+    [InlineData(VmCommand.DeleteBranch)]
+    public void Nothing_is_started_from_what_is_not_there(VmCommand command)
     {
-        Decision decision = LifeCycle.Decide(Situation(ProtectionState.Protected) with { HasPoints = false }, command);
-
-        Assert.Equal("state-refuses", Assert.IsType<Decision.Refuse>(decision).Error.Code);
+        Assert.Equal("state-refuses", Refusal(Bare(ProtectionState.Protected), command).Code);
     }
 
     [Fact]
-    public void Protection_does_not_end_under_a_standing_test()
+    public void A_failover_starts_from_points_only_and_a_test_from_a_branch_too()
     {
-        foreach (ProtectionState state in Enum.GetValues<ProtectionState>().Where(state => state != ProtectionState.Unprotected))
-        {
-            Assert.IsType<Decision.Refuse>(LifeCycle.Decide(Situation(state) with { Tests = 1 }, VmCommand.Unprotect));
-        }
+        VmSituation branchOnly = Bare(ProtectionState.Protected) with { TargetBranches = 1 };
+
+        Assert.IsType<Decision.Go>(LifeCycle.Decide(branchOnly, VmCommand.Test));
+        Assert.IsType<Decision.Refuse>(LifeCycle.Decide(branchOnly, VmCommand.UnplannedFailover));
     }
 
-    private static VmSituation Situation(ProtectionState state) => new("web1", state, "beta", true, 0);
+    [Fact]
+    public void Protection_does_not_end_under_what_still_stands_on_the_replica()
+    {
+        foreach (ProtectionState state in LifeCycle.States.Where(state => LifeCycle.Decide(Bare(state), VmCommand.Unprotect) is Decision.Go))
+        {
+            Assert.Contains("test", Refusal(Bare(state) with { Tests = 1 }, VmCommand.Unprotect).Why, StringComparison.Ordinal);
+            Assert.Contains("mounted", Refusal(Bare(state) with { Mounts = 1 }, VmCommand.Unprotect).Why, StringComparison.Ordinal);
+            Assert.Contains("mounted", Refusal(Bare(state) with { Attached = 1 }, VmCommand.Unprotect).Why, StringComparison.Ordinal);
+            Assert.Contains("2 branches", Refusal(Bare(state) with { TargetBranches = 2 }, VmCommand.Unprotect).Why, StringComparison.Ordinal);
+        }
+
+        Assert.Contains("lock it", Refusal(Bare(ProtectionState.FailedOver) with { MergeWaits = "lock it" }, VmCommand.Unprotect).Why, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_vm_in_transit_or_half_started_has_one_way_out_by_the_record_of_its_target()
+    {
+        VmSituation inTransit = Bare(ProtectionState.FailingOver) with { HasPoints = true };
+        Assert.IsType<Decision.Go>(LifeCycle.Decide(inTransit, VmCommand.UnplannedFailover));
+        Assert.IsType<Decision.Refuse>(LifeCycle.Decide(inTransit, VmCommand.Cancel));
+
+        VmSituation starting = inTransit with { StartsAtTarget = true, OwnedAtTarget = true };
+        Assert.IsType<Decision.Refuse>(LifeCycle.Decide(starting, VmCommand.UnplannedFailover));
+        Assert.IsType<Decision.Go>(LifeCycle.Decide(starting, VmCommand.Cancel));
+    }
+
+    [Fact]
+    public void A_fence_that_a_failover_left_behind_is_opened_by_cancelling()
+    {
+        VmSituation fenced = Bare(ProtectionState.Protected) with { Fenced = true };
+
+        Assert.Equal(JobAction.Cancel, Assert.IsType<Decision.Go>(LifeCycle.Decide(fenced, VmCommand.Cancel)).Action);
+    }
+
+    [Fact]
+    public void Old_disks_of_a_source_can_be_deleted_after_the_protection_has_ended()
+    {
+        VmSituation kept = Bare(ProtectionState.Unprotected) with { SourceBranches = 1 };
+
+        Assert.IsType<Decision.Go>(LifeCycle.Decide(kept, VmCommand.DeleteBranch));
+        Assert.Equal("vm-not-protected", Refusal(Bare(ProtectionState.Unprotected), VmCommand.DeleteBranch).Code);
+    }
+
+    [Fact]
+    public void Protection_that_ends_after_a_failover_keeps_the_old_source_blocked()
+    {
+        Decision.Go go = Assert.IsType<Decision.Go>(LifeCycle.Decide(Bare(ProtectionState.FailedOver), VmCommand.Unprotect));
+
+        Assert.Equal([StepKind.RetireSource, StepKind.RemoveReplica], go.Steps);
+    }
+
+    [Fact]
+    public void A_planned_failover_fences_before_it_shuts_down_and_offers_after_the_last_change()
+    {
+        Decision.Go go = Assert.IsType<Decision.Go>(LifeCycle.Decide(Enough(ProtectionState.Protected, VmCommand.PlannedFailover), VmCommand.PlannedFailover));
+
+        StepKind[] order = [StepKind.RunLastCycle, StepKind.FenceSource, StepKind.ShutDownGuest, StepKind.SendLastChange, StepKind.OfferVm, StepKind.StartAtTarget, StepKind.HandOver];
+        Assert.Equal(order, go.Steps.Where(order.Contains));
+    }
+
+    [Fact]
+    public void The_page_of_states_shows_this_table()
+    {
+        string page = Page.Read("docs/operations/states.md");
+
+        Assert.Contains(LifeCyclePage.Table(), page, StringComparison.Ordinal);
+        Assert.Contains(LifeCyclePage.Legend(), page, StringComparison.Ordinal);
+    }
+
+    private static ErrorInfo Refusal(VmSituation situation, VmCommand command) =>
+        Assert.IsType<Decision.Refuse>(LifeCycle.Decide(situation, command)).Error;
+
+    private static VmSituation Bare(ProtectionState state) => new() { Vm = "web1", State = state, Target = "beta" };
+
+    /// <summary>All that the command needs, and nothing that is in its way.</summary>
+    internal static VmSituation Enough(ProtectionState state, VmCommand command)
+    {
+        VmSituation bare = Bare(state) with { HasPoints = true };
+        return command switch
+        {
+            VmCommand.Promote => bare with { Tests = 1 },
+            VmCommand.Unmount => bare with { Mounts = 1 },
+            VmCommand.Detach => bare with { Attached = 1 },
+            VmCommand.DeleteBranch => bare with { TargetBranches = 1 },
+            _ => bare,
+        };
+    }
 }

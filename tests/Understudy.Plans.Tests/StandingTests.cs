@@ -42,13 +42,45 @@ public sealed class StandingTests
     [InlineData(ProtectionStage.Preparing, TargetPhase.Receiving, ProtectionStage.Replicating)]
     public void Vault_follows_the_target(ProtectionStage stage, TargetPhase phase, ProtectionStage? expected)
     {
-        Assert.Equal(expected, Standing.Reconcile(stage, Reports.Target() with { Phase = phase }));
+        Assert.Equal(expected, Standing.Reconcile(stage, Reports.Source(), Reports.Target() with { Phase = phase }));
+    }
+
+    [Fact]
+    public void A_vm_in_transit_is_failing_over_until_its_target_has_taken_or_refused_it()
+    {
+        OwnershipInfo offered = new(OwnershipState.Offered, new LineId(1, 1), Reports.Noon, new TransferId(Guid.Empty));
+        SourceReport source = Reports.Source() with { Ownership = offered };
+
+        Assert.Equal(ProtectionStage.FailingOver, Standing.Reconcile(ProtectionStage.Replicating, source, Reports.Target()));
+        Assert.Null(Standing.Reconcile(ProtectionStage.FailingOver, source, Reports.Target()));
+        Assert.Equal(ProtectionStage.Replicating, Standing.Reconcile(ProtectionStage.FailingOver, source with { Ownership = offered with { State = OwnershipState.Here } }, Reports.Target()));
+    }
+
+    [Theory]
+    [InlineData(ProtectionState.Protected, null, false, ProtectionWait.None)]
+    [InlineData(ProtectionState.CommitPending, null, false, ProtectionWait.Commit)]
+    [InlineData(ProtectionState.CommitPending, null, true, ProtectionWait.Countdown)]
+    [InlineData(ProtectionState.FailedOver, null, false, ProtectionWait.None)]
+    [InlineData(ProtectionState.FailedOver, "a branch needs the image", false, ProtectionWait.Pin)]
+    public void Wait_is_named_for_what_is_waited_for(ProtectionState state, string? waiting, bool countdown, ProtectionWait expected)
+    {
+        Assert.Equal(expected, Standing.WaitOf(state, Reports.Target() with { Waiting = waiting }, countdown));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_pause_is_said_before_all_else(bool hasPoints)
+    {
+        SourceReport source = Reports.Source() with { PausedBy = "admin", TargetFull = true, Phase = SourcePhase.Resynchronising, LastPoint = null };
+
+        Assert.Equal(ProtectionState.Paused, Standing.Of(ProtectionStage.Replicating, source, Reports.Target() with { PointCount = hasPoints ? 1 : 0 }, tests: 1));
     }
 
     [Fact]
     public void An_empty_replica_does_not_end_the_preparation()
     {
-        Assert.Null(Standing.Reconcile(ProtectionStage.Preparing, Reports.Target() with { PointCount = 0 }));
+        Assert.Null(Standing.Reconcile(ProtectionStage.Preparing, null, Reports.Target() with { PointCount = 0 }));
     }
 }
 

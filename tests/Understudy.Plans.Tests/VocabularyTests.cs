@@ -47,6 +47,59 @@ public sealed class VocabularyTests
         Assert.Equal(code, PolicyRules.Check(policy)?.Code);
     }
 
+    /// <summary>Every pair of fields that makes no sense together, and beside each the nearest one that does.</summary>
+    public static TheoryData<Policy, string?> Pairs() => new()
+    {
+        { Every5Min with { CommitAfter = TimeSpan.FromMinutes(30) }, null },
+        { Every5Min with { CancelAfter = TimeSpan.FromMinutes(30) }, null },
+        { Every5Min with { CommitAfter = TimeSpan.FromMinutes(30), CancelAfter = TimeSpan.FromMinutes(30) }, "policy-contradicts" },
+        { Every5Min with { Retention = TimeSpan.FromMinutes(4) }, "policy-contradicts" },
+        { Every5Min with { Retention = TimeSpan.FromMinutes(5) }, null },
+        { Every5Min with { Retention = TimeSpan.Zero }, null },
+        { Every5Min with { Rpo = new RpoLimits(TimeSpan.FromMinutes(5), null, null) }, "policy-contradicts" },
+        { Every5Min with { Rpo = new RpoLimits(TimeSpan.FromMinutes(6), null, null) }, null },
+        { Every5Min with { Rpo = new RpoLimits(TimeSpan.FromMinutes(10), null, null) }, "policy-contradicts" },
+        { Every5Min with { Rpo = new RpoLimits(null, TimeSpan.FromMinutes(7), null) }, "policy-contradicts" },
+        { Every5Min with { Rpo = new RpoLimits(null, TimeSpan.FromMinutes(8), null) }, null },
+        { Every5Min with { StartTime = new TimeOnly(22, 30) }, null },
+        { Every5Min with { StartTime = new TimeOnly(22, 31) }, "value-unusable" },
+        { Every5Min with { GuardStartsAfter = TimeSpan.FromSeconds(59) }, "value-unusable" },
+        { Every5Min with { GuardStartsAfter = TimeSpan.FromMinutes(1) }, null },
+        { Every5Min with { BranchDays = 0 }, "value-unusable" },
+        { Every5Min with { BranchDays = 366 }, "value-unusable" },
+    };
+
+    private static Policy Every5Min => new() { Name = "p" };
+
+    [Theory]
+    [MemberData(nameof(Pairs))]
+    public void Nonsense_together_is_refused_with_its_reason(Policy policy, string? code)
+    {
+        Assert.Equal(code, PolicyRules.Check(policy)?.Code);
+    }
+
+    [Theory]
+    [InlineData("0", 0)]
+    [InlineData("512MiB", 512L << 20)]
+    [InlineData("4 G", 4L << 30)]
+    [InlineData("123", 123)]
+    public void Sizes_are_read(string text, long bytes)
+    {
+        Assert.True(Sizes.TryParse(text, out long read));
+        Assert.Equal(bytes, read);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("-1")]
+    [InlineData("4GB")]
+    [InlineData("1.5GiB")]
+    [InlineData("99999999EiB")]
+    public void What_is_no_size_is_not_guessed_at(string text)
+    {
+        Assert.False(Sizes.TryParse(text, out _));
+    }
+
     [Theory]
     [InlineData("encryption", "policy-field-not-offered")]
     [InlineData("AutomaticFailover", "policy-field-not-offered")]
@@ -79,6 +132,11 @@ public sealed class VocabularyTests
         RoundTrip<VmPower>();
         RoundTrip<SourceKnowledge>();
         RoundTrip<PointKind>();
+        RoundTrip<ProtectionWait>();
+        RoundTrip<OwnershipState>();
+        RoundTrip<FailoverKind>();
+        RoundTrip<BranchKind>();
+        RoundTrip<IsolatedSourceAction>();
         RoundTrip<ErrorKind>();
     }
 
@@ -101,24 +159,17 @@ public sealed class VocabularyTests
     [Fact]
     public void The_users_page_of_errors_has_every_code_and_the_page_of_states_every_word()
     {
-        string errors = Page("docs/operations/errors.md");
-        string states = Page("docs/operations/states.md");
+        string errors = Page.Read("docs/operations/errors.md");
+        string states = Page.Read("docs/operations/states.md");
 
         Assert.All(AllErrors(), error => Assert.Contains($"| `{error.Code}` |", errors, StringComparison.Ordinal));
         Assert.All(EnumWords<ProtectionState>.All, word => Assert.Contains($"| {word} |", states, StringComparison.Ordinal));
         Assert.All(EnumWords<JobAction>.All, word => Assert.Contains($"| {word} |", states, StringComparison.Ordinal));
+        Assert.All(EnumWords<JobWait>.All.Where(word => word != "none"), word => Assert.Contains($"| {word} |", states, StringComparison.Ordinal));
+        Assert.All(EnumWords<ProtectionWait>.All.Where(word => word != "none"), word => Assert.Contains($"| {word} |", states, StringComparison.Ordinal));
+        Assert.All(EnumWords<BranchKind>.All, word => Assert.Contains($"| {word} |", states, StringComparison.Ordinal));
+        Assert.All(EnumWords<PointKind>.All, word => Assert.Contains($"| {word} |", states, StringComparison.Ordinal));
         Assert.All(EnumWords<SourceKnowledge>.All, word => Assert.Contains($"| {word} |", states, StringComparison.Ordinal));
-    }
-
-    private static string Page(string path)
-    {
-        DirectoryInfo? folder = new(AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "Understudy.slnx")))
-        {
-            folder = folder.Parent;
-        }
-
-        return File.ReadAllText(Path.Combine(folder?.FullName ?? throw new InvalidOperationException("not inside a checkout"), path));
     }
 
     private static IReadOnlyList<ErrorInfo> AllErrors() =>

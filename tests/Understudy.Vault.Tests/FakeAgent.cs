@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging.Abstractions;
 using Understudy.Api.Control;
 using Understudy.Api.Registration;
-using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Testing.Devices;
 
@@ -11,9 +10,9 @@ namespace Understudy.Vault.Tests;
 /// <summary>
 /// An agent with behaviour and without a hypervisor: joins with a real key, dials the vault's real control channel, and
 /// keeps replicas, tests and runs as simple facts that the tests look at. What it is made of beyond that is the
-/// product's own agent side (link, operations, outcome log).
+/// product's own: link, operations, outcome log, and the rules of ownership.
 /// </summary>
-internal sealed class FakeAgent : IAsyncDisposable
+internal sealed partial class FakeAgent : IAsyncDisposable
 {
     private readonly MemoryFileStore _store = new();
     private CancellationTokenSource _stopping = new();
@@ -41,16 +40,11 @@ internal sealed class FakeAgent : IAsyncDisposable
     /// <summary>Every operation this agent has really carried out, by method; a repeated one is not in it twice.</summary>
     public ConcurrentQueue<(string Method, OperationId? Operation)> Done { get; } = new();
 
-    public ConcurrentDictionary<ReplicaId, VmId> Replicas { get; } = new();
-
-    public ConcurrentDictionary<ReplicaId, SourceProtectRequest> Sources { get; } = new();
-
-    public ConcurrentDictionary<TestId, TestStartRequest> Tests { get; } = new();
-
-    public ConcurrentDictionary<ReplicaId, List<RecoveryPointInfo>> Points { get; } = new();
-
     /// <summary>What to do before a method is carried out: wait, throw, cut.</summary>
     public ConcurrentDictionary<string, Func<CancellationToken, Task>> Before { get; } = new();
+
+    /// <summary>What to do after a method is carried out and before it is answered: its effect is durable, its outcome is not.</summary>
+    public ConcurrentDictionary<string, Func<CancellationToken, Task>> After { get; } = new();
 
     public AgentError? Unreachable { get; set; }
 
@@ -75,7 +69,7 @@ internal sealed class FakeAgent : IAsyncDisposable
         _link = new VaultLink(
             new VaultLinkSettings([.. Membership!.VaultUrls.Select(url => new Uri(url))], Membership.CaCertificate, null), // joined before
             () => Membership.ToCertificate(),
-            _ => ValueTask.FromResult(new AgentHello("0.1.0", $"{Name}:7443", Facts(), [.. Vms], [], [.. Replicas.Select(pair => Report(pair.Key, TargetPhase.Receiving))])),
+            _ => ValueTask.FromResult(new AgentHello("0.1.0", $"{Name}:7443", Facts(), [.. Vms], [.. Sources.Values.Select(Report)], [.. Replicas.Values.Select(Report)])),
             _operations,
             TimeProvider.System,
             NullLogger.Instance);
@@ -108,18 +102,6 @@ internal sealed class FakeAgent : IAsyncDisposable
 
     public void PostInventory() => _link!.Post(new Inventory([.. Vms]));
 
-    /// <summary>A cycle has arrived: a new point stands.</summary>
-    public RecoveryPointInfo AddPoint(ReplicaId replica, DateTimeOffset cutAt)
-    {
-        List<RecoveryPointInfo> points = Points.GetOrAdd(replica, _ => []);
-        RecoveryPointInfo point = new(new RecoveryPointId(Line, (ulong)(points.Count + 1) * 100), cutAt, PointKind.CrashConsistent, null);
-        points.Add(point);
-        _link!.Post(Report(replica, TargetPhase.Receiving));
-        return point;
-    }
-
-    public void Post(SourceReport report) => _link!.Post(report);
-
     public async ValueTask DisposeAsync()
     {
         if (_link is not null && !_stopping.IsCancellationRequested)
@@ -130,75 +112,18 @@ internal sealed class FakeAgent : IAsyncDisposable
         _stopping.Dispose();
     }
 
-    public static LineId Line => new(1, 7);
-
     private HostFacts Facts() => new(
         Name, "0.1.0", null, "9.0.0", "7.2.22", true, 4, 16L << 30, 8L << 30, ["pc-q35-7.2"], [.. Networks],
         new StorageSpace("/var/lib/understudy/replicas", FreeBytes, 200L << 30, null),
         new StorageSpace("/var/lib/understudy/spool", 50L << 30, 50L << 30, null));
 
-    private TargetReport Report(ReplicaId replica, TargetPhase phase)
-    {
-        List<RecoveryPointInfo> points = Points.GetOrAdd(replica, _ => []);
-        return new TargetReport(Replicas[replica], replica, Line, phase, points.Count, points.FirstOrDefault(), points.LastOrDefault(), 1 << 20, 1 << 30, [], null);
-    }
-
     private void Register(AgentOperations operations)
     {
         On(operations, AgentMethods.HostFacts, _ => new HostFactsAnswer(Facts(), TimeProvider.System.GetUtcNow()));
         On(operations, AgentMethods.PeerCheck, _ => new PeerCheckAnswer(Unreachable?.Error));
-        On(operations, AgentMethods.ReplicaCreate, request =>
-        {
-            Replicas[request.Replica] = request.Vm;
-            return new ReplicaCreated(Line, [$"replica {request.Replica}"]);
-        });
-        On(operations, AgentMethods.ReplicaConfigure, request =>
-        {
-            LastConfigured = $"retention {request.Settings.Retention}";
-            return Nothing.Value;
-        });
-        On(operations, AgentMethods.SourceProtect, request =>
-        {
-            Sources[request.Replica] = request;
-            return Nothing.Value;
-        });
-        On(operations, AgentMethods.SourceConfigure, request =>
-        {
-            LastConfigured = $"frequency {request.Settings.Frequency}";
-            return Nothing.Value;
-        });
-        On(operations, AgentMethods.PointsList, request => new PointsAnswer([.. Points.GetOrAdd(request.Replica, _ => [])]));
-        On(operations, AgentMethods.TestStart, request =>
-        {
-            Tests[request.Test] = request;
-            return new TestStarted(request.VmName, request.Isolated ? "us-test" : null, [$"VM {request.VmName}"]);
-        });
-        On(operations, AgentMethods.TestComplete, request =>
-        {
-            Tests.TryRemove(request.Test, out _);
-            return new Removed(["VM"], []);
-        });
-        On(operations, AgentMethods.FailoverStart, request =>
-        {
-            _link!.Post(Report(request.Replica, TargetPhase.CommitPending));
-            return new FailoverStarted(new LineId(2, 8), request.VmName, [$"VM {request.VmName}"]);
-        });
-        On(operations, AgentMethods.Commit, request =>
-        {
-            _link!.Post(Report(request.Replica, TargetPhase.FailedOver));
-            return new Committed(["/images/web1.qcow2"], null);
-        });
-        On(operations, AgentMethods.SourceUnprotect, request =>
-        {
-            Sources.TryRemove(request.Replica, out _);
-            return new Removed(["tracking"], ["VM web1"]);
-        });
-        On(operations, AgentMethods.TargetUnprotect, request =>
-        {
-            Replicas.TryRemove(request.Replica, out _);
-            return new Removed(["replica"], []);
-        });
-        On(operations, AgentMethods.PointExport, request => new PointExported([$"{request.Folder}/vda.{request.Format}"]));
+        RegisterSource(operations);
+        RegisterTarget(operations);
+        RegisterPoints(operations);
     }
 
     private void On<TRequest, TAnswer>(AgentOperations operations, AgentMethod<TRequest, TAnswer> method, Func<TRequest, TAnswer> behaviour) =>
@@ -210,6 +135,12 @@ internal sealed class FakeAgent : IAsyncDisposable
             }
 
             Done.Enqueue((method.Name, context.Operation));
-            return behaviour(request);
+            TAnswer answer = behaviour(request);
+            if (After.TryGetValue(method.Name, out Func<CancellationToken, Task>? after))
+            {
+                await after(cancellationToken);
+            }
+
+            return answer;
         });
 }

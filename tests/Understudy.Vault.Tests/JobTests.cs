@@ -56,7 +56,7 @@ public sealed class JobTests : IAsyncLifetime
         await Lab.UntilAsync(async () => (await _lab.Client.GetHostAsync("beta", Ct)).Online);
 
         Assert.Equal(ProtectionState.TestRunning, (await _lab.Client.GetVmAsync("web1", Ct)).State);
-        await _lab.Client.CompleteJobAsync(test.Id, null, Ct);
+        await _lab.Client.CompleteJobAsync(test.Id, new JobCompleteDto(null), Ct);
 
         Assert.Equal(JobState.Succeeded, (await _lab.EndOfAsync(test.Id)).State);
         Assert.Empty(_beta.Tests);
@@ -158,7 +158,7 @@ public sealed class JobTests : IAsyncLifetime
         await _lab.ProtectAsync(_beta, "web1");
         await _alpha.StopAsync();
         await Lab.UntilAsync(async () => !(await _lab.Client.GetHostAsync("alpha", Ct)).Online);
-        JobDto job = await _lab.Client.UnprotectAsync("web1", Ct);
+        JobDto job = await _lab.Client.UnprotectAsync("web1", false, Ct);
         JobDto ended = await _lab.EndOfAsync(job.Id);
         Assert.Equal(JobState.Succeeded, ended.State);
         Assert.Contains(ended.Made, line => line.Contains("alpha is not connected", StringComparison.Ordinal));

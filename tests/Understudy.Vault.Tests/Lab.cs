@@ -45,6 +45,7 @@ internal sealed class Lab : IAsyncDisposable
         Lab lab = await StartAsync();
         FakeAgent alpha = await lab.AddAgentAsync("lyon", "alpha", Vm("web1"));
         FakeAgent beta = await lab.AddAgentAsync("berlin", "beta");
+        alpha.Peer = beta;
         return (lab, alpha, beta);
     }
 

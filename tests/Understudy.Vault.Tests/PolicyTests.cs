@@ -15,7 +15,8 @@ public sealed class PolicyTests(PolicyTests.OneVault vault) : IClassFixture<Poli
         PolicyDto made = await _lab.Client.SetPolicyAsync("slow", new PolicySetDto { Frequency = "1h" }, Ct);
         PolicyDto changed = await _lab.Client.SetPolicyAsync("slow", new PolicySetDto { Compression = false }, Ct);
 
-        Assert.Equal(new PolicyDto("slow", "periodic", "1h", "1d", true, true, "by hand", 0), made);
+        Assert.Equal(
+            new PolicyDto("slow", "periodic", "1h", "1d", true, true, "now", "by hand", "never", "never", 7, "hold", "pause", "none", "usual", "usual", "usual", 0), made);
         Assert.Equal(made with { Compression = false }, changed);
         await _lab.Client.RemovePolicyAsync("slow", Ct);
         Assert.Equal(["every-15s", "every-30s", "every-5min", "every-15min"], (await _lab.Client.ListPoliciesAsync(Ct)).Select(policy => policy.Name));
@@ -28,7 +29,18 @@ public sealed class PolicyTests(PolicyTests.OneVault vault) : IClassFixture<Poli
     [InlineData("retention", "\"31d\"", "retention-out-of-range")]
     [InlineData("mode", "\"continuous\"", "policy-field-not-offered")]
     [InlineData("mode", "\"sometimes\"", "value-unusable")]
-    [InlineData("commit", "\"after 10min\"", "policy-field-not-offered")]
+    [InlineData("commit", "\"after 10min\"", "value-unusable")]
+    [InlineData("commitAfter", "\"10s\"", "value-unusable")]
+    [InlineData("branchDays", "0", "value-unusable")]
+    [InlineData("branchDays", "366", "value-unusable")]
+    [InlineData("guard", "\"release\"", "value-unusable")]
+    [InlineData("guard", "\"start after 5s\"", "value-unusable")]
+    [InlineData("isolatedSource", "\"explode\"", "value-unusable")]
+    [InlineData("startTime", "\"22:10\"", "value-unusable")]
+    [InlineData("bookmarks", "\"midnight\"", "value-unusable")]
+    [InlineData("rpoWarning", "\"1min\"", "policy-contradicts")]
+    [InlineData("rpoCritical", "\"6min\"", "policy-contradicts")]
+    [InlineData("retention", "\"1min\"", "policy-contradicts")]
     [InlineData("encryption", "true", "policy-field-not-offered")]
     [InlineData("lock", "\"7d\"", "policy-field-not-offered")]
     [InlineData("retenton", "\"1h\"", "policy-field-unknown")]

@@ -117,7 +117,8 @@ public sealed class RefusalTests : IAsyncLifetime
         await _lab.ProtectAsync(_beta, "web1");
         await RefusedAsync("confirmation-wrong", () => _lab.Client.FailoverAsync("web1", new FailoverDto(true, null, null), Ct));
         await RefusedAsync("confirmation-wrong", () => _lab.Client.FailoverAsync("web1", new FailoverDto(true, null, "failover"), Ct));
-        await RefusedAsync("value-unusable", () => _lab.Client.FailoverAsync("web1", new FailoverDto(false, null, "FAILOVER"), Ct));
+        await RefusedAsync("value-unusable", () => _lab.Client.FailoverAsync("web1", new FailoverDto(false, "2026-11-21T10:00:05Z", "FAILOVER"), Ct));
+        await RefusedAsync("value-unusable", () => _lab.Client.FailoverAsync("web1", new FailoverDto(true, null, "FAILOVER", ShutdownLimit: "3h"), Ct));
         Assert.DoesNotContain(_beta.Done, done => done.Method == "failover.start");
     }
 
@@ -145,7 +146,7 @@ public sealed class RefusalTests : IAsyncLifetime
     {
         ReplicaId replica = await _lab.ProtectAsync(_beta, "web1");
         JobDto protect = (await _lab.Client.ListJobsAsync(10, Ct))[0];
-        await RefusedAsync("job-not-waiting", () => _lab.Client.CompleteJobAsync(protect.Id, null, Ct));
+        await RefusedAsync("job-not-waiting", () => _lab.Client.CompleteJobAsync(protect.Id, new JobCompleteDto(null), Ct));
         await RefusedAsync("job-not-failed", () => _lab.Client.RetryJobAsync(protect.Id, Ct));
         await RefusedAsync("job-not-cancellable", () => _lab.Client.CancelJobAsync(protect.Id, Ct));
         Assert.True(_beta.Replicas.ContainsKey(replica));

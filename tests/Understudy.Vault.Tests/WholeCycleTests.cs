@@ -22,7 +22,7 @@ public sealed class WholeCycleTests
         await lab.UntilAsync(test.Id, job => job.Wait == JobWait.TestCompletion);
         Assert.Equal("web1-test", Assert.Single(beta.Tests.Values).VmName);
         Assert.Equal(ProtectionState.TestRunning, (await lab.Client.GetVmAsync("web1", Ct)).State);
-        await lab.Client.CompleteJobAsync(test.Id, "looks good", Ct);
+        await lab.Client.CompleteJobAsync(test.Id, new JobCompleteDto("looks good"), Ct);
         JobDto tested = await lab.EndOfAsync(test.Id);
         Assert.Equal((JobState.Succeeded, "looks good"), (tested.State, tested.Note));
         Assert.Empty(beta.Tests);
@@ -36,7 +36,7 @@ public sealed class WholeCycleTests
         Assert.Equal(JobState.Succeeded, (await lab.EndOfAsync(commit.Id)).State);
         Assert.Equal(ProtectionState.FailedOver, (await lab.Client.GetVmAsync("web1", Ct)).State);
 
-        JobDto unprotect = await lab.Client.UnprotectAsync("web1", Ct);
+        JobDto unprotect = await lab.Client.UnprotectAsync("web1", keepAtTarget: true, Ct);
         Assert.Equal(JobState.Succeeded, (await lab.EndOfAsync(unprotect.Id)).State);
         Assert.Equal(ProtectionState.Unprotected, (await lab.Client.GetVmAsync("web1", Ct)).State);
         Assert.Empty(alpha.Sources);

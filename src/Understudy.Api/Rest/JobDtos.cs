@@ -32,4 +32,5 @@ public sealed record JobStepDto(
     string? Detail,
     ErrorDto? Error);
 
-public sealed record JobCompleteDto(string? Note);
+/// <param name="PowerOff">For a guest that does not shut down: pull its plug. Takes the word POWER OFF.</param>
+public sealed record JobCompleteDto(string? Note, bool PowerOff = false, string? Confirm = null);

@@ -87,15 +87,61 @@ public sealed class VaultClient(HttpClient http) : IDisposable
     public Task<JobDto> FailoverAsync(string vm, FailoverDto request, CancellationToken ct) =>
         SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/failover", request, Json.FailoverDto, Json.JobDto, ct);
 
+    public Task<JobDto> SetVmAsync(string vm, VmSetDto request, CancellationToken ct) =>
+        SendAsync(HttpMethod.Patch, $"api/v1/vms/{Escape(vm)}", request, Json.VmSetDto, Json.JobDto, ct);
+
+    public Task<JobDto> PauseAsync(string vm, CancellationToken ct) => PostAsync($"api/v1/vms/{Escape(vm)}/pause", Json.JobDto, ct);
+
+    public Task<JobDto> ResumeAsync(string vm, CancellationToken ct) => PostAsync($"api/v1/vms/{Escape(vm)}/resume", Json.JobDto, ct);
+
+    public Task<JobDto> ResyncAsync(string vm, CancellationToken ct) => PostAsync($"api/v1/vms/{Escape(vm)}/resync", Json.JobDto, ct);
+
+    public Task<JobDto> MarkAsync(string vm, MarkDto request, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/mark", request, Json.MarkDto, Json.JobDto, ct);
+
+    public Task<JobDto> PromoteAsync(string vm, PromoteDto request, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/promote", request, Json.PromoteDto, Json.JobDto, ct);
+
+    public Task<JobDto> ChangePointAsync(string vm, ChangePointDto request, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/change-point", request, Json.ChangePointDto, Json.JobDto, ct);
+
+    /// <summary>Gives the VM back to its source.</summary>
+    public Task<JobDto> CancelFailoverAsync(string vm, CancellationToken ct) => PostAsync($"api/v1/vms/{Escape(vm)}/cancel", Json.JobDto, ct);
+
     public Task<JobDto> CommitAsync(string vm, CancellationToken ct) => PostAsync($"api/v1/vms/{Escape(vm)}/commit", Json.JobDto, ct);
 
-    public Task<JobDto> UnprotectAsync(string vm, CancellationToken ct) => PostAsync($"api/v1/vms/{Escape(vm)}/unprotect", Json.JobDto, ct);
+    /// <param name="keepAtTarget">The VM runs at its target and stays there.</param>
+    public Task<JobDto> UnprotectAsync(string vm, bool keepAtTarget, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/unprotect", new UnprotectDto(keepAtTarget), Json.UnprotectDto, Json.JobDto, ct);
+
+    public Task<IReadOnlyList<RpoSampleDto>> ListRpoAsync(string vm, int hours, CancellationToken ct) =>
+        GetAsync($"api/v1/vms/{Escape(vm)}/rpo?hours={hours}", Json.IReadOnlyListRpoSampleDto, ct);
 
     public Task<IReadOnlyList<PointDto>> ListPointsAsync(string vm, CancellationToken ct) =>
         GetAsync($"api/v1/vms/{Escape(vm)}/points", Json.IReadOnlyListPointDto, ct);
 
+    public Task<PointDto> GetPointAsync(string vm, string point, CancellationToken ct) =>
+        GetAsync($"api/v1/vms/{Escape(vm)}/points/{Escape(point)}", Json.PointDto, ct);
+
+    public Task<IReadOnlyList<BranchDto>> ListBranchesAsync(string vm, CancellationToken ct) =>
+        GetAsync($"api/v1/vms/{Escape(vm)}/branches", Json.IReadOnlyListBranchDto, ct);
+
+    public Task<JobDto> DeleteBranchAsync(string vm, string branch, string? confirm, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/branches/{Escape(branch)}/delete", new DeleteBranchDto(confirm), Json.DeleteBranchDto, Json.JobDto, ct);
+
+    /// <param name="point">Or a branch's name, here and below.</param>
     public Task<JobDto> ExportPointAsync(string vm, string point, ExportDto request, CancellationToken ct) =>
         SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/points/{Escape(point)}/export", request, Json.ExportDto, Json.JobDto, ct);
+
+    public Task<JobDto> MountPointAsync(string vm, string point, MountDto request, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/points/{Escape(point)}/mount", request, Json.MountDto, Json.JobDto, ct);
+
+    public Task<JobDto> AttachPointAsync(string vm, string point, AttachDto request, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/points/{Escape(point)}/attach", request, Json.AttachDto, Json.JobDto, ct);
+
+    /// <param name="mount">By its name or a device.</param>
+    public Task<JobDto> TakeMountBackAsync(string vm, string mount, CancellationToken ct) =>
+        ReadAsync(new HttpRequestMessage(HttpMethod.Delete, $"api/v1/vms/{Escape(vm)}/mounts/{Escape(mount)}"), Json.JobDto, ct);
 
     public Task<IReadOnlyList<JobDto>> ListJobsAsync(int limit, CancellationToken ct) => GetAsync($"api/v1/jobs?limit={limit}", Json.IReadOnlyListJobDto, ct);
 
@@ -104,8 +150,8 @@ public sealed class VaultClient(HttpClient http) : IDisposable
     /// <summary>Each new state of the job, beginning with the present one; ends when the job has ended.</summary>
     public IAsyncEnumerable<JobDto> WatchJobAsync(long job, CancellationToken ct) => WatchAsync($"api/v1/jobs/{job}/watch", Json.JobDto, ct);
 
-    public Task<JobDto> CompleteJobAsync(long job, string? note, CancellationToken ct) =>
-        SendAsync(HttpMethod.Post, $"api/v1/jobs/{job}/complete", new JobCompleteDto(note), Json.JobCompleteDto, Json.JobDto, ct);
+    public Task<JobDto> CompleteJobAsync(long job, JobCompleteDto request, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, $"api/v1/jobs/{job}/complete", request, Json.JobCompleteDto, Json.JobDto, ct);
 
     public Task<JobDto> CancelJobAsync(long job, CancellationToken ct) => PostAsync($"api/v1/jobs/{job}/cancel", Json.JobDto, ct);
 

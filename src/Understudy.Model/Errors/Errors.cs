@@ -69,7 +69,10 @@ public static partial class Errors
         Sentence(why), "Leave the field out.");
 
     public static ErrorInfo UnknownPolicyField(string field) => new(WrongUse, "policy-field-unknown", $"A policy has no field {Quote(field)}",
-        "It may be misspelt.", "The fields are mode, frequency, retention, compression, useNetworkMap and commit.");
+        "It may be misspelt.", "See `understudy policy set --help`, or /openapi/v1.json.");
+
+    public static ErrorInfo PolicyContradicts(string fields, string why) => new(WrongUse, "policy-contradicts", $"{fields} contradict each other",
+        Sentence(why), "Change one of them.");
 
     public static ErrorInfo SameHost(string vm, string host) => new(WrongUse, "target-is-source", $"{vm} runs on {host}",
         "A replica on the same host would die with it.", "Choose a host of another site.");
@@ -87,6 +90,9 @@ public static partial class Errors
 
     public static ErrorInfo NoSpace(string host, long neededBytes, long freeBytes) => new(Refused, "no-space", $"{host} has not enough space for the replica",
         $"It needs {Sizes.Format(neededBytes)} and {Sizes.Format(freeBytes)} are free.", "Free space there, or choose another host.");
+
+    public static ErrorInfo NoMemory(string host, long neededBytes, long freeBytes) => new(Refused, "no-memory", $"{host} has not enough memory for the VM",
+        $"It needs {Sizes.Format(neededBytes)} and {Sizes.Format(freeBytes)} are free.", "Free memory there, or give the VM less at the target: `understudy vm set VM --memory`.");
 
     public static ErrorInfo NetworkUnmapped(string network, string site) => new(Refused, "network-unmapped", $"Network {Quote(network)} has no place at site {site}",
         "A NIC of the VM is on it and the policy uses the network map.", $"Map it: `understudy network map {network} --to NETWORK`, or name a network for the NIC.");
@@ -113,7 +119,7 @@ public static partial class Errors
         "Names are used once.", "Choose another name.");
 
     public static ErrorInfo JobNotWaiting(JobId job, string name) => new(Refused, "job-not-waiting", $"Job {job}, {name}, does not wait to be completed",
-        "Only a test that waits for test completion can be completed.", $"See `understudy job show {job}`.");
+        "Only a test that waits for test completion, or a failover that waits for action, can be.", $"See `understudy job show {job}`.");
 
     public static ErrorInfo JobNotFailed(JobId job, string name) => new(Refused, "job-not-failed", $"Job {job}, {name}, cannot be retried",
         "Only a failed or cancelled job can.", $"See `understudy job show {job}`.");
@@ -123,6 +129,33 @@ public static partial class Errors
 
     public static ErrorInfo JobOutdated(JobId job, string name) => new(Refused, "job-outdated", $"Job {job}, {name}, cannot be retried",
         "The protection it was made for has ended.", "Give the command again.");
+
+    // --- ownership ---
+    public static ErrorInfo TokenInTransit(string vm, string target) => new(Refused, "token-in-transit", $"{vm} is in transit to {target}",
+        "It was offered, and only that host can say whether it took it.",
+        $"Retry the job when {target} is back; or decide by hand on one side: `understudy local claim {vm} --confirm FAILOVER`.");
+
+    public static ErrorInfo PointGone(string vm, string point) => new(NoSuchThing, "point-gone", $"Point {point} of {vm} is gone",
+        "It was listed when the job was made, and has left the retention window or was merged since.", $"Choose another: `understudy point list {vm}`.");
+
+    public static ErrorInfo BranchUnknown(string vm, string branch) => new(NoSuchThing, "branch-unknown", $"{vm} has no branch {Quote(branch)}",
+        "It may have expired, or been deleted.", $"See `understudy point list {vm}`.");
+
+    public static ErrorInfo MountUnknown(string vm, string mount) => new(NoSuchThing, "mount-unknown", $"{vm} has no point out as {Quote(mount)}",
+        "It may have been taken back already.", $"See `understudy vm show {vm}`.");
+
+    public static ErrorInfo BranchElsewhere(string vm, string branch, string host) => new(Refused, "branch-at-source", $"Branch {branch} of {vm} is the old disks at {host}",
+        "They are ordinary images there, which no replica reads.", "Use them at that host, or delete the branch by name.");
+
+    public static ErrorInfo BranchInUse(string branch, IEnumerable<string> by) => new(Refused, "branch-in-use", $"Branch {branch} is in use",
+        $"On it stand {string.Join(", ", by)}.", "End that use first.");
+
+    public static ErrorInfo StayUnsaid(string vm, string target) => new(Refused, "stay-unsaid", $"{vm} runs at {target}, and nobody has said that it is to stay there",
+        "Without the protection it becomes an ordinary VM there; its old source stays blocked and is listed as a branch until it is deleted by name.",
+        $"Say so: `understudy vm unprotect {vm} --keep-at-target`.");
+
+    public static ErrorInfo OldDisksThere(string vm, string host) => new(Refused, "old-disks-there", $"{host} still has the old disks of {vm}",
+        "They are kept as a branch and block the VM there.", $"Delete them by name first: `understudy point delete {vm} BRANCH`.");
 
     // --- registration ---
     public static ErrorInfo KeyUnknown { get; } = new(NotAllowed, "key-unknown", "The registration key is not known here",

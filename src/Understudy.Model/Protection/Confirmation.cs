@@ -4,4 +4,7 @@ namespace Understudy.Model;
 public static class Confirmation
 {
     public const string Failover = "FAILOVER";
+
+    /// <summary>For a guest that does not shut down: what it had not written yet is lost, as when a plug is pulled.</summary>
+    public const string PowerOff = "POWER OFF";
 }

@@ -75,6 +75,7 @@ public enum TargetPhase
 /// <param name="Failover">Set while the VM runs here, committed or not.</param>
 /// <param name="Branches">Null means none.</param>
 /// <param name="Mounts">Null means none.</param>
+/// <param name="TestBytes">What each test has written, by its id; null when the agent cannot say.</param>
 public sealed record TargetReport(
     VmId Vm,
     ReplicaId Replica,
@@ -91,4 +92,5 @@ public sealed record TargetReport(
     OwnershipInfo? Ownership = null,
     FailoverInfo? Failover = null,
     IReadOnlyList<BranchInfo>? Branches = null,
-    IReadOnlyList<MountInfo>? Mounts = null);
+    IReadOnlyList<MountInfo>? Mounts = null,
+    IReadOnlyDictionary<Guid, long>? TestBytes = null);

@@ -58,4 +58,14 @@ public static class Words
     public static string Word(this SourceKnowledge knowledge) => EnumWords<SourceKnowledge>.Of(knowledge);
 
     public static string Word(this PointKind kind) => EnumWords<PointKind>.Of(kind);
+
+    public static string Word(this ProtectionWait wait) => EnumWords<ProtectionWait>.Of(wait);
+
+    public static string Word(this OwnershipState state) => EnumWords<OwnershipState>.Of(state);
+
+    public static string Word(this FailoverKind kind) => EnumWords<FailoverKind>.Of(kind);
+
+    public static string Word(this BranchKind kind) => EnumWords<BranchKind>.Of(kind);
+
+    public static string Word(this IsolatedSourceAction action) => EnumWords<IsolatedSourceAction>.Of(action);
 }

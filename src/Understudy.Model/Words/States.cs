@@ -18,6 +18,9 @@ public enum ProtectionState
     /// <summary>Change tracking was lost and the disks are read again; all listed points stay good.</summary>
     [JsonStringEnumMemberName("resynchronising")] Resynchronising,
 
+    /// <summary>Replication rests because somebody said so; the report says who.</summary>
+    [JsonStringEnumMemberName("paused")] Paused,
+
     /// <summary>Protected, and at least one test of it runs.</summary>
     [JsonStringEnumMemberName("test running")] TestRunning,
 
@@ -62,8 +65,27 @@ public enum JobWait
     [JsonStringEnumMemberName("none")] None,
     [JsonStringEnumMemberName("waiting for test completion")] TestCompletion,
 
+    /// <summary>A guest does not shut down: somebody decides what to do.</summary>
+    [JsonStringEnumMemberName("waiting for action")] Action,
+
     /// <summary>A host that the next step needs is not connected.</summary>
     [JsonStringEnumMemberName("waiting for host")] Host,
+}
+
+/// <summary>What the user may be waiting for between two commands (MON-5); said beside the state.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<ProtectionWait>))]
+public enum ProtectionWait
+{
+    [JsonStringEnumMemberName("none")] None,
+
+    /// <summary>The VM runs at the target and nobody has said yet that it is good.</summary>
+    [JsonStringEnumMemberName("waiting for commit")] Commit,
+
+    /// <summary>As above, and the policy decides when the time is over.</summary>
+    [JsonStringEnumMemberName("countdown running")] Countdown,
+
+    /// <summary>Committed; the VM runs on one overlay until the last branch, test or mount lets go of the image.</summary>
+    [JsonStringEnumMemberName("last merge waiting for a pin")] Pin,
 }
 
 /// <summary>What a job does; the word stands in its name: <c>web1 (test)</c>.</summary>
@@ -71,11 +93,25 @@ public enum JobWait
 public enum JobAction
 {
     [JsonStringEnumMemberName("protect")] Protect,
-    [JsonStringEnumMemberName("test")] Test,
-    [JsonStringEnumMemberName("unplanned failover")] UnplannedFailover,
-    [JsonStringEnumMemberName("commit")] Commit,
     [JsonStringEnumMemberName("unprotect")] Unprotect,
+    [JsonStringEnumMemberName("settings")] Set,
+    [JsonStringEnumMemberName("pause")] Pause,
+    [JsonStringEnumMemberName("resume")] Resume,
+    [JsonStringEnumMemberName("resynchronise")] Resync,
+    [JsonStringEnumMemberName("bookmark")] Mark,
+    [JsonStringEnumMemberName("test")] Test,
+    [JsonStringEnumMemberName("promote")] Promote,
+    [JsonStringEnumMemberName("planned failover")] PlannedFailover,
+    [JsonStringEnumMemberName("unplanned failover")] UnplannedFailover,
+    [JsonStringEnumMemberName("change of point")] ChangePoint,
+    [JsonStringEnumMemberName("cancel")] Cancel,
+    [JsonStringEnumMemberName("commit")] Commit,
     [JsonStringEnumMemberName("export")] Export,
+    [JsonStringEnumMemberName("mount")] Mount,
+    [JsonStringEnumMemberName("unmount")] Unmount,
+    [JsonStringEnumMemberName("attach")] Attach,
+    [JsonStringEnumMemberName("detach")] Detach,
+    [JsonStringEnumMemberName("delete branch")] DeleteBranch,
 }
 
 [JsonConverter(typeof(JsonStringEnumConverter<HealthLevel>))]

@@ -53,6 +53,35 @@ public static class NicPlanner
         return (plans, null);
     }
 
+    /// <summary>Choices over plans that stand already; what a choice does not name stays.</summary>
+    public static (IReadOnlyList<NicPlan> Plans, ErrorInfo? Error) Change(
+        IReadOnlyList<NicPlan> plans, IReadOnlyList<NicChoice> choices, string targetHost, IReadOnlyList<HostNetwork> targetNetworks)
+    {
+        List<NicPlan> changed = [.. plans];
+        foreach (NicChoice choice in choices)
+        {
+            int index = changed.FindIndex(plan => SameMac(plan.Mac, choice.Mac));
+            if (index < 0)
+            {
+                return ([], Errors.BadValue("NIC", choice.Mac, "the VM has no NIC with that address"));
+            }
+
+            NicPlan plan = changed[index];
+            changed[index] = plan with
+            {
+                TargetNetwork = choice.Network is null ? plan.TargetNetwork : Unplugged(choice.Network),
+                TestNetwork = choice.TestNetwork is null ? plan.TestNetwork : Unplugged(choice.TestNetwork),
+                NewMac = choice.NewMac ?? plan.NewMac,
+            };
+            if (new[] { Unplugged(choice.Network), Unplugged(choice.TestNetwork) }.FirstOrDefault(name => name is not null && !Has(targetNetworks, name)) is { } missing)
+            {
+                return ([], Errors.UnknownNetwork(targetHost, missing));
+            }
+        }
+
+        return (changed, null);
+    }
+
     /// <summary>The pairs to fill in by themselves: each of two sites has exactly one network that is not isolated, and no mapping stands (CFG-6).</summary>
     public static IReadOnlyList<NetworkMapping> Automatic(
         SiteId siteA, IReadOnlyCollection<string> networksA, SiteId siteB, IReadOnlyCollection<string> networksB, IReadOnlyList<NetworkMapping> existing)

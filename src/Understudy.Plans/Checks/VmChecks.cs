@@ -15,8 +15,10 @@ public static class VmChecks
         StorageSpace? targetSpace,
         IReadOnlyCollection<string> targetVmNames,
         string targetName,
-        ErrorInfo? nicError)
+        ErrorInfo? nicError,
+        IReadOnlyList<string>? excluded = null)
     {
+        vm = vm with { Disks = [.. vm.Disks.Where(disk => excluded?.Contains(disk.TargetDevice) != true)] }; // what is left out may be as it likes
         List<Finding> findings = [Power(vm), .. Disks(vm), Name(targetHost, targetVmNames, targetName)];
         if (nicError is not null)
         {
@@ -41,13 +43,26 @@ public static class VmChecks
         return findings;
     }
 
+    /// <summary>May these disks be left out (CFG-9)? Null when they may.</summary>
+    public static ErrorInfo? Excluded(DiscoveredVm vm, IReadOnlyList<string> excluded)
+    {
+        string[] disks = [.. vm.Disks.Where(IsReplicated).Select(disk => disk.TargetDevice)];
+        return excluded.FirstOrDefault(name => !disks.Contains(name)) is { } unknown
+                ? Errors.BadValue("disk", unknown, $"{vm.Name} has {string.Join(", ", disks)}")
+            : disks.Length > 0 && disks.All(excluded.Contains)
+                ? Errors.BadValue("excluded disks", string.Join(", ", excluded), "nothing would be left to protect")
+            : null;
+    }
+
+    private static bool IsReplicated(DiscoveredDisk disk) => disk is { Device: "disk", ReadOnly: false };
+
     private static Finding Power(DiscoveredVm vm) => vm.Power is VmPower.Running or VmPower.Paused or VmPower.PausedIoError
         ? Finding.Pass("running", $"{vm.Name} is {vm.Power.Word()}.")
         : Finding.Fail("running", $"{vm.Name} is {vm.Power.Word()}, and this version protects running VMs", "Start it.", check => Errors.VmUnsuitable(vm.Name, check));
 
     private static IEnumerable<Finding> Disks(DiscoveredVm vm)
     {
-        DiscoveredDisk[] disks = [.. vm.Disks.Where(disk => disk is { Device: "disk", ReadOnly: false })];
+        DiscoveredDisk[] disks = [.. vm.Disks.Where(IsReplicated)];
         if (disks.Length == 0)
         {
             yield return Unsuitable(vm, "disks", $"{vm.Name} has no disk that could be replicated", "Add one.");
@@ -89,7 +104,7 @@ public static class VmChecks
     /// <summary>A replica can grow to the full size of its disks, so thin images do not count as smaller.</summary>
     private static Finding Space(DiscoveredVm vm, string targetHost, StorageSpace space)
     {
-        long needed = vm.Disks.Where(disk => disk is { Device: "disk", ReadOnly: false }).Sum(disk => disk.SizeBytes);
+        long needed = vm.Disks.Where(IsReplicated).Sum(disk => disk.SizeBytes);
         return space.FreeBytes < needed
             ? Finding.Fail("space", Errors.NoSpace(targetHost, needed, space.FreeBytes))
             : Finding.Pass("space", $"{Sizes.Format(needed)} needed at most at first, {Sizes.Format(space.FreeBytes)} free at {targetHost}.");

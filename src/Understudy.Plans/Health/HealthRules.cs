@@ -2,34 +2,40 @@ using Understudy.Model;
 
 namespace Understudy.Plans;
 
-/// <param name="Frequency">Of the policy.</param>
-/// <param name="LastPointCutAt">Null before the first point.</param>
-/// <param name="LateSince">From <see cref="RpoWatch"/>.</param>
-/// <param name="OldestTestStartedAt">Null when no test stands.</param>
-public sealed record HealthInputs(
-    DateTimeOffset Now,
-    ProtectionState State,
-    TimeSpan Frequency,
-    DateTimeOffset? LastPointCutAt,
-    DateTimeOffset? LateSince,
-    string SourceHost,
-    bool SourceOnline,
-    string TargetHost,
-    bool TargetOnline,
-    SourceReport? Source,
-    TargetReport? Target,
-    DateTimeOffset? OldestTestStartedAt);
+/// <summary>All that health is judged by.</summary>
+public sealed record HealthInputs
+{
+    public required DateTimeOffset Now { get; init; }
+
+    public required ProtectionState State { get; init; }
+
+    public required Policy Policy { get; init; }
+
+    /// <summary>Null before the first point.</summary>
+    public DateTimeOffset? LastPointCutAt { get; init; }
+
+    /// <summary>From <see cref="RpoWatch"/>.</summary>
+    public DateTimeOffset? LateSince { get; init; }
+
+    public required string SourceHost { get; init; }
+
+    public required bool SourceOnline { get; init; }
+
+    public required string TargetHost { get; init; }
+
+    public required bool TargetOnline { get; init; }
+
+    public SourceReport? Source { get; init; }
+
+    public TargetReport? Target { get; init; }
+
+    /// <summary>Tests that stand.</summary>
+    public IReadOnlyList<TestInfo> Tests { get; init; } = [];
+}
 
 /// <summary>Health of a VM in periodic mode (MON-1): pure, so the same inputs always read the same.</summary>
 public static class HealthRules
 {
-    public const double WarningAtFrequencies = 1.5;
-    public const double CriticalAtFrequencies = 2;
-    public const int CriticalAfterCycles = 3;
-
-    /// <summary>Critical comes after three cycles or this, whichever is shorter: a long frequency must not hide an outage.</summary>
-    public static readonly TimeSpan CriticalAfter = TimeSpan.FromSeconds(60);
-
     public static readonly TimeSpan TestIsOldAfter = TimeSpan.FromDays(1);
 
     private static readonly TimeSpan[] _usualFrequencies =
@@ -56,24 +62,34 @@ public static class HealthRules
             reasons.Add(new HealthReason(HealthLevel.Critical, $"{vm.TargetHost}: {error.What}. {error.Why}", error.Next));
         }
 
-        if (vm.Now - vm.OldestTestStartedAt > TestIsOldAfter)
-        {
-            reasons.Add(new HealthReason(HealthLevel.Warning, "A test has stood for more than a day and takes space at the target.", "Complete it: `understudy job list` names it."));
-        }
-
+        reasons.AddRange(vm.Tests.Where(test => vm.Now - test.StartedAt > TestIsOldAfter).Select(test => OldTest(vm, test)));
         return reasons.Count == 0 ? Health.Normal : new Health(reasons);
     }
 
     /// <summary>How late the newest point is, by the policy's own measure.</summary>
-    public static HealthLevel JudgeRpo(TimeSpan rpo, TimeSpan lateFor, TimeSpan frequency)
+    public static HealthLevel JudgeRpo(TimeSpan rpo, TimeSpan lateFor, Policy policy)
     {
-        TimeSpan patience = CriticalAfter < frequency * CriticalAfterCycles ? CriticalAfter : frequency * CriticalAfterCycles;
-        if (rpo > frequency * CriticalAtFrequencies && lateFor >= patience)
+        if (rpo > policy.Rpo.CriticalFor(policy.Frequency) && lateFor >= policy.Rpo.PatienceFor(policy.Frequency))
         {
             return HealthLevel.Critical;
         }
 
-        return rpo > frequency * WarningAtFrequencies ? HealthLevel.Warning : HealthLevel.Normal;
+        return rpo > policy.Rpo.WarningFor(policy.Frequency) ? HealthLevel.Warning : HealthLevel.Normal;
+    }
+
+    /// <summary>
+    /// When the newest point will be young again, by what is left to send and what comes in meanwhile. Null when the link does
+    /// not gain on the changes, or nothing is known.
+    /// </summary>
+    public static TimeSpan? RecoversIn(SourceReport? source, TimeSpan frequency)
+    {
+        if (source is not { BytesBehind: > 0, BytesPerSecond: > 0 })
+        {
+            return null;
+        }
+
+        double gain = source.BytesPerSecond - (source.AverageCycleBytes / frequency.TotalSeconds);
+        return gain > 0 ? TimeSpan.FromSeconds(source.BytesBehind / gain) : null;
     }
 
     /// <summary>The shortest usual frequency that a cycle of this duration fits into with a quarter to spare; null when none does.</summary>
@@ -90,6 +106,15 @@ public static class HealthRules
         return null;
     }
 
+    private static HealthReason OldTest(HealthInputs vm, TestInfo test)
+    {
+        string cost = vm.Target?.TestBytes?.TryGetValue(test.Id.Value, out long bytes) == true ? $" has written {Sizes.Format(bytes)}," : "";
+        return new HealthReason(
+            HealthLevel.Warning,
+            $"Test {test.VmName} has stood for {Durations.Rough(vm.Now - test.StartedAt)}; it{cost} keeps the history from {test.Point} on and holds up a commit's last merge.",
+            $"Complete it: `understudy job complete {test.Job}`.");
+    }
+
     private static void JudgeAtTarget(HealthInputs vm, List<HealthReason> reasons)
     {
         if (!vm.TargetOnline)
@@ -99,13 +124,24 @@ public static class HealthRules
 
         if (vm.Target?.Waiting is { } waiting)
         {
-            reasons.Add(new HealthReason(HealthLevel.Warning, $"The commit waits: {waiting}", null));
+            reasons.Add(new HealthReason(HealthLevel.Warning, $"The last merge of the commit waits: {waiting}", "The VM runs meanwhile, on one overlay more."));
+        }
+
+        if (vm.Target?.Failover?.Power is { } power and not VmPower.Running)
+        {
+            reasons.Add(new HealthReason(HealthLevel.Critical, $"The VM at {vm.TargetHost} is {power.Word()}.", "Look at it there: `virsh list --all`."));
+        }
+
+        if (vm.State == ProtectionState.FailingOver)
+        {
+            reasons.Add(new HealthReason(HealthLevel.Warning, "A failover has begun and not ended.", "Its job says what it waits for: `understudy job list`."));
+            return;
         }
 
         reasons.Add(new HealthReason(
             HealthLevel.Warning,
             $"The VM runs at {vm.TargetHost} and nothing replicates it.",
-            vm.State == ProtectionState.FailedOver ? "End this protection, then protect the VM from there." : null));
+            vm.State == ProtectionState.FailedOver ? "End this protection, then protect the VM from there." : "Commit or cancel the failover."));
     }
 
     private static void JudgeReplication(HealthInputs vm, List<HealthReason> reasons)
@@ -127,7 +163,28 @@ public static class HealthRules
 
         if (vm.Source?.Warning is { } warning)
         {
-            reasons.Add(new HealthReason(HealthLevel.Warning, warning, "Choose a longer frequency, or give the link more room."));
+            reasons.Add(new HealthReason(HealthLevel.Warning, warning, Fitting(vm) ?? "Choose a longer frequency, or give the link more room."));
+        }
+
+        if (vm.Source?.PausedBy is { } by)
+        {
+            reasons.Add(new HealthReason(HealthLevel.Warning, $"Replication is paused by {by}.", "Resume it: `understudy vm resume`."));
+        }
+
+        if (vm.Source is { Fenced: true })
+        {
+            reasons.Add(new HealthReason(HealthLevel.Critical, $"Nobody can start the VM at {vm.SourceHost}: a failover that did not happen has fenced it.", "Open the fence: `understudy vm cancel`."));
+        }
+
+        if (vm.Source?.Ownership is { Validated: false })
+        {
+            reasons.Add(new HealthReason(
+                HealthLevel.Warning, $"{vm.SourceHost} has booted and nobody has said yet that the VM still belongs there; it is held.", $"See that {vm.TargetHost} is connected."));
+        }
+
+        if (vm.Target?.Ownership is { State: OwnershipState.Offered })
+        {
+            reasons.Add(new HealthReason(HealthLevel.Warning, $"The VM is on its way back to {vm.SourceHost} and waits for it.", "Start that host and its agent."));
         }
 
         if (vm.State == ProtectionState.TargetFull)
@@ -145,23 +202,22 @@ public static class HealthRules
     {
         TimeSpan rpo = vm.Now - cutAt;
         TimeSpan lateFor = vm.LateSince is { } since && vm.Now > since ? vm.Now - since : TimeSpan.Zero;
-        HealthLevel level = JudgeRpo(rpo, lateFor, vm.Frequency);
-        if (level == HealthLevel.Normal)
+        HealthLevel level = JudgeRpo(rpo, lateFor, vm.Policy);
+        if (level == HealthLevel.Normal || vm.Source?.PausedBy is not null) // a pause is said already, and is no lateness
         {
             return;
         }
 
-        string text = $"RPO now {Durations.Rough(rpo)}, wanted {Durations.Format(vm.Frequency)}";
-        if (vm.Source is { BytesBehind: > 0, BytesPerSecond: > 0 } source)
-        {
-            text += $", recovers in {Durations.Rough(TimeSpan.FromSeconds((double)source.BytesBehind / source.BytesPerSecond))}";
-        }
-
-        string? remedy = vm.Source?.LastCycleDuration is { } cycle && cycle > vm.Frequency
-            ? FittingFrequency(cycle) is { } fitting ? $"The link would hold {Durations.Format(fitting)}." : "The link cannot hold this VM at any frequency."
-            : null;
-        reasons.Add(new HealthReason(level, text + ".", remedy));
+        string recovers = RecoversIn(vm.Source, vm.Policy.Frequency) is { } time ? $", recovers in {Durations.Rough(time)}" : "";
+        reasons.Add(new HealthReason(level, $"RPO now {Durations.Rough(rpo)}{recovers}; wanted {Durations.Format(vm.Policy.Frequency)}.", Fitting(vm)));
     }
+
+    /// <summary>The frequency that the last cycle would have fitted into, when it did not fit into the policy's.</summary>
+    private static string? Fitting(HealthInputs vm) => vm.Source?.LastCycleDuration is { } cycle && cycle > vm.Policy.Frequency
+        ? FittingFrequency(cycle) is { } fitting
+            ? $"The link would hold {Durations.Format(fitting)}: `understudy policy set {vm.Policy.Name} --frequency {Durations.Format(fitting)}`."
+            : "The link cannot hold this VM at any frequency."
+        : null;
 }
 
 /// <summary>Since when the RPO has been beyond the critical bound without a break.</summary>
@@ -170,9 +226,9 @@ public static class HealthRules
 public readonly record struct RpoWatch(DateTimeOffset CutAt, DateTimeOffset LateSince)
 {
     /// <summary>Takes a newly arrived point in. One that arrives late already does not end the lateness.</summary>
-    public static RpoWatch Observe(RpoWatch? before, DateTimeOffset now, DateTimeOffset cutAt, TimeSpan frequency)
+    public static RpoWatch Observe(RpoWatch? before, DateTimeOffset now, DateTimeOffset cutAt, Policy policy)
     {
-        DateTimeOffset lateFrom = cutAt + (frequency * HealthRules.CriticalAtFrequencies);
+        DateTimeOffset lateFrom = cutAt + policy.Rpo.CriticalFor(policy.Frequency);
         if (before is not { } watch)
         {
             return new RpoWatch(cutAt, lateFrom);

@@ -1,102 +1,84 @@
 using System.Diagnostics;
 using Understudy.Model;
-using static Understudy.Model.ProtectionState;
+using static Understudy.Plans.Verdict;
 
 namespace Understudy.Plans;
 
 /// <summary>
-/// Which command is lawful when. A table: every pair of command and state has its row, and a test walks all of them
-/// (docs/operations/states.md shows it to users).
+/// Which command is lawful when: one table of every state and command (LifeCycle.Table.cs), what a command needs beside its
+/// state, and the words of each refusal. Pure, so a test walks all of it and docs/operations/states.md is printed from it.
 /// </summary>
-public static class LifeCycle
+public static partial class LifeCycle
 {
-    private static readonly StepKind[] _protect = [StepKind.CheckBothSides, StepKind.CreateReplica, StepKind.StartSource, StepKind.FirstCopy];
-    private static readonly StepKind[] _test = [StepKind.StartTest, StepKind.AwaitTestCompletion, StepKind.RemoveTest];
-    private static readonly StepKind[] _failover = [StepKind.AssessSource, StepKind.StartAtTarget];
-    private static readonly StepKind[] _commit = [StepKind.CommitAtTarget];
-    private static readonly StepKind[] _unprotect = [StepKind.StopSource, StepKind.RemoveReplica];
-    private static readonly StepKind[] _export = [StepKind.ExportPoint];
-
-    public static Decision Decide(VmSituation vm, VmCommand command) => command switch
+    public static Decision Decide(VmSituation vm, VmCommand command)
     {
-        VmCommand.Protect => Protect(vm),
-        VmCommand.Test => Test(vm),
-        VmCommand.UnplannedFailover => Failover(vm),
-        VmCommand.Commit => Commit(vm),
-        VmCommand.Unprotect => Unprotect(vm),
-        VmCommand.Export => Export(vm),
+        Verdict verdict = Settle(Look(vm.State, command), vm);
+        verdict = verdict == Go ? Missing(vm, command) : verdict;
+        return verdict == Go ? Job(vm, command) : new Decision.Refuse(Refusal(vm, command, verdict));
+    }
+
+    /// <summary>What the user types for a command.</summary>
+    public static string WordOf(VmCommand command) => command switch
+    {
+        VmCommand.Protect => "protect",
+        VmCommand.Unprotect => "unprotect",
+        VmCommand.Set => "set",
+        VmCommand.Pause => "pause",
+        VmCommand.Resume => "resume",
+        VmCommand.Resync => "resync",
+        VmCommand.Mark => "point mark",
+        VmCommand.Test => "test",
+        VmCommand.Promote => "test --promote",
+        VmCommand.PlannedFailover => "failover",
+        VmCommand.UnplannedFailover => "failover --unplanned",
+        VmCommand.ChangePoint => "change-point",
+        VmCommand.Cancel => "cancel",
+        VmCommand.Commit => "commit",
+        VmCommand.Export => "point export",
+        VmCommand.Mount => "point mount",
+        VmCommand.Attach => "point attach",
+        VmCommand.Unmount => "point unmount",
+        VmCommand.Detach => "point detach",
+        VmCommand.DeleteBranch => "point delete",
         _ => throw new UnreachableException($"command {command}"),
     };
 
-    private static Decision Protect(VmSituation vm) => vm.State switch
+    internal static Verdict Look(ProtectionState state, VmCommand command)
     {
-        Unprotected => new Decision.Go(JobAction.Protect, _protect),
-        Preparing or FirstCopy or Protected or Resynchronising or TestRunning or TargetFull or FailingOver or CommitPending or FailedOver
-            => new Decision.Refuse(Errors.AlreadyProtected(vm.Vm, vm.Target ?? "another host")),
-        _ => throw Unknown(vm),
+        for (int column = 0; column < States.Count; column++)
+        {
+            if (States[column] == state)
+            {
+                return _table[command][column];
+            }
+        }
+
+        throw new UnreachableException($"state {state}");
+    }
+
+    /// <summary>The cells that need a second look at the situation.</summary>
+    private static Verdict Settle(Verdict verdict, VmSituation vm) => verdict switch
+    {
+        GoWhenFenced => vm.Fenced ? Go : NotOver,
+        GoWhenOwned => vm.OwnedAtTarget ? Go : Begun,
+        GoUnlessStarting => vm.StartsAtTarget ? Begun : Go,
+        GoWhenKept => vm.SourceBranches > 0 ? Go : NoReplica,
+        _ => verdict,
     };
 
-    private static Decision Test(VmSituation vm) => vm.State switch
+    /// <summary>What a command needs beside a state that allows it.</summary>
+    private static Verdict Missing(VmSituation vm, VmCommand command) => command switch
     {
-        Unprotected => new Decision.Refuse(Errors.NotProtected(vm.Vm)),
-        Preparing or FirstCopy => NoPointYet(vm, "test"),
-        Protected or Resynchronising or TestRunning or TargetFull => vm.HasPoints ? new Decision.Go(JobAction.Test, _test) : NoPointYet(vm, "test"),
-        FailingOver or CommitPending or FailedOver => RunsAtTarget(vm, "test"),
-        _ => throw Unknown(vm),
+        VmCommand.Test or VmCommand.Export or VmCommand.Mount or VmCommand.Attach => vm.HasPoints || vm.TargetBranches > 0 ? Go : NoPoint,
+        VmCommand.PlannedFailover or VmCommand.UnplannedFailover or VmCommand.ChangePoint => vm.HasPoints ? Go : NoPoint,
+        VmCommand.Promote => vm.Tests > 0 ? Go : NoTest,
+        VmCommand.Unmount => vm.Mounts > 0 ? Go : NothingOut,
+        VmCommand.Detach => vm.Attached > 0 ? Go : NothingOut,
+        VmCommand.DeleteBranch => vm.TargetBranches + vm.SourceBranches > 0 ? Go : NoBranch,
+        VmCommand.Unprotect when vm.Tests > 0 => Tested,
+        VmCommand.Unprotect when vm.Mounts + vm.Attached > 0 => Verdict.Mounted,
+        VmCommand.Unprotect when vm.TargetBranches > 0 => Branched,
+        VmCommand.Unprotect when vm.State == ProtectionState.FailedOver && vm.MergeWaits is not null => Merging,
+        _ => Go,
     };
-
-    private static Decision Failover(VmSituation vm) => vm.State switch
-    {
-        Unprotected => new Decision.Refuse(Errors.NotProtected(vm.Vm)),
-        Preparing or FirstCopy => NoPointYet(vm, "failover"),
-        Protected or Resynchronising or TestRunning or TargetFull
-            => vm.HasPoints ? new Decision.Go(JobAction.UnplannedFailover, _failover) : NoPointYet(vm, "failover"),
-        FailingOver => Refuse(vm, "failover", "a failover has begun and not ended", "Retry its job: `understudy job list` names it."),
-        CommitPending or FailedOver => RunsAtTarget(vm, "failover"),
-        _ => throw Unknown(vm),
-    };
-
-    private static Decision Commit(VmSituation vm) => vm.State switch
-    {
-        Unprotected => new Decision.Refuse(Errors.NotProtected(vm.Vm)),
-        CommitPending => new Decision.Go(JobAction.Commit, _commit),
-        FailedOver => Refuse(vm, "commit", "its failover is committed already", "There is nothing left to do."),
-        FailingOver => Refuse(vm, "commit", "the VM does not run at the target yet", "Wait for the failover, or retry its job."),
-        Preparing or FirstCopy or Protected or Resynchronising or TestRunning or TargetFull
-            => Refuse(vm, "commit", "there is no failover to commit", $"`understudy vm failover {vm.Vm}` comes first."),
-        _ => throw Unknown(vm),
-    };
-
-    private static Decision Unprotect(VmSituation vm) => vm.State switch
-    {
-        Unprotected => new Decision.Refuse(Errors.NotProtected(vm.Vm)),
-        Preparing or FirstCopy or Protected or Resynchronising or TargetFull or FailedOver when vm.Tests == 0
-            => new Decision.Go(JobAction.Unprotect, _unprotect),
-        TestRunning or Preparing or FirstCopy or Protected or Resynchronising or TargetFull or FailedOver
-            => Refuse(vm, "unprotect", "a test of it stands on the replica", "Complete the test first: `understudy job list` names it."),
-        FailingOver => Refuse(vm, "unprotect", "a failover has begun and not ended", "Retry its job, then commit."),
-        CommitPending => Refuse(vm, "unprotect", "the VM at the target still stands on the replica", $"Commit first: `understudy vm commit {vm.Vm}`."),
-        _ => throw Unknown(vm),
-    };
-
-    private static Decision Export(VmSituation vm) => vm.State switch
-    {
-        Unprotected => new Decision.Refuse(Errors.NotProtected(vm.Vm)),
-        Preparing or FirstCopy => NoPointYet(vm, "export"),
-        Protected or Resynchronising or TestRunning or TargetFull or FailingOver or CommitPending
-            => vm.HasPoints ? new Decision.Go(JobAction.Export, _export) : NoPointYet(vm, "export"),
-        FailedOver => Refuse(vm, "export", "its points were merged when the failover was committed", "The VM's own disks hold what there is."),
-        _ => throw Unknown(vm),
-    };
-
-    private static Decision.Refuse NoPointYet(VmSituation vm, string command) =>
-        Refuse(vm, command, "it has no recovery point yet", $"Wait for the first copy: `understudy vm show {vm.Vm}`.");
-
-    private static Decision.Refuse RunsAtTarget(VmSituation vm, string command) =>
-        Refuse(vm, command, $"the VM is being run at {vm.Target}", $"See `understudy vm show {vm.Vm}`.");
-
-    private static Decision.Refuse Refuse(VmSituation vm, string command, string why, string next) =>
-        new(Errors.NotNow(vm.Vm, command, vm.State, why, next));
-
-    private static UnreachableException Unknown(VmSituation vm) => new($"state {vm.State}");
 }

@@ -18,41 +18,47 @@ public static class Standing
     };
 
     /// <summary>
-    /// The agents are right and the vault follows (design.md): what the target's report says about the stage, outside of
-    /// a job. Null when it says nothing new.
+    /// The agents are right and the vault follows (design.md): what the reports say about the stage, outside of a job.
+    /// Null when they say nothing new.
     /// </summary>
-    public static ProtectionStage? Reconcile(ProtectionStage stage, TargetReport report)
+    /// <param name="source">Its last report, if any: a VM in transit is neither here nor there.</param>
+    public static ProtectionStage? Reconcile(ProtectionStage stage, SourceReport? source, TargetReport target)
     {
-        ProtectionStage reported = report.Phase switch
+        ProtectionStage reported = target.Phase switch
         {
+            TargetPhase.Receiving when source?.Ownership is { State: OwnershipState.Offered } => ProtectionStage.FailingOver,
+
             // An empty replica may stand before its source was started: only a job ends the preparation.
-            TargetPhase.Receiving => stage == ProtectionStage.Preparing && report.PointCount == 0 ? ProtectionStage.Preparing : ProtectionStage.Replicating,
+            TargetPhase.Receiving => stage == ProtectionStage.Preparing && target.PointCount == 0 ? ProtectionStage.Preparing : ProtectionStage.Replicating,
             TargetPhase.FailingOver => ProtectionStage.FailingOver,
             TargetPhase.CommitPending or TargetPhase.Committing => ProtectionStage.CommitPending,
             TargetPhase.FailedOver => ProtectionStage.FailedOver,
-            _ => throw new UnreachableException($"phase {report.Phase}"),
+            _ => throw new UnreachableException($"phase {target.Phase}"),
         };
         return reported == stage ? null : reported;
     }
 
+    /// <summary>What the user may be waited for, beside the state.</summary>
+    /// <param name="countdown">A policy will commit or cancel by itself.</param>
+    public static ProtectionWait WaitOf(ProtectionState state, TargetReport? target, bool countdown) => state switch
+    {
+        ProtectionState.CommitPending => countdown ? ProtectionWait.Countdown : ProtectionWait.Commit,
+        ProtectionState.FailedOver when target?.Waiting is not null => ProtectionWait.Pin,
+        _ => ProtectionWait.None,
+    };
+
+    /// <summary>Who waits most for somebody comes first: a pause explains why nothing else goes on.</summary>
     private static ProtectionState Replicating(SourceReport? source, TargetReport? target, int tests)
     {
         bool hasPoints = target is { PointCount: > 0 } || source?.LastPoint is not null;
-        if (!hasPoints)
+        return source switch
         {
-            return ProtectionState.FirstCopy;
-        }
-
-        if (source is { TargetFull: true })
-        {
-            return ProtectionState.TargetFull;
-        }
-
-        if (tests > 0)
-        {
-            return ProtectionState.TestRunning;
-        }
-
-        return source?.Phase == SourcePhase.Resynchronising ? ProtectionState.Resynchronising : ProtectionState.Protected;
+            { PausedBy: not null } => ProtectionState.Paused,
+            _ when !hasPoints => ProtectionState.FirstCopy,
+            { TargetFull: true } => ProtectionState.TargetFull,
+            _ when tests > 0 => ProtectionState.TestRunning,
+            { Phase: SourcePhase.Resynchronising } => ProtectionState.Resynchronising,
+            _ => ProtectionState.Protected,
+        };
     }
 }

@@ -1,11 +1,8 @@
-using System.Collections.Concurrent;
 using Microsoft.EntityFrameworkCore;
 using Understudy.Api.Control;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
-using Understudy.Plans;
 using Understudy.Vault.Events;
-using Understudy.Vault.Protection;
 using Understudy.Vault.Sites;
 using Understudy.Vault.Storage;
 
@@ -13,10 +10,8 @@ namespace Understudy.Vault.Agents;
 
 /// <summary>What agents tell becomes what the vault knows. The agents are right: where they contradict the vault, it follows.</summary>
 internal sealed class AgentNews(
-    VaultStorage storage, ReportBoard board, HostDuties duties, MappingStore mappings, EventJournal events, Changes changes, TimeProvider time)
+    VaultStorage storage, ReportNews reports, HostDuties duties, Reunions reunions, MappingStore mappings, EventJournal events, TimeProvider time)
 {
-    private readonly ConcurrentDictionary<ReplicaId, bool> _strangers = new(); // replicas already told of
-
     public async ValueTask OnHelloAsync(HostId host, AgentHello hello, CancellationToken cancellationToken)
     {
         await using (VaultDb db = storage.Open())
@@ -44,6 +39,11 @@ internal sealed class AgentNews(
     {
         await events.AddAsync(HealthLevel.Normal, "host-online", null, host.Value, "The agent connected.", cancellationToken);
         duties.Post(host);
+        await using VaultDb db = storage.Open();
+        foreach (Guid vm in await db.Protections.Where(row => row.SourceHost == host.Value || row.TargetHost == host.Value).Select(row => row.VmId).ToListAsync(cancellationToken))
+        {
+            reunions.Post(new VmId(vm)); // its reports came before it was known as connected
+        }
     }
 
     public async ValueTask OnOfflineAsync(HostId host, string why)
@@ -84,66 +84,10 @@ internal sealed class AgentNews(
         await db.SaveChangesAsync(cancellationToken);
     }
 
-    public async ValueTask OnSourceAsync(HostId host, SourceReport report, CancellationToken cancellationToken)
-    {
-        await using VaultDb db = storage.Open();
-        ProtectionRow? row = await db.Protections.SingleOrDefaultAsync(candidate => candidate.VmId == report.Vm.Value, cancellationToken);
-        if (row is null || row.SourceHost != host.Value || row.Replica != report.Replica.Value)
-        {
-            await TellStrangerAsync(host, report.Vm, report.Replica, "sends", cancellationToken);
-            return;
-        }
+    public ValueTask OnSourceAsync(HostId host, SourceReport report, CancellationToken cancellationToken) => reports.OnSourceAsync(host, report, cancellationToken);
 
-        ErrorInfo? before = board.Get(report.Vm).Source?.Error;
-        PolicyRow policy = await PolicyStore.FindAsync(db, row.Policy, cancellationToken);
-        board.Set(report.Vm, report, time.GetUtcNow(), TimeSpan.FromSeconds(policy.FrequencySeconds));
-        row.SourceReportJson = VaultJson.Write(report, VaultJson.Default.SourceReport);
-        await db.SaveChangesAsync(cancellationToken);
-        changes.Publish(Changes.Vm(row.VmId));
-        if (report.Error is { } error && before?.Code != error.Code)
-        {
-            await events.AddAsync(HealthLevel.Warning, "replication-stopped", row.VmId, host.Value, $"{row.Name}: {error}", cancellationToken);
-        }
-        else if (report.Error is null && before is not null)
-        {
-            await events.AddAsync(HealthLevel.Normal, "replication-resumed", row.VmId, host.Value, $"{row.Name} is being replicated again.", cancellationToken);
-        }
-    }
-
-    public async ValueTask OnTargetAsync(HostId host, TargetReport report, CancellationToken cancellationToken)
-    {
-        await using VaultDb db = storage.Open();
-        ProtectionRow? row = await db.Protections.SingleOrDefaultAsync(candidate => candidate.VmId == report.Vm.Value, cancellationToken);
-        if (row is null || row.TargetHost != host.Value || row.Replica != report.Replica.Value)
-        {
-            await TellStrangerAsync(host, report.Vm, report.Replica, "holds", cancellationToken);
-            return;
-        }
-
-        board.Set(report.Vm, report);
-        row.TargetReportJson = VaultJson.Write(report, VaultJson.Default.TargetReport);
-        row.Line = report.Line.ToString();
-        bool inOperation = await db.Leases.AnyAsync(lease => lease.VmId == row.VmId, cancellationToken);
-        ProtectionStage stage = Enum.Parse<ProtectionStage>(row.Stage);
-        if (!inOperation && Standing.Reconcile(stage, report) is { } reported)
-        {
-            row.Stage = reported.ToString();
-        }
-
-        await db.SaveChangesAsync(cancellationToken);
-        changes.Publish(Changes.Vm(row.VmId));
-    }
+    public ValueTask OnTargetAsync(HostId host, TargetReport report, CancellationToken cancellationToken) => reports.OnTargetAsync(host, report, cancellationToken);
 
     public async ValueTask OnEventAsync(HostId host, AgentEvent news, CancellationToken cancellationToken) =>
         await events.AddAsync(news.At, news.Severity, news.Kind, news.Vm?.Value, host.Value, news.Text, cancellationToken);
-
-    /// <summary>Something of ours stands on a host and no list shows it: say so, once.</summary>
-    private async Task TellStrangerAsync(HostId host, VmId vm, ReplicaId replica, string does, CancellationToken cancellationToken)
-    {
-        if (_strangers.TryAdd(replica, true))
-        {
-            await events.AddAsync(HealthLevel.Warning, "replica-unknown", vm.Value, host.Value,
-                $"The host {does} replica {replica} of VM {vm}, which this vault does not know.", cancellationToken);
-        }
-    }
 }

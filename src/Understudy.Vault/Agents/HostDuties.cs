@@ -15,7 +15,8 @@ namespace Understudy.Vault.Agents;
 /// What a host owes when it comes (back): the settings of its VMs as they are now (CFG-1), and removals that were asked
 /// for while it was away (REG-6). One loop, one host after the other; a host that is away now is posted again by its hello.
 /// </summary>
-internal sealed partial class HostDuties(VaultStorage storage, AgentRegistry agents, EventJournal events, IIdSource ids, TimeProvider time, ILogger<HostDuties> logger)
+internal sealed partial class HostDuties(
+    VaultStorage storage, AgentRegistry agents, ReportBoard board, EventJournal events, IIdSource ids, TimeProvider time, ILogger<HostDuties> logger)
 {
     public const string Source = "source";
     public const string Target = "target";
@@ -71,24 +72,38 @@ internal sealed partial class HostDuties(VaultStorage storage, AgentRegistry age
         await using VaultDb db = storage.Open();
         Guid host = session.Host.Value;
         List<ProtectionRow> rows = await db.Protections.AsNoTracking()
-            .Where(row => (row.SourceHost == host || row.TargetHost == host) && row.Stage == nameof(ProtectionStage.Replicating))
+            .Where(row => (row.SourceHost == host || row.TargetHost == host) && row.Stage != nameof(ProtectionStage.Preparing))
             .ToListAsync(cancellationToken);
         Dictionary<string, Policy> policies = await db.Policies.AsNoTracking().ToDictionaryAsync(row => row.Name, row => row.ToModel(), cancellationToken);
-        foreach (ProtectionRow row in rows)
+        foreach (ProtectedVm vm in rows.Select(row => ProtectionRows.ToModel(row, [])))
         {
-            Policy policy = policies[row.Policy];
-            OperationId operation = new(ids.NewGuid());
-            AgentReply<Nothing> reply = row.SourceHost == host
-                ? await session.InvokeAsync(AgentMethods.SourceConfigure, operation,
-                    new SourceConfigureRequest(new VmId(row.VmId), new SourceSettings(policy.Frequency, policy.Compression)), null, cancellationToken)
-                : await session.InvokeAsync(AgentMethods.ReplicaConfigure, operation,
-                    new ReplicaConfigureRequest(new ReplicaId(row.Replica), TargetSettings.Of(ProtectionRows.ToModel(row, []), policy)), null, cancellationToken);
-            if (reply is AgentReply<Nothing>.Refused refused)
+            ErrorInfo? refusal = vm.SourceHost == session.Host
+                ? await ConfigureSourceAsync(session, vm, policies[vm.Policy], cancellationToken)
+                : await AskAsync(session, AgentMethods.ReplicaConfigure, new ReplicaConfigureRequest(vm.Replica, SideSettings.OfTarget(vm, policies[vm.Policy])), cancellationToken);
+            if (refusal is not null)
             {
-                await events.AddAsync(HealthLevel.Warning, "settings-refused", row.VmId, host, $"{row.Name}: {refused.Error.Error}", cancellationToken);
+                await events.AddAsync(HealthLevel.Warning, "settings-refused", vm.Vm.Value, host, $"{vm.Name}: {refusal}", cancellationToken);
             }
         }
     }
+
+    private async Task<ErrorInfo?> ConfigureSourceAsync(AgentSession session, ProtectedVm vm, Policy policy, CancellationToken cancellationToken)
+    {
+        if (vm.Stage != ProtectionStage.Replicating)
+        {
+            return null; // it has nothing to send; it is told when the VM is its own again
+        }
+
+        ErrorInfo? refusal = await AskAsync(session, AgentMethods.SourceConfigure, new SourceConfigureRequest(vm.Vm, SideSettings.OfSource(policy)), cancellationToken);
+        bool disksDiffer = board.Get(vm.Vm).Source is { } report && !(report.ExcludedDisks ?? []).Order(StringComparer.Ordinal).SequenceEqual(vm.ExcludedDisks);
+        return refusal ?? (disksDiffer
+            ? await AskAsync(session, AgentMethods.SourceDisks, new SourceDisksRequest(vm.Vm, vm.Replica, vm.ExcludedDisks), cancellationToken)
+            : null);
+    }
+
+    /// <returns>Why not; null when it was done, and when the connection ended: then the next one does it.</returns>
+    private async Task<ErrorInfo?> AskAsync<TRequest>(AgentSession session, AgentMethod<TRequest, Nothing> method, TRequest request, CancellationToken cancellationToken) =>
+        await session.InvokeAsync(method, new OperationId(ids.NewGuid()), request, null, cancellationToken) is AgentReply<Nothing>.Refused refused ? refused.Error.Error : null;
 
     private async Task CleanUpAsync(AgentSession session, CancellationToken cancellationToken)
     {
@@ -97,7 +112,7 @@ internal sealed partial class HostDuties(VaultStorage storage, AgentRegistry age
         {
             OperationId operation = new(row.OperationId);
             AgentReply<Removed> reply = row.Side == Source
-                ? await session.InvokeAsync(AgentMethods.SourceUnprotect, operation, new SourceUnprotectRequest(new VmId(row.VmId), new ReplicaId(row.Replica)), null, cancellationToken)
+                ? await session.InvokeAsync(AgentMethods.SourceUnprotect, operation, new SourceUnprotectRequest(new VmId(row.VmId), new ReplicaId(row.Replica), row.KeepGuard), null, cancellationToken)
                 : await session.InvokeAsync(AgentMethods.TargetUnprotect, operation, new TargetUnprotectRequest(new VmId(row.VmId), new ReplicaId(row.Replica)), null, cancellationToken);
             switch (reply)
             {
@@ -119,6 +134,7 @@ internal sealed partial class HostDuties(VaultStorage storage, AgentRegistry age
                         Replica = row.Replica,
                         VmName = row.VmName,
                         Side = row.Side,
+                        KeepGuard = row.KeepGuard,
                     });
                     await db.SaveChangesAsync(cancellationToken);
                     break;

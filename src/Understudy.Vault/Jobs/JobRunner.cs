@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Understudy.Blocks;
-using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Plans;
 using Understudy.Vault.Agents;
@@ -16,13 +15,15 @@ namespace Understudy.Vault.Jobs;
 /// step with the same operation id, so no step is done twice. One task a job, owned here and awaited at the stop.
 /// </summary>
 internal sealed partial class JobRunner(
-    JobStore jobs, StepExecutor executor, AgentRegistry agents, EventJournal events, IIdSource ids, TimeProvider time, VaultSettings settings, ILogger<JobRunner> logger)
+    JobStore jobs, StepExecutor executor, JobEnd jobEnd, AgentRegistry agents, EventJournal events, VaultSettings settings, ILogger<JobRunner> logger)
     : IDisposable
 {
     // A busy database is free again within a second; a full disk takes a person, and the log a line a minute.
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
 
+    private readonly TimeProvider time = settings.Time;
+    private readonly IIdSource ids = settings.Ids;
     private readonly Lock _lock = new(); // guards _running
     private readonly Dictionary<JobId, RunningJob> _running = [];
     private readonly CancellationTokenSource _stopping = new();
@@ -52,69 +53,6 @@ internal sealed partial class JobRunner(
             _running[job] = running;
             running.Task = RunAsync(job, running);
         }
-    }
-
-    /// <summary>The user has completed the test that the job waits with.</summary>
-    public async Task CompleteAsync(JobId job, string? note, CancellationToken cancellationToken)
-    {
-        await jobs.ChangeAsync(job, row =>
-        {
-            if (row.EndedAt is not null || row.Completed || JobFlow.Next(JobView.Flow(row), row.CancelRequestedBy is not null, row.Completed) is not FlowAction.Wait)
-            {
-                throw new ErrorException(Errors.JobNotWaiting(job, row.Name));
-            }
-
-            row.Completed = true;
-            row.Note = note ?? row.Note;
-        }, cancellationToken, (db, row) => JobStore.TakeLeaseAsync(db, row, cancellationToken));
-        Start(job);
-    }
-
-    public async Task CancelAsync(JobId job, string by, CancellationToken cancellationToken)
-    {
-        await jobs.ChangeAsync(job, row =>
-        {
-            string? why = row.EndedAt is not null ? "it has ended" : JobFlow.WhyNotCancellable(JobView.Flow(row));
-            if (why is not null)
-            {
-                throw new ErrorException(Errors.JobNotCancellable(job, row.Name, why));
-            }
-
-            row.CancelRequestedBy = by;
-        }, cancellationToken, (db, row) => JobStore.TakeLeaseAsync(db, row, cancellationToken));
-        lock (_lock)
-        {
-            _running.GetValueOrDefault(job)?.Cancel.Cancel();
-        }
-
-        Start(job); // one that waited goes on, to clean up
-    }
-
-    /// <summary>A failed or cancelled job goes on at the step that did not succeed, with a new operation id.</summary>
-    public async Task RetryAsync(JobId job, CancellationToken cancellationToken)
-    {
-        await jobs.ChangeAsync(job, row =>
-        {
-            if (JobView.State(row) is not (JobState.Failed or JobState.Cancelled))
-            {
-                throw new ErrorException(Errors.JobNotFailed(job, row.Name));
-            }
-
-            foreach (StepRow step in row.Steps.SkipWhile(step => JobView.State(step) == StepState.Succeeded))
-            {
-                step.State = StepState.Pending.Word();
-                step.Attempt++;
-                step.OperationId = ids.NewGuid();
-                (step.StartedAt, step.EndedAt, step.Progress, step.Detail, step.ErrorJson) = (null, null, null, null, null);
-            }
-
-            (row.State, row.EndedAt, row.ErrorJson, row.CancelRequestedBy, row.Completed) = (JobState.Running.Word(), null, null, null, false);
-        }, cancellationToken, async (db, row) =>
-        {
-            await StepExecutor.RequireSameProtectionAsync(db, row, cancellationToken);
-            await JobStore.TakeLeaseAsync(db, row, cancellationToken);
-        });
-        Start(job);
     }
 
     /// <summary>Stops where the jobs are; they go on when the vault starts again.</summary>
@@ -222,7 +160,7 @@ internal sealed partial class JobRunner(
             return false; // ended once is enough: another end would tell and undo things twice
         }
 
-        switch (JobFlow.Next(JobView.Flow(row), row.CancelRequestedBy is not null, row.Completed))
+        switch (JobFlow.Next(JobView.Flow(row), row.CancelRequestedBy is not null, row.Answered))
         {
             case FlowAction.Run run:
                 await RunStepAsync(row, run.Index, running, stopping);
@@ -231,8 +169,12 @@ internal sealed partial class JobRunner(
                 await jobs.ChangeAsync(job, changed => EndStep(changed.Steps[pass.Index], pass.As, null, null), stopping);
                 return true;
             case FlowAction.Wait wait:
-                await jobs.ChangeAsync(job, changed => Park(changed, wait), stopping, (db, changed) => JobStore.LeaveLeaseAsync(db, changed, stopping));
+                // A test stands for days and keeps nothing else from the VM; a failover in the middle has it all the while.
+                await jobs.ChangeAsync(job, changed => Park(changed, wait), stopping, wait.For == JobWait.TestCompletion ? LeaveLease(stopping) : null);
                 return false;
+            case FlowAction.Undo undo:
+                await jobs.ChangeAsync(job, changed => changed.Steps.Add(jobs.NewStep(undo.Kind, changed.Steps.Max(step => step.Number) + 1)), stopping);
+                return true;
             case FlowAction.End end:
                 await EndAsync(row, end.As, stopping);
                 return false;
@@ -257,98 +199,7 @@ internal sealed partial class JobRunner(
         }
     }
 
-    private async Task RunStepAsync(JobRow row, int index, RunningJob running, CancellationToken stopping)
-    {
-        JobId job = new(row.Id);
-        StepRow step = row.Steps[index];
-        await jobs.ChangeAsync(job, changed => BeginStep(changed, index), stopping);
-        StepReporter reporter = new(jobs, job, step.Number, time);
-        using CancellationTokenSource ended = CancellationTokenSource.CreateLinkedTokenSource(stopping);
-        Task reporting = reporter.RunAsync(ended.Token);
-        StepState state;
-        StepResult? result = null;
-        ErrorInfo? error = null;
-        try
-        {
-            StepRun run = new(job, new VmId(row.VmId), row.VmName, row.Note, JobView.Input(row), new OperationId(step.OperationId), agents, reporter, time, settings.HostReturnLimit);
-            CancellationToken cancel = JobFlow.IsCancellable(JobView.Kind(step)) ? running.Cancel.Token : CancellationToken.None;
-            result = await executor.RunAsync(JobView.Kind(step), run, cancel, stopping);
-            state = StepState.Succeeded;
-        }
-        catch (OperationCanceledException) when (!stopping.IsCancellationRequested)
-        {
-            state = StepState.Cancelled;
-        }
-        catch (ErrorException known)
-        {
-            state = StepState.Failed;
-            error = known.Error;
-        }
-        catch (Exception fault) when (fault is not OperationCanceledException)
-        {
-            StepBroke(logger, job, step.Title, fault);
-            state = StepState.Failed;
-            error = Errors.Internal(fault.Message);
-        }
-        finally
-        {
-            await ended.CancelAsync();
-            await reporting;
-        }
-
-        await jobs.ChangeAsync(job, changed =>
-        {
-            EndStep(changed.Steps[index], state, result?.Detail, error);
-            changed.MadeJson = VaultJson.Write([.. JobView.Made(changed), .. result?.Made ?? []], VaultJson.Default.IReadOnlyListString);
-        }, stopping);
-    }
-
-    private async Task EndAsync(JobRow row, JobState state, CancellationToken stopping)
-    {
-        ErrorInfo? error = state == JobState.Failed
-            ? JobView.Error(row.Steps.FirstOrDefault(step => JobView.State(step) == StepState.Failed)?.ErrorJson)
-            : null;
-        await jobs.ChangeAsync(new JobId(row.Id), changed =>
-        {
-            changed.State = state.Word();
-            changed.Wait = JobWait.None.Word();
-            changed.EndedAt = time.GetUtcNow();
-            changed.ErrorJson = error is null ? null : VaultJson.Write(error, VaultJson.Default.ErrorInfo);
-        }, stopping, async (db, changed) =>
-        {
-            await executor.OnEndAsync(db, changed, state, stopping);
-            await JobStore.LeaveLeaseAsync(db, changed, stopping);
-        });
-        HealthLevel severity = state == JobState.Failed ? HealthLevel.Warning : HealthLevel.Normal;
-        await events.AddAsync(severity, "job-ended", row.VmId, null, $"Job {row.Id}, {row.Name}: {state.Word()}{(error is null ? "." : $". {error}")}", stopping);
-    }
-
-    private void BeginStep(JobRow row, int index)
-    {
-        row.State = JobState.Running.Word();
-        row.Wait = JobWait.None.Word();
-        row.Steps[index].State = StepState.Running.Word();
-        row.Steps[index].StartedAt ??= time.GetUtcNow();
-    }
-
-    private void EndStep(StepRow step, StepState state, string? detail, ErrorInfo? error)
-    {
-        DateTimeOffset now = time.GetUtcNow();
-        step.State = state.Word();
-        step.StartedAt ??= now;
-        step.EndedAt = now;
-        step.Detail = detail ?? (state == StepState.Succeeded ? null : step.Detail);
-        step.Progress = state == StepState.Succeeded ? 1 : step.Progress;
-        step.ErrorJson = error is null ? null : VaultJson.Write(error, VaultJson.Default.ErrorInfo);
-    }
-
-    private void Park(JobRow row, FlowAction.Wait wait)
-    {
-        row.State = JobState.Waiting.Word();
-        row.Wait = wait.For.Word();
-        row.Steps[wait.Index].State = StepState.Waiting.Word();
-        row.Steps[wait.Index].StartedAt ??= time.GetUtcNow();
-    }
+    private static Func<VaultDb, JobRow, Task> LeaveLease(CancellationToken stopping) => (db, row) => JobStore.LeaveLeaseAsync(db, row, stopping);
 
     private sealed class RunningJob
     {

@@ -28,7 +28,11 @@ internal sealed class JobStore(VaultStorage storage, Changes changes, IIdSource 
         {
             await using VaultDb db = storage.Open();
             await using var transaction = await db.Database.BeginTransactionAsync(cancellationToken);
-            await RequireFreeAsync(db, job.Vm.Value, job.VmName, cancellationToken);
+            if (NeedsLease(job.Action))
+            {
+                await RequireFreeAsync(db, job.Vm.Value, job.VmName, cancellationToken);
+            }
+
             JobRow row = new()
             {
                 Name = $"{job.VmName} ({job.Action.Word()})",
@@ -42,19 +46,15 @@ internal sealed class JobStore(VaultStorage storage, Changes changes, IIdSource 
                 InputJson = VaultJson.Write(job.Input, VaultJson.Default.JobInput),
                 MadeJson = "[]",
                 Revision = 1,
-                Steps = [.. job.Steps.Select((kind, index) => new StepRow
-                {
-                    Number = index + 1,
-                    Kind = kind.ToString(),
-                    Title = StepTitles.Of(kind),
-                    State = StepState.Pending.Word(),
-                    Attempt = 1,
-                    OperationId = ids.NewGuid(),
-                })],
+                Steps = [.. job.Steps.Select((kind, index) => NewStep(kind, index + 1))],
             };
             db.Jobs.Add(row);
             await db.SaveChangesAsync(cancellationToken);
-            db.Leases.Add(new LeaseRow { VmId = job.Vm.Value, JobId = row.Id });
+            if (NeedsLease(job.Action))
+            {
+                db.Leases.Add(new LeaseRow { VmId = job.Vm.Value, JobId = row.Id });
+            }
+
             if (along is not null)
             {
                 await along(db, new JobId(row.Id));
@@ -65,6 +65,16 @@ internal sealed class JobStore(VaultStorage storage, Changes changes, IIdSource 
             return new JobId(row.Id);
         }
     }
+
+    public StepRow NewStep(StepKind kind, int number) => new()
+    {
+        Number = number,
+        Kind = kind.ToString(),
+        Title = StepTitles.Of(kind),
+        State = StepState.Pending.Word(),
+        Attempt = 1,
+        OperationId = ids.NewGuid(),
+    };
 
     public async Task<JobRow> GetAsync(JobId job, CancellationToken cancellationToken)
     {
@@ -113,7 +123,11 @@ internal sealed class JobStore(VaultStorage storage, Changes changes, IIdSource 
 
             await db.SaveChangesAsync(cancellationToken);
             await transaction.CommitAsync(cancellationToken);
-            changes.Publish(Changes.Job(job.Value));
+            foreach (var touched in db.ChangeTracker.Entries<JobRow>()) // the change along may have ended another one
+            {
+                changes.Publish(Changes.Job(touched.Entity.Id));
+            }
+
             changes.Publish(Changes.Vm(row.VmId));
             return row;
         }
@@ -122,6 +136,11 @@ internal sealed class JobStore(VaultStorage storage, Changes changes, IIdSource 
     /// <summary>Takes the VM for a job that goes on; the job may have it already.</summary>
     public static async Task TakeLeaseAsync(VaultDb db, JobRow job, CancellationToken cancellationToken)
     {
+        if (!NeedsLease(JobView.Action(job)))
+        {
+            return;
+        }
+
         LeaseRow? lease = await db.Leases.SingleOrDefaultAsync(row => row.VmId == job.VmId, cancellationToken);
         if (lease is null)
         {
@@ -135,6 +154,9 @@ internal sealed class JobStore(VaultStorage storage, Changes changes, IIdSource 
 
     public static Task LeaveLeaseAsync(VaultDb db, JobRow job, CancellationToken cancellationToken) =>
         db.Leases.Where(row => row.VmId == job.VmId && row.JobId == job.Id).ExecuteDeleteAsync(cancellationToken);
+
+    /// <summary>Settings are sent whole, the newest win, and they reach a VM in every state: there is nothing to keep apart.</summary>
+    private static bool NeedsLease(JobAction action) => action != JobAction.Set;
 
     private static async Task RequireFreeAsync(VaultDb db, Guid vm, string vmName, CancellationToken cancellationToken)
     {

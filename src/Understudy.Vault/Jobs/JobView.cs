@@ -43,6 +43,8 @@ internal static class JobView
     public static JobInput Input(JobRow row) =>
         VaultJson.Read(row.InputJson, VaultJson.Default.JobInput) ?? throw new UnreachableException($"job {row.Id} has no input");
 
+    public static void Put(JobRow row, JobInput input) => row.InputJson = VaultJson.Write(input, VaultJson.Default.JobInput);
+
     public static ErrorInfo? Error(string? json) => VaultJson.Read(json, VaultJson.Default.ErrorInfo);
 
     private static JobStepDto ToDto(StepRow step, DateTimeOffset now) => new(

@@ -1,12 +1,6 @@
 using System.Diagnostics;
-using Microsoft.EntityFrameworkCore;
-using Understudy.Model;
 using Understudy.Plans;
-using Understudy.Vault.Agents;
-using Understudy.Vault.Events;
-using Understudy.Vault.Protection;
-using Understudy.Vault.Sites;
-using Understudy.Vault.Storage;
+using Understudy.Vault.Jobs.Steps;
 
 namespace Understudy.Vault.Jobs;
 
@@ -14,85 +8,52 @@ namespace Understudy.Vault.Jobs;
 /// Does the single steps. Each may be begun again after a restart of the vault: what it asks of agents has the step's
 /// operation id, and what it writes here is the same when written twice.
 /// </summary>
-internal sealed partial class StepExecutor(
-    VaultStorage storage, AgentRegistry agents, HostStore hosts, ReportBoard board, EventJournal events, Changes changes)
+internal sealed class StepExecutor(
+    ProtectSteps protect, ReplicationSteps replication, RecoverySteps recovery, PlannedSteps planned, TrySteps attempts, ReturnSteps home, PointSteps points)
 {
     public Task<StepResult> RunAsync(StepKind kind, StepRun run, CancellationToken cancel, CancellationToken stopping) => kind switch
     {
-        StepKind.CheckBothSides => CheckBothSidesAsync(run, cancel, stopping),
-        StepKind.CreateReplica => CreateReplicaAsync(run, cancel, stopping),
-        StepKind.StartSource => StartSourceAsync(run, cancel, stopping),
-        StepKind.FirstCopy => FirstCopyAsync(run, cancel, stopping),
-        StepKind.StartTest => StartTestAsync(run, cancel, stopping),
-        StepKind.RemoveTest => RemoveTestAsync(run, cancel, stopping),
-        StepKind.AssessSource => AssessSourceAsync(run, stopping),
-        StepKind.StartAtTarget => StartAtTargetAsync(run, cancel, stopping),
-        StepKind.CommitAtTarget => CommitAsync(run, cancel, stopping),
-        StepKind.StopSource => StopSourceAsync(run, cancel, stopping),
-        StepKind.RemoveReplica => RemoveReplicaAsync(run, cancel, stopping),
-        StepKind.ExportPoint => ExportAsync(run, cancel, stopping),
+        StepKind.CheckBothSides => protect.CheckBothSidesAsync(run, cancel, stopping),
+        StepKind.CreateReplica => protect.CreateReplicaAsync(run, cancel, stopping),
+        StepKind.StartSource => protect.StartSourceAsync(run, cancel, stopping),
+        StepKind.FirstCopy => protect.FirstCopyAsync(run, cancel, stopping),
+        StepKind.StopSource => protect.StopSourceAsync(run, cancel, stopping),
+        StepKind.RetireSource => protect.RetireSourceAsync(run, cancel, stopping),
+        StepKind.RemoveReplica => protect.RemoveReplicaAsync(run, cancel, stopping),
+        StepKind.SettingsAtSource => replication.SettingsAtSourceAsync(run, cancel, stopping),
+        StepKind.DisksAtSource => replication.DisksAtSourceAsync(run, cancel, stopping),
+        StepKind.SettingsAtTarget => replication.SettingsAtTargetAsync(run, cancel, stopping),
+        StepKind.PauseSource => replication.PauseAsync(run, cancel, stopping),
+        StepKind.ResumeSource => replication.ResumeAsync(run, cancel, stopping),
+        StepKind.ResyncSource => replication.ResyncAsync(run, cancel, stopping),
+        StepKind.MarkPoint => replication.MarkAsync(run, cancel, stopping),
+        StepKind.StartTest => recovery.StartTestAsync(run, cancel, stopping),
+        StepKind.RemoveTest => recovery.RemoveTestAsync(run, cancel, stopping),
+        StepKind.CheckFailover => planned.CheckFailoverAsync(run, cancel, stopping),
+        StepKind.RunLastCycle => planned.RunLastCycleAsync(run, cancel, stopping),
+        StepKind.FenceSource => planned.FenceSourceAsync(run, cancel, stopping),
+        StepKind.ShutDownGuest => planned.ShutDownGuestAsync(run, cancel, stopping),
+        StepKind.SendLastChange => planned.SendLastChangeAsync(run, cancel, stopping),
+        StepKind.OfferVm => planned.OfferVmAsync(run, cancel, stopping),
+        StepKind.StartAtTarget => recovery.StartAtTargetAsync(run, cancel, stopping),
+        StepKind.HandOver => planned.HandOverAsync(run, cancel, stopping),
+        StepKind.OpenFence => planned.OpenFenceAsync(run, stopping),
+        StepKind.TakeBack => planned.TakeBackAsync(run, stopping),
+        StepKind.AssessSource => recovery.AssessSourceAsync(run, stopping),
+        StepKind.TryFenceSource => attempts.TryFenceSourceAsync(run, cancel, stopping),
+        StepKind.TryShutDownGuest => attempts.TryShutDownGuestAsync(run, cancel, stopping),
+        StepKind.TryLastChange => attempts.TryLastChangeAsync(run, cancel, stopping),
+        StepKind.ChangePointAtTarget => home.ChangePointAsync(run, cancel, stopping),
+        StepKind.EndAtTarget => home.EndAtTargetAsync(run, cancel, stopping),
+        StepKind.AcceptAtSource => home.AcceptAtSourceAsync(run, cancel, stopping),
+        StepKind.SettleTransfer => home.SettleTransferAsync(run, cancel, stopping),
+        StepKind.CommitAtTarget => recovery.CommitAsync(run, cancel, stopping),
+        StepKind.ExportPoint => points.ExportAsync(run, cancel, stopping),
+        StepKind.MountPoint => points.MountAsync(run, cancel, stopping),
+        StepKind.AttachPoint => points.AttachAsync(run, cancel, stopping),
+        StepKind.UnmountPoint => points.UnmountAsync(run, cancel, stopping),
+        StepKind.DetachPoint => points.DetachAsync(run, cancel, stopping),
+        StepKind.DeleteBranch => points.DeleteBranchAsync(run, cancel, stopping),
         _ => throw new UnreachableException($"step {kind}"),
     };
-
-    /// <summary>A retry is for the protection the job was made for, not for a later one of the same VM.</summary>
-    public static async Task RequireSameProtectionAsync(VaultDb db, JobRow job, CancellationToken cancellationToken)
-    {
-        Guid replica = JobView.Input(job).Replica.Value;
-        if (!await db.Protections.AnyAsync(row => row.VmId == job.VmId && row.Replica == replica, cancellationToken))
-        {
-            throw new ErrorException(Errors.JobOutdated(new JobId(job.Id), job.Name));
-        }
-    }
-
-    /// <summary>What becomes true together with a job's end.</summary>
-    public async Task OnEndAsync(VaultDb db, JobRow job, JobState state, CancellationToken cancellationToken)
-    {
-        ProtectionRow? row = await db.Protections.SingleOrDefaultAsync(candidate => candidate.VmId == job.VmId, cancellationToken);
-        if (row is null || row.Replica != JobView.Input(job).Replica.Value)
-        {
-            return;
-        }
-
-        JobAction action = JobView.Action(job);
-        bool nothingMade = action == JobAction.Protect && state != JobState.Succeeded && !job.Steps.Any(step => JobView.Kind(step) == StepKind.CreateReplica && step.StartedAt is not null);
-        if (nothingMade || (action == JobAction.Unprotect && state == JobState.Succeeded))
-        {
-            db.Tests.RemoveRange(db.Tests.Where(test => test.VmId == job.VmId));
-            db.Protections.Remove(row);
-            board.Forget(new Blocks.Identity.VmId(job.VmId));
-        }
-        else if (state != JobState.Succeeded && board.Get(new Blocks.Identity.VmId(job.VmId)).Target is { } report
-            && Standing.Reconcile(Enum.Parse<ProtectionStage>(row.Stage), report) is { } reported)
-        {
-            row.Stage = reported.ToString();
-        }
-    }
-
-    /// <summary>The protection a step works on, with the names of its hosts.</summary>
-    private async Task<(ProtectedVm Vm, HostRow Source, HostRow Target)> LoadAsync(StepRun run, CancellationToken cancellationToken)
-    {
-        await using VaultDb db = storage.Open();
-        ProtectedVm? vm = await db.FindProtectedAsync(run.Vm, cancellationToken);
-        if (vm is null || vm.Replica != run.Input.Replica)
-        {
-            throw new ErrorException(Errors.NotProtected(run.VmName));
-        }
-
-        HostRow source = await db.Hosts.AsNoTracking().SingleAsync(row => row.Id == vm.SourceHost.Value, cancellationToken);
-        HostRow target = await db.Hosts.AsNoTracking().SingleAsync(row => row.Id == vm.TargetHost.Value, cancellationToken);
-        return (vm, source, target);
-    }
-
-    private async Task<Policy> PolicyOfAsync(ProtectedVm vm, CancellationToken cancellationToken)
-    {
-        await using VaultDb db = storage.Open();
-        return (await PolicyStore.FindAsync(db, vm.Policy, cancellationToken)).ToModel();
-    }
-
-    private async Task SetStageAsync(StepRun run, ProtectionStage stage, CancellationToken cancellationToken)
-    {
-        await using VaultDb db = storage.Open();
-        await db.SetStageAsync(run.Vm, stage, cancellationToken);
-        changes.Publish(Changes.Vm(run.Vm.Value));
-    }
 }

@@ -1,31 +1,41 @@
+using System.Diagnostics;
 using Understudy.Api.Control;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Vault.Agents;
+using Understudy.Vault.Storage;
 
 namespace Understudy.Vault.Jobs;
 
 /// <summary>What a step left behind.</summary>
 /// <param name="Made">Lines for the job's list of what it made or kept.</param>
-internal sealed record StepResult(string? Detail, IReadOnlyList<string> Made)
+/// <param name="Learnt">The job's input with what this step found out; becomes durable with the step's end.</param>
+/// <param name="Wait">The step is not done: somebody says first what to do.</param>
+internal sealed record StepResult(string? Detail, IReadOnlyList<string> Made, JobInput? Learnt = null, JobWait Wait = JobWait.None)
 {
     public static StepResult Done(string? detail = null) => new(detail, []);
 }
 
 /// <summary>One attempt at one step: its identity, its reporter, and how it asks agents.</summary>
-internal sealed class StepRun(
-    JobId job, VmId vm, string vmName, string? note, JobInput input, OperationId operation, AgentRegistry agents, StepReporter reporter, TimeProvider time, TimeSpan hostReturnLimit)
+internal sealed class StepRun(JobRow job, OperationId operation, AgentRegistry agents, StepReporter reporter, TimeProvider time, TimeSpan hostReturnLimit)
 {
-    public JobId Job => job;
+    public JobId Job { get; } = new(job.Id);
 
-    public VmId Vm => vm;
+    public VmId Vm { get; } = new(job.VmId);
 
-    public string VmName => vmName;
+    public string VmName => job.VmName;
 
     /// <summary>What the user left when completing the test.</summary>
-    public string? Note => note;
+    public string? Note => job.Note;
 
-    public JobInput Input => input;
+    public JobInput Input { get; } = JobView.Input(job);
+
+    public string JobName => job.Name;
+
+    /// <exception cref="UnreachableException">The job is of another action.</exception>
+    public TInput InputAs<TInput>()
+        where TInput : JobInput =>
+        Input as TInput ?? throw new UnreachableException($"job {Job} has the input of another action");
 
     public OperationId Operation => operation;
 
@@ -39,11 +49,11 @@ internal sealed class StepRun(
     /// </summary>
     /// <exception cref="ErrorException">The agent refused, or did not come back in time.</exception>
     public async Task<TAnswer> AskAsync<TRequest, TAnswer>(
-        HostId host, string hostName, AgentMethod<TRequest, TAnswer> method, TRequest body, CancellationToken cancel, CancellationToken stopping)
+        HostRow host, AgentMethod<TRequest, TAnswer> method, TRequest body, CancellationToken cancel, CancellationToken stopping)
     {
         while (true)
         {
-            AgentSession session = await WaitForHostAsync(host, hostName, cancel, stopping);
+            AgentSession session = await WaitForHostAsync(new HostId(host.Id), host.Name, cancel, stopping);
             using CancellationTokenRegistration passOn = cancel.Register(() => _ = session.RequestCancelAsync(operation));
             AgentReply<TAnswer> reply = await session.InvokeAsync(
                 method, method.ChangesThings ? operation : null, body, progress => reporter.Report(progress.Fraction, progress.Text), stopping);
@@ -58,6 +68,8 @@ internal sealed class StepRun(
             }
         }
     }
+
+    public bool IsOnline(HostRow host) => agents.Find(new HostId(host.Id)) is not null;
 
     private async Task<AgentSession> WaitForHostAsync(HostId host, string hostName, CancellationToken cancel, CancellationToken stopping)
     {

@@ -1,5 +1,6 @@
 using Microsoft.EntityFrameworkCore;
 using Understudy.Blocks.Identity;
+using Understudy.Model;
 using Understudy.Vault.Storage;
 
 namespace Understudy.Vault.Protection;
@@ -10,13 +11,13 @@ internal sealed class BoardLoader(VaultStorage storage, ReportBoard board, TimeP
     public async Task LoadAsync(CancellationToken cancellationToken)
     {
         await using VaultDb db = storage.Open();
-        Dictionary<string, TimeSpan> frequencies = await db.Policies.ToDictionaryAsync(row => row.Name, row => TimeSpan.FromSeconds(row.FrequencySeconds), cancellationToken);
+        Dictionary<string, Policy> policies = await db.Policies.ToDictionaryAsync(row => row.Name, row => row.ToModel(), cancellationToken);
         foreach (ProtectionRow row in await db.Protections.AsNoTracking().ToListAsync(cancellationToken))
         {
             VmId vm = new(row.VmId);
             if (VaultJson.Read(row.SourceReportJson, VaultJson.Default.SourceReport) is { } source)
             {
-                board.Set(vm, source, time.GetUtcNow(), frequencies[row.Policy]);
+                board.Set(vm, source, time.GetUtcNow(), policies[row.Policy]);
             }
 
             if (VaultJson.Read(row.TargetReportJson, VaultJson.Default.TargetReport) is { } target)

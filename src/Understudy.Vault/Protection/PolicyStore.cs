@@ -22,37 +22,43 @@ internal sealed class PolicyStore(VaultStorage storage, HostDuties duties)
     public async Task<IReadOnlyList<PolicyDto>> ListAsync(CancellationToken cancellationToken)
     {
         await using VaultDb db = storage.Open();
-        List<PolicyRow> rows = await db.Policies.AsNoTracking().OrderBy(row => row.FrequencySeconds).ThenBy(row => row.Name).ToListAsync(cancellationToken);
+        List<PolicyRow> rows = await db.Policies.AsNoTracking().ToListAsync(cancellationToken);
         Dictionary<string, int> uses = await db.Protections.GroupBy(row => row.Policy)
             .Select(group => new { group.Key, Count = group.Count() })
             .ToDictionaryAsync(group => group.Key, group => group.Count, cancellationToken);
-        return [.. rows.Select(row => ToDto(row.ToModel(), uses.GetValueOrDefault(row.Name)))];
+        return
+        [
+            .. rows.Select(row => row.ToModel()).OrderBy(policy => policy.Frequency).ThenBy(policy => policy.Name, StringComparer.Ordinal)
+                .Select(policy => PolicyText.ToDto(policy, uses.GetValueOrDefault(policy.Name))),
+        ];
     }
 
     public async Task<PolicyDto> GetAsync(string name, CancellationToken cancellationToken)
     {
         await using VaultDb db = storage.Open();
         PolicyRow row = await FindAsync(db, name, cancellationToken);
-        return ToDto(row.ToModel(), await db.Protections.CountAsync(user => user.Policy == name, cancellationToken));
+        return PolicyText.ToDto(row.ToModel(), await db.Protections.CountAsync(user => user.Policy == name, cancellationToken));
     }
 
     public async Task<PolicyDto> SetAsync(string name, PolicySetDto change, CancellationToken cancellationToken)
     {
         await using VaultDb db = storage.Open();
         PolicyRow? row = await db.Policies.SingleOrDefaultAsync(candidate => candidate.Name == name, cancellationToken);
-        Policy policy = Apply(row?.ToModel() ?? new Policy { Name = name }, change);
+        Policy policy = PolicyText.Apply(row?.ToModel() ?? new Policy { Name = name }, change);
         if (PolicyRules.Check(policy) is { } error)
         {
             throw new ErrorException(error);
         }
 
-        if (row is not null)
+        if (row is null)
         {
-            db.Policies.Remove(row);
-            await db.SaveChangesAsync(cancellationToken);
+            db.Policies.Add(ToRow(policy));
+        }
+        else
+        {
+            row.PolicyJson = ToRow(policy).PolicyJson;
         }
 
-        db.Policies.Add(ToRow(policy));
         await db.SaveChangesAsync(cancellationToken);
         foreach (ProtectionRow user in await db.Protections.AsNoTracking().Where(user => user.Policy == name).ToListAsync(cancellationToken))
         {
@@ -80,54 +86,9 @@ internal sealed class PolicyStore(VaultStorage storage, HostDuties duties)
         await db.Policies.SingleOrDefaultAsync(row => row.Name == name, cancellationToken)
         ?? throw new ErrorException(Errors.UnknownPolicy(name));
 
-    private static Policy Apply(Policy policy, PolicySetDto change)
-    {
-        if (change.Others is { Count: > 0 } others)
-        {
-            throw new ErrorException(PolicyRules.RefuseField(others.Keys.Order(StringComparer.Ordinal).First()));
-        }
-
-        ErrorInfo? error = (change.Mode is { } mode ? PolicyRules.CheckMode(mode) : null)
-            ?? (change.Commit is { } commit ? PolicyRules.CheckCommit(commit) : null);
-        return error is not null
-            ? throw new ErrorException(error)
-            : policy with
-            {
-                Frequency = Duration("frequency", change.Frequency) ?? policy.Frequency,
-                Retention = Duration("retention", change.Retention) ?? policy.Retention,
-                Compression = change.Compression ?? policy.Compression,
-                UseNetworkMap = change.UseNetworkMap ?? policy.UseNetworkMap,
-            };
-    }
-
-    private static TimeSpan? Duration(string field, string? text)
-    {
-        if (text is null)
-        {
-            return null;
-        }
-
-        return Durations.TryParse(text, out TimeSpan duration) ? duration : throw new ErrorException(Errors.BadDuration(field, text));
-    }
-
-    private static PolicyDto ToDto(Policy policy, int usedBy) => new(
-        policy.Name,
-        EnumWords<ReplicationMode>.Of(policy.Mode),
-        Durations.Format(policy.Frequency),
-        Durations.Format(policy.Retention),
-        policy.Compression,
-        policy.UseNetworkMap,
-        EnumWords<CommitRule>.Of(policy.Commit),
-        usedBy);
-
     private static PolicyRow ToRow(Policy policy) => new()
     {
         Name = policy.Name,
-        Mode = EnumWords<ReplicationMode>.Of(policy.Mode),
-        FrequencySeconds = (long)policy.Frequency.TotalSeconds,
-        RetentionSeconds = (long)policy.Retention.TotalSeconds,
-        Compression = policy.Compression,
-        UseNetworkMap = policy.UseNetworkMap,
-        CommitRule = EnumWords<CommitRule>.Of(policy.Commit),
+        PolicyJson = VaultJson.Write(PolicyText.ToChange(policy), VaultJson.Default.PolicySetDto),
     };
 }

@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using Understudy.Api.Rest;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Plans;
@@ -15,18 +16,26 @@ internal static class ProtectionRows
         return row is null ? null : ToModel(row, await db.Tests.AsNoTracking().Where(test => test.VmId == vm.Value).OrderBy(test => test.StartedAt).ToListAsync(cancellationToken));
     }
 
-    public static ProtectedVm ToModel(ProtectionRow row, IEnumerable<TestRow> tests) => new(
-        new VmId(row.VmId),
-        row.Name,
-        new HostId(row.SourceHost),
-        new HostId(row.TargetHost),
-        new ReplicaId(row.Replica),
-        LineId.TryParse(row.Line, out LineId line) ? line : null,
-        row.Policy,
-        row.TargetName,
-        VaultJson.Read(row.NicsJson, VaultJson.Default.IReadOnlyListNicPlan) ?? [],
-        Enum.Parse<ProtectionStage>(row.Stage),
-        [.. tests.Select(ToModel)]);
+    public static ProtectedVm ToModel(ProtectionRow row, IEnumerable<TestRow> tests) => new()
+    {
+        Vm = new VmId(row.VmId),
+        Name = row.Name,
+        SourceHost = new HostId(row.SourceHost),
+        TargetHost = new HostId(row.TargetHost),
+        Replica = new ReplicaId(row.Replica),
+        Line = LineId.TryParse(row.Line, out LineId line) ? line : null,
+        Policy = row.Policy,
+        TargetName = row.TargetName,
+        Nics = VaultJson.Read(row.NicsJson, VaultJson.Default.IReadOnlyListNicPlan) ?? [],
+        Cpus = row.Cpus,
+        MemoryBytes = row.MemoryBytes,
+        ExcludedDisks = VaultJson.Read(row.ExcludedJson, VaultJson.Default.IReadOnlyListString) ?? [],
+        Stage = Enum.Parse<ProtectionStage>(row.Stage),
+        Tests = [.. tests.Select(ToModel)],
+        Pending = row.PendingSince is { } since && EnumWords<FailoverKind>.TryParse(row.FailoverKind, out FailoverKind kind)
+            ? new PendingFailover(kind, since, row.RanAtSource)
+            : null,
+    };
 
     public static ProtectionRow ToRow(ProtectedVm vm) => new()
     {
@@ -39,6 +48,9 @@ internal static class ProtectionRows
         Policy = vm.Policy,
         TargetName = vm.TargetName,
         NicsJson = VaultJson.Write(vm.Nics, VaultJson.Default.IReadOnlyListNicPlan),
+        Cpus = vm.Cpus,
+        MemoryBytes = vm.MemoryBytes,
+        ExcludedJson = VaultJson.Write(vm.ExcludedDisks, VaultJson.Default.IReadOnlyListString),
         Stage = vm.Stage.ToString(),
     };
 
@@ -49,25 +61,80 @@ internal static class ProtectionRows
             .ExecuteUpdateAsync(row => row.SetProperty(r => r.Stage, text), cancellationToken);
     }
 
-    public static Policy ToModel(this PolicyRow row) => new()
+    /// <summary>The VM runs at its target from now on, and nobody has committed it.</summary>
+    public static async Task SetPendingAsync(this VaultDb db, VmId vm, LineId line, PendingFailover pending, CancellationToken cancellationToken)
     {
-        Name = row.Name,
-        Mode = EnumWords<ReplicationMode>.TryParse(row.Mode, out ReplicationMode mode) ? mode : ReplicationMode.Periodic,
-        Frequency = TimeSpan.FromSeconds(row.FrequencySeconds),
-        Retention = TimeSpan.FromSeconds(row.RetentionSeconds),
-        Compression = row.Compression,
-        UseNetworkMap = row.UseNetworkMap,
-        Commit = EnumWords<CommitRule>.TryParse(row.CommitRule, out CommitRule commit) ? commit : CommitRule.ByHand,
-    };
+        ProtectionRow row = await db.Protections.SingleAsync(candidate => candidate.VmId == vm.Value, cancellationToken);
+        row.Line = line.ToString();
+        row.Put(pending);
+        await db.SaveChangesAsync(cancellationToken);
+    }
 
-    public static VmSituation Situation(ProtectedVm? vm, VmReports reports, string name, string? target) => vm is null
-        ? new VmSituation(name, ProtectionState.Unprotected, null, false, 0)
-        : new VmSituation(name, Standing.Of(vm.Stage, reports.Source, reports.Target, vm.Tests.Count), target, reports.HasPoints, vm.Tests.Count);
+    /// <summary>Begins or ends the wait for a commit; a countdown begins anew.</summary>
+    public static void Put(this ProtectionRow row, PendingFailover? pending)
+    {
+        row.Stage = (pending is null ? ProtectionStage.Replicating : ProtectionStage.CommitPending).ToString();
+        row.PendingSince = pending?.Since;
+        row.FailoverKind = pending?.Kind.Word();
+        row.RanAtSource = pending?.RanAtSource ?? row.RanAtSource; // a source that was away learns it with the cancel
+        row.CountdownJob = null;
+    }
+
+    /// <summary>Takes over what the agents say, outside of a job.</summary>
+    /// <returns>The stage, when it is another.</returns>
+    public static ProtectionStage? Follow(this ProtectionRow row, VmReports reports, DateTimeOffset now)
+    {
+        if (reports.Target is not { } report || Standing.Reconcile(Enum.Parse<ProtectionStage>(row.Stage), reports.Source, report) is not { } found)
+        {
+            return null;
+        }
+
+        if (found == ProtectionStage.CommitPending && row.PendingSince is null)
+        {
+            bool ran = reports.Source is not { Power: VmPower.Off or VmPower.Crashed };
+            row.Put(new PendingFailover(report.Failover?.Kind ?? FailoverKind.Unplanned, report.Failover?.StartedAt ?? now, ran));
+        }
+        else if (found is ProtectionStage.Replicating or ProtectionStage.FailedOver)
+        {
+            row.Put(null);
+        }
+
+        row.Stage = found.ToString();
+        return found;
+    }
+
+    public static Policy ToModel(this PolicyRow row) => PolicyText.Apply(
+        new Policy { Name = row.Name }, VaultJson.Read(row.PolicyJson, VaultJson.Default.PolicySetDto) ?? new PolicySetDto());
+
+    public static async Task<Policy> PolicyOfAsync(this VaultDb db, string policy, CancellationToken cancellationToken) =>
+        (await PolicyStore.FindAsync(db, policy, cancellationToken)).ToModel();
+
+    /// <param name="kept">Old disks that are listed although the VM is not protected (any more).</param>
+    public static VmSituation Situation(ProtectedVm? vm, VmReports reports, string name, string? target, int kept) => vm is null
+        ? new VmSituation { Vm = name, State = ProtectionState.Unprotected, SourceBranches = kept }
+        : new VmSituation
+        {
+            Vm = name,
+            State = Standing.Of(vm.Stage, reports.Source, reports.Target, vm.Tests.Count),
+            Target = target,
+            HasPoints = vm.Stage != ProtectionStage.FailedOver && reports.HasPoints,
+            Tests = vm.Tests.Select(test => test.Id).Union(reports.Target?.Tests ?? []).Count(), // also those made at the host
+            TargetBranches = reports.Target?.Branches?.Count ?? 0,
+            SourceBranches = (reports.Source?.Branches?.Count ?? 0) + kept,
+            Mounts = reports.Target?.Mounts?.Count(mount => mount.ToVm is null) ?? 0,
+            Attached = reports.Target?.Mounts?.Count(mount => mount.ToVm is not null) ?? 0,
+            PausedBy = reports.Source?.PausedBy,
+            Fenced = reports.Source?.Fenced ?? false,
+            OwnedAtTarget = reports.Target?.Ownership?.State == OwnershipState.Here,
+            StartsAtTarget = reports.Target?.Phase == TargetPhase.FailingOver,
+            MergeWaits = reports.Target?.Waiting,
+        };
 
     private static TestInfo ToModel(TestRow row) => new(
         new TestId(row.Id),
         row.VmName,
         RecoveryPointId.TryParse(row.Point, out RecoveryPointId point) ? point : default,
         new JobId(row.JobId),
-        row.StartedAt);
+        row.StartedAt,
+        row.Label);
 }

@@ -12,18 +12,18 @@ internal sealed class ReportBoard
 
     public VmReports Get(VmId vm) => _reports.GetValueOrDefault(vm, VmReports.None);
 
-    public void Set(VmId vm, SourceReport report, DateTimeOffset now, TimeSpan frequency) =>
-        _reports.AddOrUpdate(vm, _ => Take(VmReports.None, report, now, frequency), (_, before) => Take(before, report, now, frequency));
+    public void Set(VmId vm, SourceReport report, DateTimeOffset now, Policy policy) =>
+        _reports.AddOrUpdate(vm, _ => Take(VmReports.None, report, now, policy), (_, before) => Take(before, report, now, policy));
 
     public void Set(VmId vm, TargetReport report) =>
         _reports.AddOrUpdate(vm, _ => VmReports.None with { Target = report }, (_, before) => before with { Target = report });
 
     public void Forget(VmId vm) => _reports.TryRemove(vm, out _);
 
-    private static VmReports Take(VmReports before, SourceReport report, DateTimeOffset now, TimeSpan frequency) => before with
+    private static VmReports Take(VmReports before, SourceReport report, DateTimeOffset now, Policy policy) => before with
     {
         Source = report,
-        Watch = report.LastPoint is { } point ? RpoWatch.Observe(before.Watch, now, point.CutAt, frequency) : before.Watch,
+        Watch = report.LastPoint is { } point ? RpoWatch.Observe(before.Watch, now, point.CutAt, policy) : before.Watch,
     };
 }
 

@@ -32,10 +32,10 @@ internal static class JobRoutes
             .WithName("watchJob").WithSummary("Each new state of the job, until it has ended");
         api.MapPost("/jobs/{job:long}/complete", async (long job, JobCompleteDto body, JobRunner runner, JobStore jobs, TimeProvider time, CancellationToken ct) =>
             {
-                await runner.CompleteAsync(new JobId(job), body.Note, ct);
+                await runner.CompleteAsync(new JobId(job), body.Note, body.PowerOff, body.Confirm, ct);
                 return await ReadAsync(job, jobs, time, ct);
             })
-            .WithName("completeJob").WithSummary("Completes the test the job waits with; a note may be left");
+            .WithName("completeJob").WithSummary("Completes the test the job waits with, or says what to do with a guest that does not shut down; POWER OFF takes its word");
         api.MapPost("/jobs/{job:long}/cancel", async (long job, ClaimsPrincipal user, JobRunner runner, JobStore jobs, TimeProvider time, CancellationToken ct) =>
             {
                 await runner.CancelAsync(new JobId(job), user.UserName(), ct);

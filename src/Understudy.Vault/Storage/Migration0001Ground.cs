@@ -58,12 +58,7 @@ internal sealed class Migration0001Ground : Migration
         builder.CreateTable("policies", t => new
         {
             Name = Text(t),
-            Mode = Text(t),
-            FrequencySeconds = Number(t),
-            RetentionSeconds = Number(t),
-            Compression = Number(t),
-            UseNetworkMap = Number(t),
-            CommitRule = Text(t),
+            PolicyJson = Text(t),
         }, constraints: t => t.PrimaryKey("PK_policies", row => row.Name));
         builder.CreateTable("mappings", t => new
         {
@@ -85,7 +80,15 @@ internal sealed class Migration0001Ground : Migration
             Policy = Text(t),
             TargetName = Text(t),
             NicsJson = Text(t),
+            Cpus = Number(t, nullable: true),
+            MemoryBytes = Number(t, nullable: true),
+            ExcludedJson = Text(t),
             Stage = Text(t),
+            PendingSince = Number(t, nullable: true),
+            FailoverKind = Text(t, nullable: true),
+            RanAtSource = Number(t),
+            CountdownJob = Number(t, nullable: true),
+            BookmarkedUntil = Number(t, nullable: true),
             SourceReportJson = Text(t, nullable: true),
             TargetReportJson = Text(t, nullable: true),
         }, constraints: t => t.PrimaryKey("PK_protections", row => row.VmId));
@@ -97,7 +100,22 @@ internal sealed class Migration0001Ground : Migration
             Point = Text(t),
             JobId = Number(t),
             StartedAt = Number(t),
+            Label = Text(t, nullable: true),
         }, constraints: t => t.PrimaryKey("PK_tests", row => row.Id));
+        builder.CreateTable("retired", t => new
+        {
+            Replica = Id(t),
+            VmId = Id(t),
+            VmName = Text(t),
+            SourceHost = Id(t),
+            ReportJson = Text(t, nullable: true),
+        }, constraints: t => t.PrimaryKey("PK_retired", row => row.Replica));
+        builder.CreateTable("rpo", t => new
+        {
+            VmId = Id(t),
+            At = Number(t),
+            WorstSeconds = t.Column<double>("REAL", nullable: false),
+        }, constraints: t => t.PrimaryKey("PK_rpo", row => new { row.VmId, row.At }));
         builder.CreateTable("cleanups", t => new
         {
             OperationId = Id(t),
@@ -106,10 +124,12 @@ internal sealed class Migration0001Ground : Migration
             Replica = Id(t),
             VmName = Text(t),
             Side = Text(t),
+            KeepGuard = Number(t),
         }, constraints: t => t.PrimaryKey("PK_cleanups", row => row.OperationId));
         builder.CreateIndex("IX_vms_Name", "vms", "Name");
         builder.CreateIndex("IX_vms_VmId", "vms", "VmId");
         builder.CreateIndex("IX_tests_VmId", "tests", "VmId");
+        builder.CreateIndex("IX_retired_VmId", "retired", "VmId");
         builder.CreateIndex("IX_cleanups_HostId", "cleanups", "HostId");
     }
 
@@ -129,7 +149,7 @@ internal sealed class Migration0001Ground : Migration
             EndedAt = Number(t, nullable: true),
             InputJson = Text(t),
             Note = Text(t, nullable: true),
-            Completed = Number(t),
+            Answered = Number(t),
             CancelRequestedBy = Text(t, nullable: true),
             MadeJson = Text(t),
             ErrorJson = Text(t, nullable: true),

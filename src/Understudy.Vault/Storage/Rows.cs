@@ -68,17 +68,8 @@ internal sealed class PolicyRow
 {
     public required string Name { get; set; }
 
-    public required string Mode { get; set; }
-
-    public long FrequencySeconds { get; set; }
-
-    public long RetentionSeconds { get; set; }
-
-    public bool Compression { get; set; }
-
-    public bool UseNetworkMap { get; set; }
-
-    public required string CommitRule { get; set; }
+    /// <summary>As the API says it; what is missing has its default.</summary>
+    public required string PolicyJson { get; set; }
 }
 
 internal sealed class MappingRow
@@ -116,11 +107,55 @@ internal sealed class ProtectionRow
 
     public required string NicsJson { get; set; }
 
+    public int? Cpus { get; set; }
+
+    public long? MemoryBytes { get; set; }
+
+    public required string ExcludedJson { get; set; }
+
     public required string Stage { get; set; }
+
+    /// <summary>Set while a failover stands that is not committed; as the two after it.</summary>
+    public DateTimeOffset? PendingSince { get; set; }
+
+    public string? FailoverKind { get; set; }
+
+    public bool RanAtSource { get; set; }
+
+    /// <summary>The job that the policy's countdown made. There is only one: what it could not do is left to people.</summary>
+    public long? CountdownJob { get; set; }
+
+    /// <summary>Up to when the policy's timetable of bookmarks has been followed.</summary>
+    public DateTimeOffset? BookmarkedUntil { get; set; }
 
     public string? SourceReportJson { get; set; }
 
     public string? TargetReportJson { get; set; }
+}
+
+/// <summary>Old disks of a source whose VM stays at its target: blocked, and listed until they are deleted by name.</summary>
+internal sealed class RetiredRow
+{
+    public Guid Replica { get; set; }
+
+    public Guid VmId { get; set; }
+
+    public required string VmName { get; set; }
+
+    public Guid SourceHost { get; set; }
+
+    /// <summary>Null until the source, when it was away, has heard that it is retired.</summary>
+    public string? ReportJson { get; set; }
+}
+
+/// <summary>The worst age of the newest point in one stretch of time.</summary>
+internal sealed class RpoRow
+{
+    public Guid VmId { get; set; }
+
+    public DateTimeOffset At { get; set; }
+
+    public double WorstSeconds { get; set; }
 }
 
 internal sealed class TestRow
@@ -136,6 +171,8 @@ internal sealed class TestRow
     public long JobId { get; set; }
 
     public DateTimeOffset StartedAt { get; set; }
+
+    public string? Label { get; set; }
 }
 
 internal sealed class JobRow
@@ -165,7 +202,8 @@ internal sealed class JobRow
 
     public string? Note { get; set; }
 
-    public bool Completed { get; set; }
+    /// <summary>The user has completed the test, or said what to do with the guest that does not shut down.</summary>
+    public bool Answered { get; set; }
 
     public string? CancelRequestedBy { get; set; }
 
@@ -229,6 +267,9 @@ internal sealed class CleanupRow
     public required string VmName { get; set; }
 
     public required string Side { get; set; }
+
+    /// <summary>The VM stays at the target: the old one stays blocked.</summary>
+    public bool KeepGuard { get; set; }
 }
 
 internal sealed class EventRow

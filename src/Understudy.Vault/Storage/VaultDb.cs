@@ -24,6 +24,10 @@ internal sealed class VaultDb(DbContextOptions<VaultDb> options) : DbContext(opt
 
     public DbSet<TestRow> Tests => Set<TestRow>();
 
+    public DbSet<RetiredRow> Retired => Set<RetiredRow>();
+
+    public DbSet<RpoRow> Rpo => Set<RpoRow>();
+
     public DbSet<JobRow> Jobs => Set<JobRow>();
 
     public DbSet<StepRow> Steps => Set<StepRow>();
@@ -55,6 +59,9 @@ internal sealed class VaultDb(DbContextOptions<VaultDb> options) : DbContext(opt
         modelBuilder.Entity<MappingRow>().ToTable("mappings").HasKey(row => new { row.SourceSite, row.SourceNetwork, row.TargetSite });
         modelBuilder.Entity<ProtectionRow>().ToTable("protections").HasKey(row => row.VmId);
         modelBuilder.Entity<TestRow>().ToTable("tests").HasIndex(row => row.VmId);
+        modelBuilder.Entity<RetiredRow>().ToTable("retired").HasKey(row => row.Replica);
+        modelBuilder.Entity<RetiredRow>().HasIndex(row => row.VmId);
+        modelBuilder.Entity<RpoRow>().ToTable("rpo").HasKey(row => new { row.VmId, row.At });
         modelBuilder.Entity<JobRow>().ToTable("jobs").HasIndex(row => row.State);
         modelBuilder.Entity<JobRow>().Property(row => row.Id).ValueGeneratedOnAdd();
         modelBuilder.Entity<StepRow>().ToTable("job_steps").HasKey(row => new { row.JobId, row.Number });

@@ -60,7 +60,13 @@ internal static class JobWatch
                 return ExitCode.Done;
             case JobState.Waiting:
                 WriteForPeople(context, $"job {job.Id}: {job.Name} is {job.Wait.Word()}"
-                    + (job.Wait == JobWait.TestCompletion ? $": `understudy job complete {job.Id} --note \"…\"`" : ""));
+                    + job.Wait switch
+                    {
+                        JobWait.TestCompletion => $": `understudy job complete {job.Id} --note \"…\"`",
+                        JobWait.Action => $": the guest does not shut down. `understudy job complete {job.Id}` waits once more, "
+                            + $"`--power-off --confirm \"{Confirmation.PowerOff}\"` pulls its plug, `understudy job cancel {job.Id}` leaves it running",
+                        _ => "",
+                    });
                 return ExitCode.Done;
             default:
                 if (job.Error is { } error && !context.Json)
@@ -75,7 +81,7 @@ internal static class JobWatch
 
     private static bool Rests(JobDto job) =>
         job.State is JobState.Succeeded or JobState.Failed or JobState.Cancelled
-        || (job.State == JobState.Waiting && job.Wait == JobWait.TestCompletion);
+        || (job.State == JobState.Waiting && job.Wait is JobWait.TestCompletion or JobWait.Action);
 
     private static void WriteForPeople(CommandContext context, string line)
     {

@@ -39,7 +39,7 @@ public sealed class CommandLineTests
 
     [Theory]
     [InlineData("vm failback web1")]
-    [InlineData("vm pause web1")]
+    [InlineData("vm reverse web1")]
     [InlineData("plan list")]
     public async Task Commands_of_later_versions_do_not_exist(string line)
     {

@@ -9,6 +9,8 @@ internal static class JobCommands
     private static readonly Argument<long> _job = new("job") { Description = "Number of the job" };
     private static readonly Option<int> _limit = new("--limit") { Description = "How many of the newest", DefaultValueFactory = _ => 50 };
     private static readonly Option<string?> _note = new("--note") { Description = "What was seen; kept with the job" };
+    private static readonly Option<bool> _powerOff = new("--power-off") { Description = "Pull the plug of a guest that does not shut down; what it had not written yet is lost" };
+    private static readonly Option<string?> _confirm = new("--confirm") { Description = "The confirmation word (POWER OFF)" };
     private static readonly Option<string?> _timeout = new("--timeout") { Description = "Give up waiting after so long (the job goes on)" };
 
     public static Command Build(CommandFactory make) => CommandFactory.Noun(
@@ -20,7 +22,7 @@ internal static class JobCommands
             await c.Vault.GetJobAsync(c.Get(_job), ct), CommandContext.Types.JobDto, One), _job),
         make.Verb("watch", "Follow a job and show its progress", WaitAsync, _job),
         make.Verb("wait", "Wait until a job ends or needs somebody", WaitAsync, _job, _timeout),
-        make.Verb("complete", "Complete a test: remove all it made", CompleteAsync, _job, _note),
+        make.Verb("complete", "Complete a test: remove all it made. For a guest that does not shut down: wait once more, or power it off", CompleteAsync, _job, _note, _powerOff, _confirm),
         make.Verb("cancel", "Cancel a job where that leaves things whole", async (c, ct) =>
             await JobWatch.FollowAsync(c, await c.Vault.CancelJobAsync(c.Get(_job), ct), ct), _job),
         make.Verb("retry", "Retry a failed job from the step that failed", async (c, ct) =>
@@ -50,7 +52,9 @@ internal static class JobCommands
 
     private static async Task<ExitCode> CompleteAsync(CommandContext c, CancellationToken ct)
     {
-        JobDto job = await c.Vault.CompleteJobAsync(c.Get(_job), c.Get(_note), ct);
+        bool powerOff = c.Get(_powerOff);
+        string? word = c.Get(_confirm) ?? (powerOff ? await Asking.WordAsync(c, Confirmation.PowerOff, "pull the guest's plug", ct) : null);
+        JobDto job = await c.Vault.CompleteJobAsync(c.Get(_job), new JobCompleteDto(c.Get(_note), powerOff, word), ct);
         return await JobWatch.FollowAsync(c, job, ct);
     }
 

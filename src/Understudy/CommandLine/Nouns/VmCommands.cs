@@ -4,7 +4,8 @@ using Understudy.Model;
 
 namespace Understudy.CommandLine.Nouns;
 
-internal static class VmCommands
+/// <summary>`understudy vm`: protecting and watching; the ways over are in the other part.</summary>
+internal static partial class VmCommands
 {
     private static readonly Argument<string> _vm = new("vm") { Description = "Name or id of the VM" };
     private static readonly Option<string> _to = new("--to") { Description = "Host or site that gets the replica", Required = true };
@@ -16,34 +17,73 @@ internal static class VmCommands
         DefaultValueFactory = _ => [],
     };
 
-    private static readonly Option<string?> _point = new("--point") { Description = "Id of a recovery point, its time, or 'latest' (default)" };
-    private static readonly Option<string?> _network = new("--network")
+    private static readonly Option<int?> _cpus = new("--cpus") { Description = "CPUs at the target (0: as at the source)" };
+    private static readonly Option<string?> _memory = new("--memory") { Description = "Memory at the target, e.g. 4GiB (0: as at the source)" };
+    private static readonly Option<string[]> _exclude = new("--exclude") { Description = "Leave this disk out, by its device at the guest, e.g. vdb", DefaultValueFactory = _ => [] };
+    private static readonly Option<bool> _allDisks = new("--all-disks") { Description = "Leave no disk out any more" };
+    private static readonly Option<string[]> _seed = new("--seed")
     {
-        Description = "isolated (default: a network made for the test), mapped, none, or a network of the target",
+        Description = "DISK=PATH: begin with an image or an old replica that stands at the target, so that only what differs is sent",
+        DefaultValueFactory = _ => [],
     };
 
-    private static readonly Option<bool> _unplanned = new("--unplanned") { Description = "Whatever the state of the source; what is newer than the point is lost" };
-    private static readonly Option<string?> _confirm = new("--confirm") { Description = "The confirmation word (FAILOVER)" };
+    private static readonly Option<DateTimeOffset?> _startAt = new("--start-at") { Description = "When the first copy begins, e.g. 2026-11-21T22:30Z (default: now, or the policy's start time)" };
+    private static readonly Option<bool> _keep = new("--keep-at-target") { Description = "The VM runs at its target: it stays there as an ordinary one, and its old source stays blocked" };
+    private static readonly Option<int?> _hours = new("--rpo-hours") { Description = "Show how old the newest point became in so many hours back, in stretches of five minutes" };
 
     public static Command Build(CommandFactory make) => CommandFactory.Noun(
         "vm",
         "Virtual machines",
-        make.Verb("list", "List VMs of all hosts", async (c, ct) => c.Show(
-            await c.Vault.ListVmsAsync(ct), CommandContext.Types.IReadOnlyListVmDto, List)),
-        make.Verb("show", "Show a VM and its protection", async (c, ct) => c.Show(
-            await c.Vault.GetVmAsync(c.Get(_vm), ct), CommandContext.Types.VmDto, VmPage.Write), _vm),
-        make.Verb("verify", "Say what would stand in the way of protecting a VM", VerifyAsync, _vm, _to, _policy, _name, _nic),
-        make.Verb("protect", "Replicate a VM to another host; it runs on undisturbed", ProtectAsync, _vm, _to, _policy, _name, _nic),
-        make.Verb("unprotect", "Stop protecting a VM; it stays where it runs, and nothing of ours stays with it", async (c, ct) =>
-            await JobWatch.FollowAsync(c, await c.Vault.UnprotectAsync(c.Get(_vm), ct), ct), _vm),
-        make.Verb("test", "Start a copy of the VM from a recovery point, beside production", async (c, ct) =>
-            await JobWatch.FollowAsync(c, await c.Vault.TestAsync(c.Get(_vm), new TestVmDto(c.Get(_point), c.Get(_network)), ct), ct), _vm, _point, _network),
-        make.Verb("failover", "Make the VM run at the target", FailoverAsync, _vm, _unplanned, _point, _confirm),
-        make.Verb("commit", "Make a failover final: the VM ends on ordinary images, and runs all the while", async (c, ct) =>
-            await JobWatch.FollowAsync(c, await c.Vault.CommitAsync(c.Get(_vm), ct), ct), _vm));
+        [
+            make.Verb("list", "List VMs of all hosts", async (c, ct) => c.Show(await c.Vault.ListVmsAsync(ct), CommandContext.Types.IReadOnlyListVmDto, List)),
+            make.Verb("show", "Show a VM and its protection", ShowAsync, _vm, _hours),
+            make.Verb("verify", "Say what would stand in the way of protecting a VM", VerifyAsync, _vm, _to, _policy, _name, _nic, _exclude),
+            make.Verb(
+                "protect", "Replicate a VM to another host; it runs on undisturbed", ProtectAsync,
+                _vm, _to, _policy, _name, _nic, _cpus, _memory, _exclude, _seed, _startAt),
+            make.Verb("unprotect", "Stop protecting a VM; it stays where it runs", UnprotectAsync, _vm, _keep),
+            make.Verb("set", "Change a protected VM's settings; in every state, and without starting over", SetAsync, _vm, _policy, _name, _nic, _cpus, _memory, _exclude, _allDisks),
+            make.Verb("pause", "Stop cutting until it is resumed; points stay", async (c, ct) =>
+                await JobWatch.FollowAsync(c, await c.Vault.PauseAsync(c.Get(_vm), ct), ct), _vm),
+            make.Verb("resume", "Cut again", async (c, ct) =>
+                await JobWatch.FollowAsync(c, await c.Vault.ResumeAsync(c.Get(_vm), ct), ct), _vm),
+            make.Verb("resync", "Read all disks again; every listed point stays good", async (c, ct) =>
+                await JobWatch.FollowAsync(c, await c.Vault.ResyncAsync(c.Get(_vm), ct), ct), _vm),
+            .. RecoveryVerbs(make),
+        ]);
 
-    private static ProtectDto Request(CommandContext c) =>
-        new(c.Get(_to)!, c.Get(_policy), c.Get(_name), [.. c.Get(_nic)!.Select(NicChoiceWords.Read)]); // --to is required, --nic has a default
+    private static ProtectDto Request(CommandContext c) => new(
+        c.Get(_to)!, // required
+        c.Get(_policy),
+        c.Get(_name),
+        [.. c.Get(_nic)!.Select(NicChoiceWords.Read)], // has a default, as the lists below
+        c.Get(_cpus),
+        Memory(c),
+        c.Get(_exclude) is { Length: > 0 } excluded ? excluded : null,
+        [.. (c.Get(_seed) ?? []).Select(ReadSeed)],
+        c.Get(_startAt));
+
+    private static SeedDto ReadSeed(string text)
+    {
+        int equals = text.IndexOf('=', StringComparison.Ordinal);
+        return equals > 0 && equals < text.Length - 1
+            ? new SeedDto(text[..equals], text[(equals + 1)..])
+            : throw new ErrorException(Errors.BadValue("--seed", text, "it is written DISK=PATH"));
+    }
+
+    private static long? Memory(CommandContext c) => c.Get(_memory) is not { } text ? null
+        : Sizes.TryParse(text, out long bytes) ? bytes
+        : throw new ErrorException(Errors.BadValue("--memory", text, "it is a whole number with a unit, such as 4GiB"));
+
+    private static async Task<ExitCode> ShowAsync(CommandContext c, CancellationToken ct)
+    {
+        if (c.Get(_hours) is { } hours)
+        {
+            return c.Show(await c.Vault.ListRpoAsync(c.Get(_vm), hours, ct), CommandContext.Types.IReadOnlyListRpoSampleDto, VmPage.WriteRpo);
+        }
+
+        return c.Show(await c.Vault.GetVmAsync(c.Get(_vm), ct), CommandContext.Types.VmDto, VmPage.Write);
+    }
 
     private static async Task<ExitCode> VerifyAsync(CommandContext c, CancellationToken ct)
     {
@@ -55,35 +95,32 @@ internal static class VmCommands
     private static async Task<ExitCode> ProtectAsync(CommandContext c, CancellationToken ct) =>
         await JobWatch.FollowAsync(c, await c.Vault.ProtectAsync(c.Get(_vm), Request(c), ct), ct);
 
-    private static async Task<ExitCode> FailoverAsync(CommandContext c, CancellationToken ct)
+    /// <summary>A VM that runs at its target is asked about: where it stays is nothing to be guessed (REG-6).</summary>
+    private static async Task<ExitCode> UnprotectAsync(CommandContext c, CancellationToken ct)
     {
-        string vm = c.Get(_vm);
-        string? word = c.Get(_confirm);
-        if (c.Get(_unplanned) && word is null && !c.Json)
+        bool keep = c.Get(_keep);
+        if (!keep && Asking.Can(c))
         {
-            word = await AskAsync(c, await c.Vault.PreviewFailoverAsync(vm, ct), ct);
+            VmDto vm = await c.Vault.GetVmAsync(c.Get(_vm), ct);
+            keep = vm.State == ProtectionState.FailedOver
+                && await Asking.YesAsync(c, $"{vm.Name} runs at {vm.Host}. Keep it there as an ordinary VM? Its old source stays blocked and is listed as a branch until it is deleted by name.", ct);
         }
 
-        FailoverDto request = new(c.Get(_unplanned), c.Get(_point), word);
-        return await JobWatch.FollowAsync(c, await c.Vault.FailoverAsync(vm, request, ct), ct);
+        return await JobWatch.FollowAsync(c, await c.Vault.UnprotectAsync(c.Get(_vm), keep, ct), ct);
     }
 
-    /// <summary>Shows what may still be running and what would be lost, and takes the word; null when nobody is there to ask.</summary>
-    private static async Task<string?> AskAsync(CommandContext c, FailoverPreviewDto preview, CancellationToken ct)
+    private static async Task<ExitCode> SetAsync(CommandContext c, CancellationToken ct)
     {
-        c.Io.Error.WriteLine($"{preview.Vm}: the source is {preview.Source.Word()}");
-        foreach (string warning in preview.Warnings)
-        {
-            c.Io.Error.WriteLine($"  {warning}");
-        }
-
-        if (!c.Io.Interactive || Console.IsInputRedirected)
-        {
-            return null;
-        }
-
-        c.Io.Error.Write($"Type {preview.ConfirmationWord} to start it on {preview.TargetHost}: ");
-        return (await Console.In.ReadLineAsync(ct))?.Trim();
+        string[] nics = c.Get(_nic)!; // has a default, as --exclude
+        string[] excluded = c.Get(_exclude)!;
+        VmSetDto request = new(
+            c.Get(_policy),
+            c.Get(_name),
+            nics.Length == 0 ? null : [.. nics.Select(NicChoiceWords.Read)],
+            c.Get(_cpus),
+            Memory(c),
+            c.Get(_allDisks) ? [] : excluded.Length == 0 ? null : excluded);
+        return await JobWatch.FollowAsync(c, await c.Vault.SetVmAsync(c.Get(_vm), request, ct), ct);
     }
 
     private static void List(IReadOnlyList<VmDto> vms, TextWriter output)
@@ -91,10 +128,18 @@ internal static class VmCommands
         Table table = new("name", "host", "site", "power", "state", "health", "rpo", "last point");
         foreach (VmDto vm in vms)
         {
-            table.Row(vm.Name, vm.Host, vm.Site, vm.Power.Word(), vm.State.Word(), vm.Protection?.Health.Level.Word(),
+            table.Row(vm.Name, vm.Host, vm.Site, vm.Power.Word(), StateOf(vm), vm.Protection?.Health.Level.Word(),
                 Show.Seconds(vm.Protection?.RpoSeconds), Show.Time(vm.Protection?.LastPoint?.CutAt));
         }
 
         table.WriteTo(output);
     }
+
+    /// <summary>The state, and beside it what it waits for.</summary>
+    public static string StateOf(VmDto vm) => vm.Protection switch
+    {
+        { PausedBy: { } by } => $"{vm.State.Word()} (by {by})",
+        { Wait: not ProtectionWait.None and var wait } => $"{vm.State.Word()}, {wait.Word()}",
+        _ => vm.State.Word(),
+    };
 }

@@ -14,7 +14,7 @@ internal static class VmPage
             ("id", vm.Id.ToString()),
             ("host", $"{vm.Host} ({vm.Site})"),
             ("power", vm.Power.Word()),
-            ("state", vm.State.Word()),
+            ("state", VmCommands.StateOf(vm)),
             ("machine", $"{vm.Cpus} CPUs, {Show.Bytes(vm.MemoryBytes)}, {vm.MachineType}, {vm.Firmware}"));
         foreach (DiscoveredDisk disk in vm.Disks)
         {
@@ -24,6 +24,11 @@ internal static class VmPage
         foreach (DiscoveredNic nic in vm.Nics)
         {
             output.WriteLine($"  NIC {nic.Mac}: {nic.Network ?? "no network"}");
+        }
+
+        foreach (BranchDto branch in vm.Branches)
+        {
+            output.WriteLine($"  branch {branch.Name}: {branch.Kind.Word()} at {branch.Host}, {Show.Bytes(branch.Bytes)}, {(branch.ExpiresAt is { } at ? $"goes {Show.Time(at)}" : "kept until it is deleted by name")}");
         }
 
         if (vm.Protection is { } protection)
@@ -42,13 +47,17 @@ internal static class VmPage
             ("target", $"{p.TargetHost}, as {p.TargetName}"),
             ("policy", p.Policy),
             ("health", p.Health.Level.Word()),
+            ("failover", p.Failover is { } f ? $"{f.Kind.Word()}, from {Show.Time(f.PointCutAt)}, since {Show.Time(f.StartedAt)}{(f.Label is null ? "" : $", {f.Label}")}" : null),
+            ("countdown", p.Countdown is { } countdown ? $"{countdown.Does} in {Show.Seconds(countdown.SecondsLeft)}" : null),
             ("RPO now", Show.Seconds(p.RpoSeconds)),
+            ("RPO, 24 h", p.Rpo is { WorstSeconds: { } worst, WithinShare: { } within } ? $"{Show.Percent(within)} of the time within {Show.Seconds(p.Rpo.WarningSeconds)}, at worst {Show.Seconds(worst)}" : null),
             ("last point", p.LastPoint is { } last ? $"{Show.Time(last.CutAt)}  {last.Id}" : null),
             ("points", $"{p.PointCount}, over {Show.Seconds(p.WindowSeconds)}, {Show.Bytes(p.JournalBytes)} of journal"),
             ("next cut", Show.Time(p.NextCutAt)),
             ("behind", p.CatchUpSeconds is { } catchUp ? $"{Show.Bytes(p.BytesBehind)}, caught up in {Show.Seconds(catchUp)}" : Show.Bytes(p.BytesBehind)),
             ("cycles", $"{p.Cycles.Made} made, {p.Cycles.Missed} missed, {p.Cycles.Failed} failed; {Show.Bytes(p.Cycles.AverageBytes)} on average, "
                 + $"{Show.Bytes(p.Cycles.LargestBytes)} at most; the last took {Show.Seconds(p.Cycles.LastDurationSeconds) ?? "-"}"),
+            ("at the target", Hardware(p)),
             ("job", p.Job is { } job ? $"{job}" : null));
         if (p.Copy is { } copy)
         {
@@ -63,12 +72,45 @@ internal static class VmPage
 
         foreach (TestDto test in p.Tests)
         {
-            output.WriteLine($"  test {test.VmName} of {test.Point} since {Show.Time(test.StartedAt)}: job {test.Job}");
+            output.WriteLine($"  test {test.VmName} of {test.Point} since {Show.Time(test.StartedAt)}{(test.Label is null ? "" : $", {test.Label}")}{(test.Job is { } number ? $": job {number}" : ", made at the host")}");
+        }
+
+        foreach (MountedDto mount in p.Mounts)
+        {
+            output.WriteLine($"  {(mount.ToVm is null ? "mounted" : $"attached to {mount.ToVm}")} {mount.Name}: {mount.What}, {(mount.Writable ? "writable" : "read only")}, {string.Join(" ", mount.Devices)}");
+        }
+
+        if (p.Deposed is { } deposed)
+        {
+            output.WriteLine($"  the source learned at {Show.Time(deposed.At)} that the VM is elsewhere"
+                + (deposed.OverlapSeconds is { } overlap ? $"; both copies ran for at most {Show.Seconds(overlap)} ({deposed.Action.Word()})" : "; its copy was off"));
         }
 
         if (p.Error is { } error)
         {
             output.WriteLine($"  {error.What}. {error.Why} {error.Next}");
         }
+    }
+
+    public static void WriteRpo(IReadOnlyList<RpoSampleDto> history, TextWriter output)
+    {
+        Table table = new("until", "newest point at most");
+        foreach (RpoSampleDto sample in history)
+        {
+            table.Row(Show.Time(sample.At), Show.Seconds(sample.WorstSeconds));
+        }
+
+        table.WriteTo(output);
+    }
+
+    private static string? Hardware(ProtectionDto p)
+    {
+        string[] differs =
+        [
+            .. p.Cpus is { } cpus ? [$"{cpus} CPUs"] : Array.Empty<string>(),
+            .. p.MemoryBytes is { } memory ? [Show.Bytes(memory)] : Array.Empty<string>(),
+            .. p.ExcludedDisks.Select(disk => $"without {disk}"),
+        ];
+        return differs.Length == 0 ? null : string.Join(", ", differs);
     }
 }

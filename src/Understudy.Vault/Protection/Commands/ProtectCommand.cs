@@ -1,22 +1,22 @@
 using Microsoft.EntityFrameworkCore;
+using Understudy.Api.Control;
 using Understudy.Api.Rest;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Plans;
-using Understudy.Vault.Agents;
 using Understudy.Vault.Jobs;
 using Understudy.Vault.Sites;
 using Understudy.Vault.Storage;
 
-namespace Understudy.Vault.Protection;
+namespace Understudy.Vault.Protection.Commands;
 
 /// <summary>Protecting a VM: all that can be refused is refused before the job, in the order a person would ask.</summary>
-internal sealed class ProtectCommand(VaultStorage storage, AgentRegistry agents, ReportBoard board, JobStore jobs, JobRunner runner, IIdSource ids)
+internal sealed class ProtectCommand(CommandDesk desk, IIdSource ids, TimeProvider time)
 {
     public async Task<VmVerifyDto> VerifyAsync(string vmName, ProtectDto request, CancellationToken cancellationToken)
     {
-        await using VaultDb db = storage.Open();
+        await using VaultDb db = desk.Open();
         Candidate candidate = await ExamineAsync(db, vmName, request, cancellationToken);
         return new VmVerifyDto(
             candidate.Vm.Name,
@@ -27,43 +27,70 @@ internal sealed class ProtectCommand(VaultStorage storage, AgentRegistry agents,
 
     public async Task<JobId> RunAsync(string vmName, ProtectDto request, string user, CancellationToken cancellationToken)
     {
-        await using VaultDb db = storage.Open();
+        await using VaultDb db = desk.Open();
         Candidate candidate = await ExamineAsync(db, vmName, request, cancellationToken);
-        foreach (HostRow host in new[] { candidate.Source, candidate.Target })
-        {
-            if (agents.Find(new HostId(host.Id)) is null)
-            {
-                throw new ErrorException(Errors.HostOffline(host.Name));
-            }
-        }
-
+        await desk.RequireOnlineAsync(db, new HostId(candidate.Source.Id), cancellationToken);
+        await desk.RequireOnlineAsync(db, new HostId(candidate.Target.Id), cancellationToken);
         if (candidate.Findings.FirstOrDefault(finding => finding.Refusal is not null)?.Refusal is { } refusal)
         {
             throw new ErrorException(refusal);
         }
 
-        ProtectedVm vm = new(
-            candidate.Vm.Id,
-            candidate.Vm.Name,
-            new HostId(candidate.Source.Id),
-            new HostId(candidate.Target.Id),
-            new ReplicaId(ids.NewGuid()),
-            null,
-            candidate.Policy.Name,
-            candidate.TargetName,
-            candidate.Nics,
-            ProtectionStage.Preparing,
-            []);
-        JobId job = await jobs.CreateAsync(
-            new NewJob(vm.Vm, vm.Name, candidate.Go.Action, candidate.Go.Steps, new ProtectInput(vm.Replica), user),
+        ProtectedVm vm = new()
+        {
+            Vm = candidate.Vm.Id,
+            Name = candidate.Vm.Name,
+            SourceHost = new HostId(candidate.Source.Id),
+            TargetHost = new HostId(candidate.Target.Id),
+            Replica = new ReplicaId(ids.NewGuid()),
+            Policy = candidate.Policy.Name,
+            TargetName = candidate.TargetName,
+            Nics = candidate.Nics,
+            Cpus = request.Cpus is > 0 ? request.Cpus : null,
+            MemoryBytes = request.MemoryBytes is > 0 ? request.MemoryBytes : null,
+            ExcludedDisks = candidate.Excluded,
+            Stage = ProtectionStage.Preparing,
+        };
+        ProtectInput input = new(vm.Replica, request.StartAt ?? StartOf(candidate.Policy), Seeds(candidate, request.Seeds));
+        return await desk.StartAsync(
+            new NewJob(vm.Vm, vm.Name, candidate.Go.Action, candidate.Go.Steps, input, user),
             (along, _) =>
             {
                 along.Protections.Add(ProtectionRows.ToRow(vm));
                 return Task.CompletedTask;
             },
             cancellationToken);
-        runner.Start(job);
-        return job;
+    }
+
+    /// <summary>The policy's time of the day when it comes next; null is at once.</summary>
+    private DateTimeOffset? StartOf(Policy policy)
+    {
+        if (policy.StartTime is not { } at)
+        {
+            return null;
+        }
+
+        DateTimeOffset now = time.GetUtcNow();
+        DateTimeOffset today = new(DateOnly.FromDateTime(now.UtcDateTime), at, TimeSpan.Zero);
+        return today > now ? today : today.AddDays(1);
+    }
+
+    private static List<DiskSeed>? Seeds(Candidate candidate, IReadOnlyList<SeedDto>? seeds)
+    {
+        foreach (SeedDto seed in seeds ?? [])
+        {
+            if (candidate.Vm.Disks.All(disk => disk.TargetDevice != seed.Disk) || candidate.Excluded.Contains(seed.Disk))
+            {
+                throw new ErrorException(Errors.BadValue("seed", seed.Disk, $"{candidate.Vm.Name} has no such disk that takes part"));
+            }
+
+            if (!seed.Path.StartsWith('/'))
+            {
+                throw new ErrorException(Errors.BadValue("seed", seed.Path, "it is a full path on the target host"));
+            }
+        }
+
+        return seeds is { Count: > 0 } ? [.. seeds.Select(seed => new DiskSeed(seed.Disk, seed.Path))] : null;
     }
 
     private async Task<Candidate> ExamineAsync(VaultDb db, string vmName, ProtectDto request, CancellationToken cancellationToken)
@@ -75,15 +102,21 @@ internal sealed class ProtectCommand(VaultStorage storage, AgentRegistry agents,
 
         (VmId id, string name) = await db.FindVmAsync(vmName, cancellationToken);
         ProtectedVm? present = await db.FindProtectedAsync(id, cancellationToken);
-        string? presentTarget = present is null ? null : await db.Hosts.Where(row => row.Id == present.TargetHost.Value).Select(row => row.Name).SingleAsync(cancellationToken);
-        Decision.Go go = LifeCycle.Decide(ProtectionRows.Situation(present, board.Get(id), name, presentTarget), VmCommand.Protect) switch
+        Decision.Go go = LifeCycle.Decide(await desk.SituationAsync(db, present, id, name, cancellationToken), VmCommand.Protect) switch
         {
             Decision.Go decided => decided,
             Decision.Refuse refused => throw new ErrorException(refused.Error),
             _ => throw new InvalidOperationException("decision"),
         };
+        SettingsCommand.Check(new VmSetDto(Cpus: request.Cpus, MemoryBytes: request.MemoryBytes));
         HostRow target = await db.FindTargetAsync(request.To, cancellationToken);
         (HostRow source, DiscoveredVm vm) = await FindSourceAsync(db, id, name, target, cancellationToken);
+        IReadOnlyList<string> excluded = [.. (request.ExcludedDisks ?? []).Distinct().Order(StringComparer.Ordinal)];
+        if (VmChecks.Excluded(vm, excluded) is { } error)
+        {
+            throw new ErrorException(error);
+        }
+
         Policy policy = (await PolicyStore.FindAsync(db, request.Policy ?? PolicyRules.DefaultName, cancellationToken)).ToModel();
         string targetName = request.Name ?? VmNames.Propose(vm.Name);
         HostFacts? facts = HostStore.FactsOf(target);
@@ -96,8 +129,8 @@ internal sealed class ProtectCommand(VaultStorage storage, AgentRegistry agents,
             target.Name,
             facts?.Networks ?? []);
         IReadOnlyList<Finding> findings = VmChecks.Evaluate(
-            vm, source.Name, target.Name, facts?.Replicas, await NamesAtAsync(db, target, cancellationToken), targetName, nicError);
-        return new Candidate(vm, source, target, policy, targetName, nics, findings, go);
+            vm, source.Name, target.Name, facts?.Replicas, await NamesAtAsync(db, target, cancellationToken), targetName, nicError, excluded);
+        return new Candidate(vm, source, target, policy, targetName, nics, excluded, findings, go);
     }
 
     private static async Task<(HostRow Host, DiscoveredVm Vm)> FindSourceAsync(VaultDb db, VmId id, string name, HostRow target, CancellationToken cancellationToken)
@@ -105,7 +138,13 @@ internal sealed class ProtectCommand(VaultStorage storage, AgentRegistry agents,
         var found = await db.Vms.AsNoTracking().Where(row => row.VmId == id.Value)
             .Join(db.Hosts, vm => vm.HostId, host => host.Id, (vm, host) => new { vm.VmJson, Host = host })
             .ToListAsync(cancellationToken);
-        var elsewhere = found.Where(vm => vm.Host.Id != target.Id).ToList();
+        List<Guid> old = await db.Retired.Where(row => row.VmId == id.Value).Select(row => row.SourceHost).ToListAsync(cancellationToken);
+        if (old.Contains(target.Id))
+        {
+            throw new ErrorException(Errors.OldDisksThere(name, target.Name));
+        }
+
+        var elsewhere = found.Where(vm => vm.Host.Id != target.Id && !old.Contains(vm.Host.Id)).ToList();
         return elsewhere.Count switch
         {
             0 when found.Count > 0 => throw new ErrorException(Errors.SameHost(name, target.Name)),
@@ -129,6 +168,7 @@ internal sealed class ProtectCommand(VaultStorage storage, AgentRegistry agents,
         Policy Policy,
         string TargetName,
         IReadOnlyList<NicPlan> Nics,
+        IReadOnlyList<string> Excluded,
         IReadOnlyList<Finding> Findings,
         Decision.Go Go);
 }

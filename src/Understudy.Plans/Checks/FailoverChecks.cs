@@ -1,0 +1,35 @@
+using Understudy.Model;
+
+namespace Understudy.Plans;
+
+/// <summary>
+/// Before a planned failover takes anything down: would the VM start at the target, and is its source able to send the last
+/// change? What can be known now must not be found out with the guest off.
+/// </summary>
+public static class FailoverChecks
+{
+    /// <param name="facts">Of the target; null when it has not reported yet.</param>
+    /// <returns>Null when nothing is in the way.</returns>
+    public static ErrorInfo? Evaluate(ProtectedVm vm, DiscoveredVm discovered, string target, HostFacts? facts, SourceReport? source)
+    {
+        if (source?.Error is { } error)
+        {
+            return error;
+        }
+
+        if (facts is null)
+        {
+            return null;
+        }
+
+        long memory = vm.MemoryBytes ?? discovered.MemoryBytes;
+        if (facts.FreeMemoryBytes < memory)
+        {
+            return Errors.NoMemory(target, memory, facts.FreeMemoryBytes);
+        }
+
+        return vm.Nics.Select(nic => nic.TargetNetwork).FirstOrDefault(name => name is not null && facts.Networks.All(network => network.Name != name)) is { } missing
+            ? Errors.UnknownNetwork(target, missing)
+            : null;
+    }
+}

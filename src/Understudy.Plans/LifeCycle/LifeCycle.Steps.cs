@@ -1,0 +1,37 @@
+using System.Diagnostics;
+using Understudy.Model;
+using static Understudy.Plans.StepKind;
+
+namespace Understudy.Plans;
+
+public static partial class LifeCycle
+{
+    /// <summary>Steps of an unplanned failover that first tries to shut the source down and to send what is left (FO-2).</summary>
+    public static IReadOnlyList<StepKind> UnplannedWithShutdown { get; } = [AssessSource, TryFenceSource, TryShutDownGuest, TryLastChange, StartAtTarget];
+
+    private static Decision.Go Job(VmSituation vm, VmCommand command) => command switch
+    {
+        VmCommand.Protect => new(JobAction.Protect, [CheckBothSides, CreateReplica, StartSource, FirstCopy]),
+        VmCommand.Unprotect => new(JobAction.Unprotect, vm.State == ProtectionState.FailedOver ? [RetireSource, RemoveReplica] : [StopSource, RemoveReplica]),
+        VmCommand.Set => new(JobAction.Set, [SettingsAtSource, DisksAtSource, SettingsAtTarget]),
+        VmCommand.Pause => new(JobAction.Pause, [PauseSource]),
+        VmCommand.Resume => new(JobAction.Resume, [ResumeSource]),
+        VmCommand.Resync => new(JobAction.Resync, [ResyncSource]),
+        VmCommand.Mark => new(JobAction.Mark, [MarkPoint]),
+        VmCommand.Test => new(JobAction.Test, [StartTest, AwaitTestCompletion, RemoveTest]),
+        VmCommand.Promote => new(JobAction.Promote, [AssessSource, TryFenceSource, TryShutDownGuest, StartAtTarget]),
+        VmCommand.PlannedFailover => new(
+            JobAction.PlannedFailover, [CheckFailover, RunLastCycle, FenceSource, ShutDownGuest, SendLastChange, OfferVm, StartAtTarget, HandOver]),
+        VmCommand.UnplannedFailover => new(JobAction.UnplannedFailover, [AssessSource, StartAtTarget]),
+        VmCommand.ChangePoint => new(JobAction.ChangePoint, [ChangePointAtTarget]),
+        VmCommand.Cancel => new(JobAction.Cancel, [EndAtTarget, AcceptAtSource, SettleTransfer]),
+        VmCommand.Commit => new(JobAction.Commit, [CommitAtTarget]),
+        VmCommand.Export => new(JobAction.Export, [ExportPoint]),
+        VmCommand.Mount => new(JobAction.Mount, [MountPoint]),
+        VmCommand.Attach => new(JobAction.Attach, [AttachPoint]),
+        VmCommand.Unmount => new(JobAction.Unmount, [UnmountPoint]),
+        VmCommand.Detach => new(JobAction.Detach, [DetachPoint]),
+        VmCommand.DeleteBranch => new(JobAction.DeleteBranch, [StepKind.DeleteBranch]),
+        _ => throw new UnreachableException($"command {command}"),
+    };
+}

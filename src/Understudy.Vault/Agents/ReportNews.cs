@@ -1,0 +1,104 @@
+using System.Collections.Concurrent;
+using Microsoft.EntityFrameworkCore;
+using Understudy.Blocks.Identity;
+using Understudy.Model;
+using Understudy.Vault.Events;
+using Understudy.Vault.Protection;
+using Understudy.Vault.Storage;
+
+namespace Understudy.Vault.Agents;
+
+/// <summary>
+/// Reports of both sides. The agents are right: what they did without the vault, or against its word, becomes what it knows,
+/// and an event says so.
+/// </summary>
+internal sealed class ReportNews(
+    VaultStorage storage, ReportBoard board, RpoHistory history, Reunions reunions, EventJournal events, Changes changes, TimeProvider time)
+{
+    private readonly ConcurrentDictionary<ReplicaId, bool> _strangers = new(); // replicas already told of
+
+    public async ValueTask OnSourceAsync(HostId host, SourceReport report, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        ProtectionRow? row = await db.Protections.SingleOrDefaultAsync(candidate => candidate.VmId == report.Vm.Value, cancellationToken);
+        if (row is null || row.SourceHost != host.Value || row.Replica != report.Replica.Value)
+        {
+            await OnOldSourceAsync(db, host, report, cancellationToken);
+            return;
+        }
+
+        VmReports before = board.Get(report.Vm);
+        board.Set(report.Vm, report, time.GetUtcNow(), await db.PolicyOfAsync(row.Policy, cancellationToken));
+        row.SourceReportJson = VaultJson.Write(report, VaultJson.Default.SourceReport);
+        await db.SaveChangesAsync(cancellationToken);
+        await TellAsync(row, host, before, board.Get(report.Vm), cancellationToken);
+    }
+
+    public async ValueTask OnTargetAsync(HostId host, TargetReport report, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        ProtectionRow? row = await db.Protections.SingleOrDefaultAsync(candidate => candidate.VmId == report.Vm.Value, cancellationToken);
+        if (row is null || row.TargetHost != host.Value || row.Replica != report.Replica.Value)
+        {
+            await TellStrangerAsync(host, report.Vm, report.Replica, "holds", cancellationToken);
+            return;
+        }
+
+        VmReports before = board.Get(report.Vm);
+        board.Set(report.Vm, report);
+        row.TargetReportJson = VaultJson.Write(report, VaultJson.Default.TargetReport);
+        row.Line = report.Line.ToString();
+        bool inOperation = await db.Leases.AnyAsync(lease => lease.VmId == row.VmId, cancellationToken);
+        ProtectionStage stage = Enum.Parse<ProtectionStage>(row.Stage);
+        ProtectionStage? found = inOperation ? null : row.Follow(board.Get(report.Vm), time.GetUtcNow());
+        await db.SaveChangesAsync(cancellationToken);
+        if (found is { } now && Takeover.Say(stage, now, row.Name, report) is { } news)
+        {
+            await events.AddAsync(news.Severity, news.Kind, row.VmId, host.Value, news.Text, cancellationToken);
+        }
+
+        await TellAsync(row, host, before, board.Get(report.Vm), cancellationToken);
+    }
+
+    /// <summary>What is worth an event, and what the other side is owed because of it.</summary>
+    private async Task TellAsync(ProtectionRow row, HostId host, VmReports before, VmReports now, CancellationToken cancellationToken)
+    {
+        foreach (News news in ReportChanges.Between(row.Name, before, now))
+        {
+            await events.AddAsync(news.Severity, news.Kind, row.VmId, host.Value, news.Text, cancellationToken);
+        }
+
+        if (before.Newest is { } previous && now.Newest is { } newest && newest.CutAt > previous.CutAt)
+        {
+            history.Arrived(new VmId(row.VmId), previous.CutAt);
+        }
+
+        changes.Publish(Changes.Vm(row.VmId));
+        reunions.Post(new VmId(row.VmId));
+    }
+
+    /// <summary>Old disks that outlived their protection are listed until their host says that they are gone.</summary>
+    private async Task OnOldSourceAsync(VaultDb db, HostId host, SourceReport report, CancellationToken cancellationToken)
+    {
+        RetiredRow? retired = await db.Retired.SingleOrDefaultAsync(row => row.Replica == report.Replica.Value && row.SourceHost == host.Value, cancellationToken);
+        if (retired is null)
+        {
+            await TellStrangerAsync(host, report.Vm, report.Replica, "sends", cancellationToken);
+            return;
+        }
+
+        retired.ReportJson = VaultJson.Write(report, VaultJson.Default.SourceReport);
+        await db.SaveChangesAsync(cancellationToken);
+        changes.Publish(Changes.Vm(retired.VmId));
+    }
+
+    /// <summary>Something of ours stands on a host and no list shows it: say so, once.</summary>
+    private async Task TellStrangerAsync(HostId host, VmId vm, ReplicaId replica, string does, CancellationToken cancellationToken)
+    {
+        if (_strangers.TryAdd(replica, true))
+        {
+            await events.AddAsync(HealthLevel.Warning, "replica-unknown", vm.Value, host.Value,
+                $"The host {does} replica {replica} of VM {vm}, which this vault does not know.", cancellationToken);
+        }
+    }
+}

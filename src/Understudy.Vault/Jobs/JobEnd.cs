@@ -1,0 +1,84 @@
+using Microsoft.EntityFrameworkCore;
+using Understudy.Blocks.Identity;
+using Understudy.Model;
+using Understudy.Plans;
+using Understudy.Vault.Agents;
+using Understudy.Vault.Protection;
+using Understudy.Vault.Storage;
+
+namespace Understudy.Vault.Jobs;
+
+/// <summary>What follows from a job's end for the protection it was about.</summary>
+internal sealed class JobEnd(ReportBoard board, HostDuties duties, Reunions reunions, TimeProvider time)
+{
+    /// <summary>What becomes true together with the end.</summary>
+    public async Task OnEndAsync(VaultDb db, JobRow job, JobState state, CancellationToken cancellationToken)
+    {
+        ProtectionRow? row = await db.Protections.SingleOrDefaultAsync(candidate => candidate.VmId == job.VmId, cancellationToken);
+        if (row is null || row.Replica != JobView.Input(job).Replica.Value)
+        {
+            return;
+        }
+
+        VmId vm = new(job.VmId);
+        switch (JobView.Action(job), state)
+        {
+            case (JobAction.Protect, not JobState.Succeeded) when NothingMade(job):
+            case (JobAction.Unprotect, JobState.Succeeded):
+                db.Tests.RemoveRange(db.Tests.Where(test => test.VmId == job.VmId));
+                db.Rpo.RemoveRange(db.Rpo.Where(sample => sample.VmId == job.VmId));
+                db.Protections.Remove(row);
+                board.Forget(vm);
+                break;
+            case (JobAction.Promote, JobState.Succeeded):
+                await EndTestAsync(db, job, cancellationToken);
+                break;
+            case (_, not JobState.Succeeded):
+                row.Follow(board.Get(vm), time.GetUtcNow()); // what it did not do is left to the agents' word
+                break;
+        }
+
+        duties.Post(new HostId(row.SourceHost));
+        duties.Post(new HostId(row.TargetHost));
+    }
+
+    /// <summary>The VM is free again: what its sides are owed was left to the job until now.</summary>
+    public void AfterEnd(JobRow job) => reunions.Post(new VmId(job.VmId));
+
+    /// <summary>A retry is for the protection the job was made for, not for a later one of the same VM.</summary>
+    public static async Task RequireSameProtectionAsync(VaultDb db, JobRow job, CancellationToken cancellationToken)
+    {
+        JobInput input = JobView.Input(job);
+        bool outlives = input is BranchInput { AtSource: true }; // old disks are there with or without a protection
+        if (!outlives && !await db.Protections.AnyAsync(row => row.VmId == job.VmId && row.Replica == input.Replica.Value, cancellationToken))
+        {
+            throw new ErrorException(Errors.JobOutdated(new JobId(job.Id), job.Name));
+        }
+    }
+
+    private static bool NothingMade(JobRow job) =>
+        !job.Steps.Any(step => JobView.Kind(step) == StepKind.CreateReplica && step.StartedAt is not null);
+
+    /// <summary>The test has become the VM: its own job has nothing left to complete or to remove.</summary>
+    private async Task EndTestAsync(VaultDb db, JobRow job, CancellationToken cancellationToken)
+    {
+        if (JobView.Input(job) is not FailoverInput { Test: { } test }
+            || await db.Tests.SingleOrDefaultAsync(row => row.Id == test.Value, cancellationToken) is not { } standing)
+        {
+            return;
+        }
+
+        JobRow? waiting = await db.Jobs.Include(row => row.Steps).SingleOrDefaultAsync(row => row.Id == standing.JobId && row.EndedAt == null, cancellationToken);
+        db.Tests.Remove(standing);
+        if (waiting is not null)
+        {
+            DateTimeOffset now = time.GetUtcNow();
+            (waiting.State, waiting.Wait, waiting.EndedAt) = (JobState.Succeeded.Word(), JobWait.None.Word(), now);
+            waiting.Revision++;
+            foreach (StepRow step in waiting.Steps.Where(step => JobView.State(step) != StepState.Succeeded))
+            {
+                (step.State, step.EndedAt, step.Detail) = (StepState.Succeeded.Word(), now, $"became the failover of job {job.Id}");
+            }
+        }
+    }
+}

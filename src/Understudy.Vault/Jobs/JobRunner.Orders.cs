@@ -1,0 +1,111 @@
+using Understudy.Model;
+using Understudy.Plans;
+using Understudy.Vault.Storage;
+
+namespace Understudy.Vault.Jobs;
+
+/// <summary>What people say to jobs.</summary>
+internal sealed partial class JobRunner
+{
+    /// <summary>The user has completed the test, or says what to do with a guest that does not shut down.</summary>
+    /// <param name="powerOff">Pull its plug; takes the confirmation word.</param>
+    public async Task CompleteAsync(JobId job, string? note, bool powerOff, string? confirm, CancellationToken cancellationToken)
+    {
+        await jobs.ChangeAsync(job, row =>
+        {
+            if (row.EndedAt is not null || row.Answered
+                || JobFlow.Next(JobView.Flow(row), row.CancelRequestedBy is not null, row.Answered) is not FlowAction.Wait wait)
+            {
+                throw new ErrorException(Errors.JobNotWaiting(job, row.Name));
+            }
+
+            if (wait.For == JobWait.Action)
+            {
+                StepRow step = row.Steps[wait.Index];
+                (step.Attempt, step.OperationId) = (step.Attempt + 1, ids.NewGuid()); // the first outcome was that it still runs
+            }
+
+            if (powerOff)
+            {
+                GivePowerOff(row, wait, confirm);
+            }
+
+            row.Answered = true;
+            row.Note = note ?? row.Note;
+        }, cancellationToken, (db, row) => JobStore.TakeLeaseAsync(db, row, cancellationToken));
+        Start(job);
+    }
+
+    public async Task CancelAsync(JobId job, string by, CancellationToken cancellationToken)
+    {
+        await jobs.ChangeAsync(job, row =>
+        {
+            string? why = row.EndedAt is not null ? "it has ended" : JobFlow.WhyNotCancellable(JobView.Flow(row));
+            if (why is not null)
+            {
+                throw new ErrorException(Errors.JobNotCancellable(job, row.Name, why));
+            }
+
+            row.CancelRequestedBy = by;
+        }, cancellationToken, (db, row) => JobStore.TakeLeaseAsync(db, row, cancellationToken));
+        lock (_lock)
+        {
+            _running.GetValueOrDefault(job)?.Cancel.Cancel();
+        }
+
+        Start(job); // one that waited goes on, to clean up
+    }
+
+    /// <summary>
+    /// A failed or cancelled job goes on at the step that did not succeed, with a new operation id. One that was undone
+    /// begins again.
+    /// </summary>
+    public async Task RetryAsync(JobId job, CancellationToken cancellationToken)
+    {
+        await jobs.ChangeAsync(job, row =>
+        {
+            if (JobView.State(row) is not (JobState.Failed or JobState.Cancelled))
+            {
+                throw new ErrorException(Errors.JobNotFailed(job, row.Name));
+            }
+
+            StepRow[] undos = [.. row.Steps.Where(step => JobFlow.IsUndo(JobView.Kind(step)))];
+            bool undone = undos.Length > 0 && undos.All(step => JobView.State(step) == StepState.Succeeded);
+            row.Steps.RemoveAll(undos.Contains);
+            foreach (StepRow step in undone ? row.Steps : row.Steps.SkipWhile(step => JobView.State(step) == StepState.Succeeded))
+            {
+                step.State = StepState.Pending.Word();
+                step.Attempt++;
+                step.OperationId = ids.NewGuid();
+                (step.StartedAt, step.EndedAt, step.Progress, step.Detail, step.ErrorJson) = (null, null, null, null, null);
+            }
+
+            if (undone)
+            {
+                JobView.Put(row, JobView.Input(row).Renew(ids));
+            }
+
+            (row.State, row.EndedAt, row.ErrorJson, row.CancelRequestedBy, row.Answered) = (JobState.Running.Word(), null, null, null, false);
+        }, cancellationToken, async (db, row) =>
+        {
+            await JobEnd.RequireSameProtectionAsync(db, row, cancellationToken);
+            await JobStore.TakeLeaseAsync(db, row, cancellationToken);
+        });
+        Start(job);
+    }
+
+    private static void GivePowerOff(JobRow row, FlowAction.Wait wait, string? confirm)
+    {
+        if (wait.For != JobWait.Action || JobView.Input(row) is not FailoverInput input)
+        {
+            throw new ErrorException(Errors.BadValue("powerOff", "true", "the job does not wait for a guest to shut down"));
+        }
+
+        if (confirm != Confirmation.PowerOff)
+        {
+            throw new ErrorException(Errors.WrongConfirmation(Confirmation.PowerOff, confirm));
+        }
+
+        JobView.Put(row, input with { PowerOff = true });
+    }
+}

@@ -1,0 +1,39 @@
+using Understudy.Api.Control;
+using Understudy.Model;
+using Understudy.Plans;
+using Understudy.Vault.Sites;
+using Understudy.Vault.Storage;
+
+namespace Understudy.Vault.Jobs.Steps;
+
+/// <summary>Are both hosts fit now, and is the way between them open?</summary>
+internal sealed class BothSides(HostStore hosts)
+{
+    /// <returns>What both hosts warn of, in sentences.</returns>
+    /// <exception cref="ErrorException">A host is not fit, or the way between them is closed.</exception>
+    public async Task<string> CheckAsync(StepRun run, ProtectedVm vm, HostRow source, HostRow target, CancellationToken cancel, CancellationToken stopping)
+    {
+        List<Finding> findings = [];
+        foreach (HostRow host in new[] { source, target })
+        {
+            run.Reporter.Report(null, $"checking {host.Name}");
+            findings.AddRange(await hosts.CheckAsync(host, stopping));
+        }
+
+        if (findings.FirstOrDefault(finding => finding.Refusal is not null)?.Refusal is { } refusal)
+        {
+            throw new ErrorException(refusal);
+        }
+
+        run.Reporter.Report(null, $"trying the way from {source.Name} to {target.Name}");
+        PeerCheckAnswer answer = await run.AskAsync(
+            source, AgentMethods.PeerCheck, new PeerCheckRequest(target.ReplicationEndpoint, vm.TargetHost), cancel, stopping);
+        if (answer.Error is { } unreachable)
+        {
+            throw new ErrorException(unreachable);
+        }
+
+        string[] warnings = [.. findings.Where(finding => finding.Check.Level == CheckLevel.Warning).Select(finding => finding.Check.Finding)];
+        return warnings.Length == 0 ? "no findings" : string.Join(" ", warnings);
+    }
+}

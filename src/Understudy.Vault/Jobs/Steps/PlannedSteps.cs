@@ -1,0 +1,133 @@
+using Understudy.Api.Control;
+using Understudy.Blocks.Identity;
+using Understudy.Model;
+using Understudy.Plans;
+using Understudy.Vault.Protection;
+using Understudy.Vault.Sites;
+using Understudy.Vault.Storage;
+
+namespace Understudy.Vault.Jobs.Steps;
+
+/// <summary>
+/// The way over in order (FO-1): fence first, so that nothing starts the guest again; the VM is offered only when its last
+/// change is at the target. Until the offer everything can be undone; after it only the target's word counts.
+/// </summary>
+internal sealed class PlannedSteps(StepScene scene, BothSides sides, ReportBoard board)
+{
+    public async Task<StepResult> CheckFailoverAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
+    {
+        FailoverInput input = run.InputAs<FailoverInput>();
+        (ProtectedVm vm, HostRow source, HostRow target) = await scene.LoadAsync(run, stopping);
+        string findings = await sides.CheckAsync(run, vm, source, target, cancel, stopping);
+        DiscoveredVm discovered = await scene.DiscoveredAsync(vm, source, stopping);
+        if (FailoverChecks.Evaluate(vm, discovered, target.Name, HostStore.FactsOf(target), board.Get(vm.Vm).Source) is { } refusal)
+        {
+            throw new ErrorException(refusal);
+        }
+
+        return new StepResult(findings, [], input with { Running = discovered.Power is not (VmPower.Off or VmPower.Crashed) });
+    }
+
+    public async Task<StepResult> RunLastCycleAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
+    {
+        (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
+        if (!run.InputAs<FailoverInput>().Running)
+        {
+            return StepResult.Done("the VM is off");
+        }
+
+        PointMade made = await run.AskAsync(
+            source, AgentMethods.SourceCycle, new SourceCycleRequest(vm.Vm, vm.Replica, PointKind.CrashConsistent), cancel, stopping);
+        return StepResult.Done($"point {made.Point.CutAt:yyyy-MM-ddTHH:mm:ss.fffZ}");
+    }
+
+    public async Task<StepResult> FenceSourceAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
+    {
+        (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
+        await scene.SetStageAsync(run, ProtectionStage.FailingOver, stopping);
+        await run.AskAsync(
+            source, AgentMethods.SourceFence, new SourceFenceRequest(vm.Vm, vm.Replica, $"job {run.Job}, {run.JobName}, is moving it"), cancel, stopping);
+        return StepResult.Done($"nobody can start {vm.Name} at {source.Name}");
+    }
+
+    public async Task<StepResult> ShutDownGuestAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
+    {
+        FailoverInput input = run.InputAs<FailoverInput>();
+        (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
+        GuestStopped stopped = await run.AskAsync(
+            source, AgentMethods.SourceStopGuest, new SourceStopGuestRequest(vm.Vm, vm.Replica, input.PowerOff, input.ShutdownLimit), cancel, stopping);
+        return stopped.Off
+            ? new StepResult($"off after {Durations.Rough(stopped.Waited)}", [], input with { Off = true })
+            : new StepResult(
+                $"the guest has not shut down within {Durations.Rough(stopped.Waited)}: wait again, power it off, or cancel", [], null, JobWait.Action);
+    }
+
+    public async Task<StepResult> SendLastChangeAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
+    {
+        (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
+        PointMade made = await run.AskAsync(
+            source, AgentMethods.SourceLastChange, new SourceLastChangeRequest(vm.Vm, vm.Replica, PointKind.Planned), cancel, stopping);
+        return new StepResult($"point {made.Point.Id}: nothing is missing", [], run.InputAs<FailoverInput>() with { Point = made.Point.Id });
+    }
+
+    public async Task<StepResult> OfferVmAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
+    {
+        FailoverInput input = run.InputAs<FailoverInput>();
+        (ProtectedVm vm, HostRow source, HostRow target) = await scene.LoadAsync(run, stopping);
+        SourceOffered offered = await run.AskAsync(
+            source, AgentMethods.SourceOffer, new SourceOfferRequest(vm.Vm, vm.Replica, TransferOf(input), vm.TargetHost), cancel, stopping);
+        return new StepResult($"to {target.Name}, as of point {offered.Point}", [], input with { Point = offered.Point });
+    }
+
+    /// <summary>The VM runs at the target already: a source that cannot be told now hears it when it comes back.</summary>
+    public async Task<StepResult> HandOverAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
+    {
+        FailoverInput input = run.InputAs<FailoverInput>();
+        (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
+        if (!run.IsOnline(source) || vm.Line is not { } line)
+        {
+            return StepResult.Done($"{source.Name} is not connected; it hears it when it comes back");
+        }
+
+        try
+        {
+            await run.AskAsync(
+                source, AgentMethods.SourceHandedOver, new SourceHandedOverRequest(vm.Vm, vm.Replica, TransferOf(input), line), cancel, stopping);
+            return StepResult.Done($"{source.Name} keeps {vm.Name} off");
+        }
+        catch (ErrorException refused)
+        {
+            await scene.Events.AddAsync(HealthLevel.Warning, "hand-over-refused", vm.Vm.Value, source.Id, $"{vm.Name}: {refused.Error}", stopping);
+            return StepResult.Done($"{source.Name} says: {refused.Error.What}. It is told again when it connects");
+        }
+    }
+
+    public async Task<StepResult> OpenFenceAsync(StepRun run, CancellationToken stopping)
+    {
+        FailoverInput input = run.InputAs<FailoverInput>();
+        (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
+        await run.AskAsync(
+            source, AgentMethods.SourceUnfence, new SourceUnfenceRequest(vm.Vm, vm.Replica, input.Running), CancellationToken.None, stopping);
+        await scene.SetStageAsync(run, ProtectionStage.Replicating, stopping);
+        return StepResult.Done(input.Running ? $"{vm.Name} runs at {source.Name}" : $"{vm.Name} is off, as before");
+    }
+
+    /// <summary>Asks the target for its durable refusal, and only with that the source to take the VM back.</summary>
+    public async Task<StepResult> TakeBackAsync(StepRun run, CancellationToken stopping)
+    {
+        FailoverInput input = run.InputAs<FailoverInput>();
+        (ProtectedVm vm, HostRow source, HostRow target) = await scene.LoadAsync(run, stopping);
+        if (!run.IsOnline(target))
+        {
+            throw new ErrorException(Errors.TokenInTransit(vm.Name, target.Name));
+        }
+
+        await run.AskAsync(target, AgentMethods.TransferRefuse, new TransferRefuseRequest(vm.Replica, TransferOf(input)), CancellationToken.None, stopping);
+        await run.AskAsync(
+            source, AgentMethods.SourceTakeBack, new SourceTakeBackRequest(vm.Vm, vm.Replica, TransferOf(input), input.Running), CancellationToken.None, stopping);
+        return StepResult.Done($"{target.Name} has refused the VM for good; it is owned at {source.Name} again");
+    }
+
+    private static TransferId TransferOf(FailoverInput input) =>
+        input.Transfer ?? throw new ErrorException(Errors.Internal("a planned failover without a transfer"));
+}

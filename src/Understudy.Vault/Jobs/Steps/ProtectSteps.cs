@@ -1,0 +1,180 @@
+using Microsoft.EntityFrameworkCore;
+using Understudy.Api.Control;
+using Understudy.Model;
+using Understudy.Vault.Agents;
+using Understudy.Vault.Protection;
+using Understudy.Vault.Storage;
+
+namespace Understudy.Vault.Jobs.Steps;
+
+/// <summary>Making and ending a protection.</summary>
+internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard board)
+{
+    public async Task<StepResult> CheckBothSidesAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
+    {
+        (ProtectedVm vm, HostRow source, HostRow target) = await scene.LoadAsync(run, stopping);
+        return StepResult.Done(await sides.CheckAsync(run, vm, source, target, cancel, stopping));
+    }
+
+    public async Task<StepResult> CreateReplicaAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
+    {
+        (ProtectedVm vm, HostRow source, HostRow target) = await scene.LoadAsync(run, stopping);
+        Policy policy = await scene.PolicyOfAsync(vm, stopping);
+        ProtectInput input = run.InputAs<ProtectInput>();
+        DiscoveredVm discovered = await scene.DiscoveredAsync(vm, source, stopping);
+        ReplicaCreated created = await run.AskAsync(
+            target,
+            AgentMethods.ReplicaCreate,
+            new ReplicaCreateRequest(
+                vm.Vm,
+                vm.Name,
+                vm.Replica,
+                vm.SourceHost,
+                vm.TargetName,
+                [.. discovered.Disks.Where(disk => disk is { Device: "disk", ReadOnly: false } && !vm.ExcludedDisks.Contains(disk.TargetDevice))],
+                SideSettings.OfTarget(vm, policy),
+                input.Seeds),
+            cancel,
+            stopping);
+        await using VaultDb db = scene.Open();
+        string line = created.Line.ToString();
+        await db.Protections.Where(row => row.VmId == vm.Vm.Value).ExecuteUpdateAsync(row => row.SetProperty(r => r.Line, line), stopping);
+        return new StepResult($"at {target.Name}", StepWords.On(target, created.Made));
+    }
+
+    public async Task<StepResult> StartSourceAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
+    {
+        ProtectInput input = run.InputAs<ProtectInput>();
+        (ProtectedVm vm, HostRow source, HostRow target) = await scene.LoadAsync(run, stopping);
+        Policy policy = await scene.PolicyOfAsync(vm, stopping);
+        await run.AskAsync(
+            source,
+            AgentMethods.SourceProtect,
+            new SourceProtectRequest(
+                vm.Vm,
+                vm.Replica,
+                vm.Line ?? throw new ErrorException(Errors.Internal($"{vm.Name} has no line: its replica was never made")),
+                vm.TargetHost,
+                target.ReplicationEndpoint,
+                SideSettings.OfSource(policy),
+                vm.ExcludedDisks.Count == 0 ? null : vm.ExcludedDisks,
+                input.StartAt),
+            cancel,
+            stopping);
+        await scene.SetStageAsync(run, ProtectionStage.Replicating, stopping);
+        string begins = input.StartAt is { } at ? $"; the first copy begins at {at:yyyy-MM-dd HH:mm} UTC" : "";
+        return StepResult.Done($"from {source.Name} to {target.Name}{begins}");
+    }
+
+    /// <summary>Waits as long as it takes: the copy goes on by itself after any interruption, and cancelling ends the waiting only.</summary>
+    public async Task<StepResult> FirstCopyAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
+    {
+        while (true)
+        {
+            Task change = scene.NextOf(run.Vm);
+            if (!await scene.IsProtectedAsync(run, stopping))
+            {
+                throw new OperationCanceledException("the protection has ended"); // this step does not hold the VM
+            }
+
+            VmReports reports = board.Get(run.Vm);
+            if (reports.HasPoints)
+            {
+                return StepResult.Done(reports.Newest is { } point ? $"first point {point.CutAt:yyyy-MM-ddTHH:mm:ssZ}" : null);
+            }
+
+            if (reports.Source is { } source)
+            {
+                run.Reporter.Report(
+                    source.BytesTotal > 0 ? Math.Min(1, (double)source.BytesDone / source.BytesTotal) : null,
+                    source.Error is { } error
+                        ? $"interrupted, tried again: {error.What}. {error.Why}"
+                        : $"{Sizes.Format(source.BytesDone)} of {Sizes.Format(source.BytesTotal)}, {Sizes.Format(source.BytesPerSecond)}/s");
+            }
+
+            using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancel, stopping);
+            await change.WaitAsync(either.Token);
+        }
+    }
+
+    public async Task<StepResult> StopSourceAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
+    {
+        (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
+        if (!run.IsOnline(source))
+        {
+            return await RemoveLaterAsync(run, vm, source, HostDuties.Source, keepGuard: false, stopping);
+        }
+
+        Removed removed = await run.AskAsync(
+            source, AgentMethods.SourceUnprotect, new SourceUnprotectRequest(vm.Vm, vm.Replica), cancel, stopping);
+        return StepWords.AfterRemoval(source, removed);
+    }
+
+    /// <summary>The VM stays at the target as an ordinary one. What it was here stays blocked and listed until it is deleted by name.</summary>
+    public async Task<StepResult> RetireSourceAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
+    {
+        (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
+        await using (VaultDb db = scene.Open())
+        {
+            if (!await db.Retired.AnyAsync(row => row.Replica == vm.Replica.Value, stopping))
+            {
+                SourceReport? report = board.Get(vm.Vm).Source;
+                db.Retired.Add(new RetiredRow
+                {
+                    Replica = vm.Replica.Value,
+                    VmId = vm.Vm.Value,
+                    VmName = vm.Name,
+                    SourceHost = source.Id,
+                    ReportJson = report is null ? null : VaultJson.Write(report, VaultJson.Default.SourceReport),
+                });
+                await db.SaveChangesAsync(stopping); // listed first, then left alone
+            }
+        }
+
+        if (!run.IsOnline(source))
+        {
+            return await RemoveLaterAsync(run, vm, source, HostDuties.Source, keepGuard: true, stopping);
+        }
+
+        Removed removed = await run.AskAsync(
+            source, AgentMethods.SourceUnprotect, new SourceUnprotectRequest(vm.Vm, vm.Replica, KeepGuard: true), cancel, stopping);
+        return StepWords.AfterRemoval(source, removed);
+    }
+
+    public async Task<StepResult> RemoveReplicaAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
+    {
+        (ProtectedVm vm, _, HostRow target) = await scene.LoadAsync(run, stopping);
+        if (!run.IsOnline(target))
+        {
+            return await RemoveLaterAsync(run, vm, target, HostDuties.Target, keepGuard: false, stopping);
+        }
+
+        Removed removed = await run.AskAsync(
+            target, AgentMethods.TargetUnprotect, new TargetUnprotectRequest(vm.Vm, vm.Replica), cancel, stopping);
+        return StepWords.AfterRemoval(target, removed);
+    }
+
+    /// <summary>A host that is away does not hold the end up: what is left there is removed when it comes back (REG-6).</summary>
+    private async Task<StepResult> RemoveLaterAsync(
+        StepRun run, ProtectedVm vm, HostRow host, string side, bool keepGuard, CancellationToken stopping)
+    {
+        await using VaultDb db = scene.Open();
+        if (!await db.Cleanups.AnyAsync(row => row.OperationId == run.Operation.Value, stopping))
+        {
+            db.Cleanups.Add(new CleanupRow
+            {
+                OperationId = run.Operation.Value,
+                HostId = host.Id,
+                VmId = vm.Vm.Value,
+                Replica = vm.Replica.Value,
+                VmName = vm.Name,
+                Side = side,
+                KeepGuard = keepGuard,
+            });
+            await db.SaveChangesAsync(stopping);
+        }
+
+        string text = $"{host.Name} is not connected: what is left there is removed when it comes back";
+        return new StepResult(text, [text]);
+    }
+}

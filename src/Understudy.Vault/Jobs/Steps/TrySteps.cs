@@ -1,0 +1,82 @@
+using Understudy.Api.Control;
+using Understudy.Model;
+using Understudy.Vault.Storage;
+
+namespace Understudy.Vault.Jobs.Steps;
+
+/// <summary>
+/// Before an unplanned failover, what can still be had of the source (FO-2): its part is asked for and gone on without. A
+/// source that does not answer, refuses or is slow never holds the failover up for longer than the shutdown's limit.
+/// </summary>
+internal sealed class TrySteps(StepScene scene, TimeProvider time)
+{
+    /// <summary>An agent that is asked for an answer within the limit gets so much longer for saying it.</summary>
+    private static readonly TimeSpan _margin = TimeSpan.FromSeconds(30);
+
+    public async Task<StepResult> TryFenceSourceAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
+    {
+        (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
+        await scene.SetStageAsync(run, ProtectionStage.FailingOver, stopping);
+        return await TryAsync(run, source, async limited =>
+        {
+            await run.AskAsync(
+                source, AgentMethods.SourceFence, new SourceFenceRequest(vm.Vm, vm.Replica, $"job {run.Job}, {run.JobName}, is moving it"), limited, stopping);
+            return StepResult.Done($"nobody can start {vm.Name} at {source.Name}");
+        }, cancel);
+    }
+
+    public async Task<StepResult> TryShutDownGuestAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
+    {
+        FailoverInput input = run.InputAs<FailoverInput>();
+        (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
+        return await TryAsync(run, source, async limited =>
+        {
+            GuestStopped stopped = await run.AskAsync(
+                source, AgentMethods.SourceStopGuest, new SourceStopGuestRequest(vm.Vm, vm.Replica, PowerOff: false, input.ShutdownLimit), limited, stopping);
+            return stopped.Off
+                ? new StepResult($"off after {Durations.Rough(stopped.Waited)}", [], input with { Off = true })
+                : StepResult.Done($"still running after {Durations.Rough(stopped.Waited)}: its copy is stopped when it hears of the failover");
+        }, cancel);
+    }
+
+    public async Task<StepResult> TryLastChangeAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
+    {
+        FailoverInput input = run.InputAs<FailoverInput>();
+        (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
+        if (!input.Off)
+        {
+            return StepResult.Done("not sent: the guest was not shut down");
+        }
+
+        return await TryAsync(run, source, async limited =>
+        {
+            PointMade made = await run.AskAsync(
+                source, AgentMethods.SourceLastChange, new SourceLastChangeRequest(vm.Vm, vm.Replica, PointKind.Planned), limited, stopping);
+            return new StepResult($"point {made.Point.Id}: nothing is missing", [], input with { Point = input.Point ?? made.Point.Id });
+        }, cancel);
+    }
+
+    private async Task<StepResult> TryAsync(StepRun run, HostRow source, Func<CancellationToken, Task<StepResult>> attempt, CancellationToken cancel)
+    {
+        if (!run.IsOnline(source))
+        {
+            return StepResult.Done($"not done: {source.Name} is not connected");
+        }
+
+        FailoverInput input = run.InputAs<FailoverInput>();
+        using CancellationTokenSource limit = new(input.ShutdownLimit + _margin, time);
+        using CancellationTokenSource limited = CancellationTokenSource.CreateLinkedTokenSource(cancel, limit.Token);
+        try
+        {
+            return await attempt(limited.Token);
+        }
+        catch (ErrorException refused)
+        {
+            return StepResult.Done($"not done: {refused.Error.What}. {refused.Error.Why}");
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancel.IsCancellationRequested)
+        {
+            return StepResult.Done($"not done: {source.Name} did not answer in time");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+using Understudy.Vault.Agents;
+using Understudy.Vault.Protection;
+
+namespace Understudy.Vault;
+
+/// <summary>What the vault does without being asked. Each loop ends with the token, and fails in no way that ends another.</summary>
+internal sealed class VaultLoops(HostDuties duties, Reunions reunions, PolicyClock clock, RpoHistory history)
+{
+    public Task RunAsync(CancellationToken stopping) => Task.WhenAll(
+        duties.RunAsync(stopping),
+        reunions.RunAsync(stopping),
+        clock.RunAsync(stopping),
+        history.RunAsync(stopping));
+}

@@ -1,0 +1,56 @@
+using Understudy.Model;
+
+namespace Understudy.Plans.Tests;
+
+public sealed class FailoverChecksTests
+{
+    private static readonly ProtectedVm Vm = new()
+    {
+        Vm = default,
+        Name = "web1",
+        SourceHost = default,
+        TargetHost = default,
+        Replica = default,
+        Policy = "p",
+        TargetName = "web1",
+        Nics = [new NicPlan("52:54:00:00:00:01", "prod", null, null)],
+        Stage = ProtectionStage.Replicating,
+    };
+
+    private static readonly DiscoveredVm Discovered = new(
+        default, "web1", VmPower.Running, 2, 4L << 30, "bios", "q35", true, false, false, [], []);
+
+    private static readonly HostFacts Facts = new(
+        "beta", "1", null, "9.0.0", "7.2.0", true, 4, 16L << 30, 8L << 30, [], [new HostNetwork("prod", true, false, null)],
+        new StorageSpace("/r", 1, 1, null), new StorageSpace("/s", 1, 1, null));
+
+    [Fact]
+    public void Nothing_in_the_way_is_nothing_to_say()
+    {
+        Assert.Null(FailoverChecks.Evaluate(Vm, Discovered, "beta", Facts, Reports.Source()));
+        Assert.Null(FailoverChecks.Evaluate(Vm, Discovered, "beta", null, null));
+    }
+
+    [Fact]
+    public void Replication_that_does_not_go_on_could_not_send_the_last_change()
+    {
+        ErrorInfo error = new(ErrorKind.Failed, "link-lost", "x", "Y.", "Z.");
+
+        Assert.Equal(error, FailoverChecks.Evaluate(Vm, Discovered, "beta", Facts, Reports.Source() with { Error = error }));
+    }
+
+    [Fact]
+    public void Memory_that_is_not_there_is_known_before_the_guest_is_off()
+    {
+        HostFacts small = Facts with { FreeMemoryBytes = 2L << 30 };
+
+        Assert.Equal("no-memory", FailoverChecks.Evaluate(Vm, Discovered, "beta", small, null)?.Code);
+        Assert.Null(FailoverChecks.Evaluate(Vm with { MemoryBytes = 1L << 30 }, Discovered, "beta", small, null));
+    }
+
+    [Fact]
+    public void A_network_that_has_gone_from_the_target_is_known_before_the_guest_is_off()
+    {
+        Assert.Equal("network-unknown", FailoverChecks.Evaluate(Vm, Discovered, "beta", Facts with { Networks = [] }, null)?.Code);
+    }
+}
