@@ -11,10 +11,17 @@ public enum RefusalCode
     NoSuchPoint,
     NoSuchReplica,
     NoSuchRun,
+    NoSuchBranch,
     NoSpace,
     AlreadyFailedOver,
     NotFailedOver,
     NotCommitted,
+
+    /// <summary>The commit has begun: the failover is final.</summary>
+    AlreadyCommitted,
+
+    /// <summary>What ran and lost is kept, and its end was not agreed to.</summary>
+    BranchesKept,
     Busy,
     Exists,
     Definition,

@@ -80,15 +80,13 @@ public sealed class ImageTool : IImageTool
         return new ImageFacts(
             root.GetProperty("format").GetString() ?? "raw",
             root.GetProperty("virtual-size").GetInt64(),
+            root.GetProperty("actual-size").GetInt64(),
             root.TryGetProperty("backing-filename", out JsonElement backing) ? backing.GetString() : null,
             ReadBitmaps(root));
     }
 
     public async ValueTask ConvertFromNbdAsync(string socketPath, string exportName, string path, string format, CancellationToken cancellationToken)
     {
-        PrepareNew(path);
-        string partial = path + ".partial";
-        MakePrivate(partial);
         string source = "json:" + new JsonObject
         {
             ["driver"] = "raw",
@@ -99,10 +97,21 @@ public sealed class ImageTool : IImageTool
                 ["export"] = exportName,
             },
         }.ToJsonString();
+        await ConvertAsync([source], path, format, cancellationToken);
+    }
+
+    public ValueTask ConvertFromFileAsync(string source, string sourceFormat, string path, string format, CancellationToken cancellationToken) =>
+        ConvertAsync(["-f", sourceFormat, source], path, format, cancellationToken);
+
+    private async ValueTask ConvertAsync(IReadOnlyList<string> source, string path, string format, CancellationToken cancellationToken)
+    {
+        PrepareNew(path);
+        string partial = path + ".partial";
+        MakePrivate(partial);
         try
         {
             // qemu-img's default cache mode for output would never flush.
-            await RunAsync(["convert", "-q", "-t", "writeback", "-O", format, source, partial], $"{path} could not be written", NoLimit, cancellationToken);
+            await RunAsync(["convert", "-q", "-t", "writeback", "-O", format, .. source, partial], $"{path} could not be written", NoLimit, cancellationToken);
             File.Move(partial, path);
             MakeDurable(path);
         }

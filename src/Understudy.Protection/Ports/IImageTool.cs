@@ -24,6 +24,10 @@ public interface IImageTool
     /// <summary>Copies the content of an NBD export to a new image, without the parts that are zero.</summary>
     ValueTask ConvertFromNbdAsync(string socketPath, string exportName, string path, string format, CancellationToken cancellationToken);
 
+    /// <summary>Copies what an image and all that it stands on read as to a new image, without the parts that are zero. Nobody
+    /// may be writing to it.</summary>
+    ValueTask ConvertFromFileAsync(string source, string sourceFormat, string path, string format, CancellationToken cancellationToken);
+
     /// <summary>No error when the file does not exist.</summary>
     ValueTask DeleteAsync(string path, CancellationToken cancellationToken);
 
@@ -53,6 +57,7 @@ public abstract record ImageBacking
 }
 
 /// <param name="Backing">Backing file as the image names it; null when it stands alone.</param>
-public sealed record ImageFacts(string Format, long SizeBytes, string? Backing, IReadOnlyList<ImageBitmap> Bitmaps);
+/// <param name="AllocatedBytes">What it takes on disk.</param>
+public sealed record ImageFacts(string Format, long SizeBytes, long AllocatedBytes, string? Backing, IReadOnlyList<ImageBitmap> Bitmaps);
 
 public sealed record ImageBitmap(string Name, bool Enabled, bool Consistent);

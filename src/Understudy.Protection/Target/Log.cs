@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Understudy.Blocks.Identity;
 
 namespace Understudy.Protection.Target;
 
@@ -19,8 +20,8 @@ internal static partial class Log
     [LoggerMessage(6005, LogLevel.Information, "{Vm}: failover to {Point}, step {Step}")]
     public static partial void FailoverStepReached(ILogger logger, string vm, string point, string step);
 
-    [LoggerMessage(6006, LogLevel.Warning, "{Vm}: the commit waits: {Reason}")]
-    public static partial void CommitWaits(ILogger logger, string vm, string reason);
+    [LoggerMessage(6006, LogLevel.Warning, "{Vm}: step {Step} waits: {Reason}")]
+    public static partial void StepWaits(ILogger logger, string vm, string step, string reason);
 
     [LoggerMessage(6007, LogLevel.Warning, "{Vm}: the guest {GuestVm} was paused by an I/O error; its disks can be read again and it is resumed")]
     public static partial void GuestResumed(ILogger logger, string vm, string guestVm);
@@ -42,4 +43,13 @@ internal static partial class Log
 
     [LoggerMessage(6012, LogLevel.Warning, "{Vm}: change tracking since the failover is lost, a comparison will find what changed: {Reason}")]
     public static partial void TrackingLost(ILogger logger, string vm, string reason);
+
+    [LoggerMessage(6014, LogLevel.Information, "{Vm}: branch {Branch} ({Kind}, on point {Point}) is kept until {ExpiresAt:u}")]
+    public static partial void BranchKept(ILogger logger, string vm, Guid branch, Branches.BranchKind kind, string point, DateTimeOffset expiresAt);
+
+    [LoggerMessage(6015, LogLevel.Information, "{Vm}: branch {Branch}, kept since {KeptAt:u}, has expired and was deleted")]
+    public static partial void BranchExpired(ILogger logger, string vm, Guid branch, DateTimeOffset keptAt);
+
+    [LoggerMessage(6016, LogLevel.Warning, "{Vm}: its source owns it by the newer line {Line}: somebody has claimed it there")]
+    public static partial void Deposed(ILogger logger, string vm, LineId line);
 }

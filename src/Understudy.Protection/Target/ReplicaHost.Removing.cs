@@ -1,6 +1,8 @@
 using Understudy.Journal;
 using Understudy.Protection.Durable;
+using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
+using Understudy.Protection.Target.Branches;
 using Understudy.Protection.Target.Hosting;
 using Understudy.Protection.Target.Runs;
 
@@ -13,29 +15,69 @@ public sealed partial class ReplicaHost
 
     /// <summary>
     /// Removes the replica and all that is ours. A VM that was failed over and committed stays as an ordinary VM with its
-    /// disks; one that was not committed, and tests that stand, are in the way and named. <see cref="RunAsync"/> must
-    /// have ended.
+    /// disks; one that was not committed, and whatever stands on a point, are in the way and named. <see cref="RunAsync"/>
+    /// must have ended.
     /// </summary>
-    public async ValueTask<RemovedThings> UnprotectAsync(CancellationToken cancellationToken)
+    /// <param name="withBranches">Branches that are kept go too; otherwise they are in the way and named.</param>
+    public async ValueTask<RemovedThings> UnprotectAsync(bool withBranches, CancellationToken cancellationToken)
     {
         if (_tests.Current is [var test, ..])
         {
             throw new RefusedException(RefusalCode.Busy, $"{_context.Vm}: test {test.VmName} stands.", "Complete it first (understudy job complete).");
         }
 
-        if (_failover.Current is { Step: not FailoverStep.Committed })
-        {
-            throw new RefusedException(RefusalCode.NotCommitted, $"{_context.Vm} has been failed over to this host and is not committed.", "Commit the failover first: until then the VM's disks are here and in the journal.");
-        }
-
+        RequireCommittable();
+        List<string> gone = await DeleteBranchesAsync(withBranches, cancellationToken);
+        await _failover.TendAsync(cancellationToken); // The last merge may have waited for just those.
+        RequireCommitted();
         _spec = _spec with { Removing = true };
         await RunFiles.ReplicaDocument.SaveAsync(_stores.State, RunFiles.Replica, _spec, cancellationToken);
-        return await RemoveAsync(cancellationToken);
+        return await RemoveAsync(gone, cancellationToken);
     }
 
-    private async ValueTask<RemovedThings> RemoveAsync(CancellationToken cancellationToken)
+    /// <exception cref="RefusedException">There are branches, and nobody has agreed to their end.</exception>
+    private async ValueTask<List<string>> DeleteBranchesAsync(bool agreed, CancellationToken cancellationToken)
     {
-        List<string> gone = [$"replica {_spec.Replica} of {_spec.VmName}"];
+        List<string> gone = [];
+        foreach (BranchStatus status in _context.Branches.Current)
+        {
+            if (!agreed)
+            {
+                string all = string.Join("; ", _context.Branches.Current.Select(kept => _context.Branches.Describe(kept.Branch.Id.Value)));
+                throw new RefusedException(
+                    RefusalCode.BranchesKept, $"{_context.Vm}: what ran and lost is kept: {all}.", "Delete each by name (understudy point list shows them), or agree to the end of all of them.");
+            }
+
+            gone.AddRange((await _context.Branches.DeleteAsync(status.Branch.Id, cancellationToken)).Gone);
+        }
+
+        return gone;
+    }
+
+    private void RequireCommittable()
+    {
+        if (_failover.Current is { Step: < FailoverStep.EndingViews })
+        {
+            throw NotCommitted();
+        }
+    }
+
+    private void RequireCommitted()
+    {
+        if (_failover.Current is { Step: not FailoverStep.Committed })
+        {
+            throw NotCommitted();
+        }
+    }
+
+    private RefusedException NotCommitted() => new(
+        RefusalCode.NotCommitted,
+        $"{_context.Vm} has been failed over to this host and is not committed{(_failover.Waiting is { } waiting ? $": {waiting}" : "")}.",
+        "Commit the failover first: until then the VM's disks are here and in the journal.");
+
+    private async ValueTask<RemovedThings> RemoveAsync(List<string> gone, CancellationToken cancellationToken)
+    {
+        gone.Insert(0, $"replica {_spec.Replica} of {_spec.VmName}");
         List<string> kept = [];
         await _context.Slot.CloseAsync();
         if (_failover.Current is { } committed)
@@ -53,8 +95,23 @@ public sealed partial class ReplicaHost
         await _context.Services.Images.DeleteFolderIfEmptyAsync(_context.Places.RuntimeFolder, cancellationToken);
         await Replica.DeleteAsync(JournalEnvironment(), cancellationToken);
         await DurableDocument<FailoverRecord>.DeleteAsync(_stores.State, RunFiles.Failover, cancellationToken);
+        await EndTokenAsync(cancellationToken);
         await DurableDocument<ReplicaSpec>.DeleteAsync(_stores.State, RunFiles.Replica, cancellationToken); // Last: it says that this goes on.
         return new RemovedThings(gone, kept);
+    }
+
+    /// <summary>With it ends what the guard holds against the VM's start.</summary>
+    private async ValueTask EndTokenAsync(CancellationToken cancellationToken)
+    {
+        OwnershipServices services = _context.Services.Ownership;
+        if (await OwnershipToken.OpenAsync(services, _stores.State, cancellationToken) is { } token)
+        {
+            await token.EndAsync(keepGuard: false, cancellationToken);
+        }
+        else
+        {
+            await services.Guard.RemoveAsync(_spec.Vm, cancellationToken); // An agent died between the two.
+        }
     }
 
     /// <summary>Checkpoints of ours with their bitmaps; from the images themselves when the VM is off.</summary>

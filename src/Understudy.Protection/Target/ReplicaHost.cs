@@ -1,9 +1,12 @@
 using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
 using Understudy.Journal;
+using Understudy.Protection.Ownership;
+using Understudy.Protection.Target.Branches;
 using Understudy.Protection.Target.Hosting;
 using Understudy.Protection.Target.Runs;
 using Understudy.Replication.Receiving;
+using Understudy.Replication.Wire;
 
 namespace Understudy.Protection.Target;
 
@@ -43,7 +46,7 @@ public sealed partial class ReplicaHost : IAsyncDisposable
             new RunDisks(places, services),
             services);
         _tests = new TestRuns(_context);
-        _failover = new FailoverRuns(_context);
+        _failover = new FailoverRuns(_context, _tests);
         _exports = new PointExports(_context);
         _loops = MakeLoops();
     }
@@ -53,7 +56,10 @@ public sealed partial class ReplicaHost : IAsyncDisposable
     public ReplicaHostStatus Status => new(
         _spec,
         _context.Slot.TryGet()?.Status,
+        _context.Token.Record,
+        _context.Token.Record.State is not OwnershipState.Here here || here.Boot == _context.Token.Boot,
         _tests.Current,
+        _context.Branches.Current,
         _failover.Current,
         _failover.Waiting,
         HostLoop.WorstOf(_loops));
@@ -62,10 +68,13 @@ public sealed partial class ReplicaHost : IAsyncDisposable
     public IReadOnlyList<RecoveryPoint> Points => _context.Slot.TryGet()?.Points ?? [];
 
     /// <summary>Where the receiver puts records; null once the base has become the VM's own disk.</summary>
-    public IReplicaSink? TryGetSink() => _context.Slot.TryGet() is { } replica ? new ReplicaSink(replica) : null;
+    public IReplicaSink? TryGetSink() => _context.Slot.TryGet() is { } replica ? new ReplicaSink(replica, _failover.DescribeLine) : null;
 
     /// <exception cref="RefusedException">The base has become the VM's own disk.</exception>
-    public IReplicaSink Sink => new ReplicaSink(_context.Slot.Replica);
+    public IReplicaSink Sink => new ReplicaSink(_context.Slot.Replica, _failover.DescribeLine);
+
+    /// <summary>What a source is told that may not write here.</summary>
+    public CurrentLine CurrentLine => _failover.DescribeLine();
 
     /// <summary>Makes an empty replica; durable when this returns.</summary>
     public static async ValueTask<ReplicaHost> CreateAsync(TargetServices services, ReplicaStores stores, ReplicaSpec spec, CancellationToken cancellationToken)
@@ -89,7 +98,7 @@ public sealed partial class ReplicaHost : IAsyncDisposable
         if (spec.Removing)
         {
             await host._failover.LoadAsync(cancellationToken);
-            await host.RemoveAsync(cancellationToken);
+            await host.RemoveAsync([], cancellationToken);
             return null;
         }
 
@@ -111,12 +120,35 @@ public sealed partial class ReplicaHost : IAsyncDisposable
     public ValueTask<FailoverStarted> StartFailoverAsync(FailoverRequest request, CancellationToken cancellationToken) =>
         _failover.StartAsync(request, cancellationToken);
 
+    /// <inheritdoc cref="FailoverRuns.ChangePointAsync"/>
+    public ValueTask<FailoverStarted> ChangePointAsync(ChangePointOrder order, CancellationToken cancellationToken) =>
+        _failover.ChangePointAsync(order, cancellationToken);
+
+    /// <inheritdoc cref="FailoverRuns.CancelAsync"/>
+    public ValueTask<FailoverCancelled> CancelAsync(CancelOrder order, CancellationToken cancellationToken) => _failover.CancelAsync(order, cancellationToken);
+
+    /// <inheritdoc cref="FailoverRuns.RefuseAsync"/>
+    public ValueTask RefuseTransferAsync(TransferId transfer, CancellationToken cancellationToken) => _failover.RefuseAsync(transfer, cancellationToken);
+
+    /// <inheritdoc cref="FailoverRuns.SettleAsync"/>
+    public ValueTask SettleTransferAsync(TransferId transfer, CancellationToken cancellationToken) => _failover.SettleAsync(transfer, cancellationToken);
+
+    /// <inheritdoc cref="FailoverRuns.HeardAsync"/>
+    public ValueTask HeardAsync(LineId line, CancellationToken cancellationToken) => _failover.HeardAsync(line, cancellationToken);
+
+    /// <inheritdoc cref="BranchKeeper.DeleteAsync"/>
+    public ValueTask<RemovedThings> DeleteBranchAsync(BranchId branch, CancellationToken cancellationToken) => _context.Branches.DeleteAsync(branch, cancellationToken);
+
     /// <inheritdoc cref="FailoverRuns.CommitAsync"/>
     public ValueTask<CommitOutcome> CommitAsync(CancellationToken cancellationToken) => _failover.CommitAsync(cancellationToken);
 
-    /// <inheritdoc cref="PointExports.RunAsync"/>
+    /// <inheritdoc cref="PointExports.RunAsync(RecoveryPointId, string, string, CancellationToken)"/>
     public ValueTask<IReadOnlyList<string>> ExportPointAsync(RecoveryPointId point, string folder, string format, CancellationToken cancellationToken) =>
         _exports.RunAsync(point, folder, format, cancellationToken);
+
+    /// <inheritdoc cref="PointExports.RunAsync(BranchId, string, string, CancellationToken)"/>
+    public ValueTask<IReadOnlyList<string>> ExportBranchAsync(BranchId branch, string folder, string format, CancellationToken cancellationToken) =>
+        _exports.RunAsync(branch, folder, format, cancellationToken);
 
     public async ValueTask ConfigureAsync(TimeSpan retention, CancellationToken cancellationToken)
     {
@@ -144,21 +176,32 @@ public sealed partial class ReplicaHost : IAsyncDisposable
     /// <summary>The order matters: the failover's record decides whether the base may be opened, and how.</summary>
     private async ValueTask RecoverAsync(CancellationToken cancellationToken)
     {
+        await BeginTokenAsync(cancellationToken);
         await _failover.LoadAsync(cancellationToken);
-        FailoverStep step = _failover.Current?.Step ?? FailoverStep.Preparing;
-        if (step <= FailoverStep.EndingViews)
-        {
-            await OpenReplicaAsync(step >= FailoverStep.Copying ? BaseAccess.ReadOnly : BaseAccess.ReadWrite, cancellationToken);
-        }
-        else
+        BaseAccess access = FailoverSteps.Rule(_failover.Current?.Step ?? FailoverStep.Preparing).Base;
+        if (access == BaseAccess.None)
         {
             await _context.Bases.ChangeAccessAsync(BaseAccess.None, cancellationToken);
         }
+        else
+        {
+            await OpenReplicaAsync(access, cancellationToken);
+        }
 
+        await _context.Branches.RecoverAsync(cancellationToken);
         await _failover.RecoverAsync(cancellationToken);
         await _tests.RecoverAsync(cancellationToken);
-        await _context.Pins.RemoveOthersAsync([.. _tests.Current.Select(test => test.Id)], cancellationToken);
+        await _context.Pins.RemoveOthersAsync(
+            [.. _tests.Current.Select(test => test.Id), .. _context.Branches.Current.Select(status => status.Branch.Id.Value)], cancellationToken);
     }
+
+    /// <summary>As the protection begins, the VM is its source's.</summary>
+    private async ValueTask BeginTokenAsync(CancellationToken cancellationToken) => _context.Token = await OwnershipToken.BeginAsync(
+        _context.Services.Ownership,
+        _stores.State,
+        OwnershipRules.Begin(
+            _spec.Vm, _spec.TargetName, _spec.Replica, _spec.Source, _spec.FirstLine, disks: [], new OwnershipState.Elsewhere(), _context.Services.Time.GetUtcNow()),
+        cancellationToken);
 
     private async ValueTask OpenReplicaAsync(BaseAccess access, CancellationToken cancellationToken)
     {

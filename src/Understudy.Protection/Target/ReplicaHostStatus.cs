@@ -1,4 +1,6 @@
 using Understudy.Journal;
+using Understudy.Protection.Ownership;
+using Understudy.Protection.Target.Branches;
 using Understudy.Protection.Target.Runs;
 
 namespace Understudy.Protection.Target;
@@ -6,12 +8,18 @@ namespace Understudy.Protection.Target;
 /// <summary>What stands at the target for one VM, at one moment.</summary>
 /// <param name="Replica">Null once its base has become the VM's own disk.</param>
 /// <param name="Failover">Null while the replica is only a replica.</param>
-/// <param name="Waiting">What a commit under way waits for.</param>
+/// <param name="Ownership">What this side knows of who may run the VM.</param>
+/// <param name="IsValidated">What it knows counts in this boot of the host.</param>
+/// <param name="Branches">Oldest first.</param>
+/// <param name="Waiting">What a step under way waits for.</param>
 /// <param name="Error">Why the host's own work on it (views, apply) does not go on; null while it does. It is tried again.</param>
 public sealed record ReplicaHostStatus(
     ReplicaSpec Spec,
     ReplicaStatus? Replica,
+    OwnershipRecord Ownership,
+    bool IsValidated,
     IReadOnlyList<TestRecord> Tests,
+    IReadOnlyList<BranchStatus> Branches,
     FailoverRecord? Failover,
     string? Waiting,
     Blocks.UnderstudyException? Error);

@@ -6,11 +6,10 @@ using Understudy.Replication.Wire;
 namespace Understudy.Protection.Target;
 
 /// <summary>A replica as the replication receiver sees it.</summary>
-internal sealed class ReplicaSink(Replica replica) : IReplicaSink
+/// <param name="describeLine">What a source on another line is told.</param>
+internal sealed class ReplicaSink(Replica replica, Func<CurrentLine> describeLine) : IReplicaSink
 {
-    public CurrentLine Current => replica.Status.Lines is [.., var newest]
-        ? new CurrentLine(newest.Line, newest.MintedAt)
-        : new CurrentLine(replica.Line);
+    public CurrentLine Current => describeLine();
 
     public CancellationToken LineEnds => replica.LineEnds;
 

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Understudy.Blocks;
 using Understudy.Journal;
+using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Target.Hosting;
 
@@ -14,6 +15,7 @@ public sealed record TargetServices(
     ILocalSockets Sockets,
     TimeProvider Time,
     IIdSource Ids,
+    OwnershipServices Ownership,
     TargetSettings Settings,
     ILogger Logger)
 {

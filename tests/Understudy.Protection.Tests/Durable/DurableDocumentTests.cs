@@ -12,13 +12,15 @@ public sealed class DurableDocumentTests
     private static readonly TestRecord Test = new(
         Guid.Parse("11111111-2222-4333-8444-555555555555"),
         new RecoveryPointId(new LineId(2, 0xab), 77),
+        new BranchId(Guid.Parse("bbbbbbbb-2222-4333-8444-555555555555")),
         new VmId(Guid.Parse("aaaaaaaa-2222-4333-8444-555555555555")),
         "web1-test",
         TestNetworkKind.Bubble,
         3,
         [new RunDisk(new DiskId(0), "vda", "/pool/web1/test-111-vda.qcow2")],
         new DateTimeOffset(2026, 11, 22, 0, 0, 0, TimeSpan.Zero),
-        TestStep.Running);
+        TestStep.Running,
+        "before the update");
 
     [Fact]
     public async Task What_was_saved_is_loaded()

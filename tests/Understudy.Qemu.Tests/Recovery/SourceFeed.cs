@@ -20,6 +20,7 @@ internal sealed class SourceFeed : IDisposable
     private readonly byte[] _buffer = new byte[RecordHeader.SizeBytes + (2 * RecordLimits.MaxDataBytes)];
     private readonly int _diskBytes;
     private readonly byte[][] _disks;
+    private LineId _line = Line;
     private ulong _sequence;
 
     public SourceFeed(int seed, int diskBytes)
@@ -54,8 +55,8 @@ internal sealed class SourceFeed : IDisposable
     public async Task BeginAsync(IReplicaSink sink)
     {
         GeometryBody geometry = new([.. Targets.Select((target, i) => new DiskGeometry(new DiskId((ushort)i), target, _diskBytes, DiskFormat.Qcow2))]);
-        await SendAsync(sink, _codec.EncodeGeometry(Line, ++_sequence, geometry, _buffer));
-        await SendAsync(sink, _codec.EncodeDefinition(Line, ++_sequence, Encoding.UTF8.GetBytes(Definition), _buffer));
+        await SendAsync(sink, _codec.EncodeGeometry(_line, ++_sequence, geometry, _buffer));
+        await SendAsync(sink, _codec.EncodeDefinition(_line, ++_sequence, Encoding.UTF8.GetBytes(Definition), _buffer));
     }
 
     /// <summary>Writes some blocks of both disks and makes a point of it.</summary>
@@ -67,15 +68,26 @@ internal sealed class SourceFeed : IDisposable
             int offset = _random.Next(_diskBytes / BlockBytes) * BlockBytes;
             Span<byte> block = _disks[disk].AsSpan(offset, BlockBytes);
             _random.NextBytes(block[..(BlockBytes / 2)]); // Half of it compresses.
-            await SendAsync(sink, _codec.EncodeData(Line, ++_sequence, new DiskId((ushort)disk), offset, _disks[disk].AsSpan(offset, BlockBytes), _buffer));
+            await SendAsync(sink, _codec.EncodeData(_line, ++_sequence, new DiskId((ushort)disk), offset, _disks[disk].AsSpan(offset, BlockBytes), _buffer));
         }
 
         CheckpointBody checkpoint = new() { Kind = PointKind.Crash, CutAt = DateTimeOffset.UtcNow - age };
-        await SendAsync(sink, _codec.EncodeCheckpoint(Line, ++_sequence, checkpoint, _buffer));
+        await SendAsync(sink, _codec.EncodeCheckpoint(_line, ++_sequence, checkpoint, _buffer));
         Assert.Equal(_sequence, await sink.FlushAsync(CancellationToken.None));
-        RecoveryPointId point = new(Line, _sequence);
+        RecoveryPointId point = new(_line, _sequence);
         Content[point] = [.. _disks.Select(disk => (byte[])disk.Clone())];
         return point;
+    }
+
+    /// <summary>The source has its VM back: it goes on under that line from that point.</summary>
+    public void GoOn(LineId line, RecoveryPointId parent)
+    {
+        _line = line;
+        _sequence = parent.Sequence;
+        for (int i = 0; i < _disks.Length; i++)
+        {
+            Content[parent][i].CopyTo(_disks[i], 0);
+        }
     }
 
     public void Dispose() => _codec.Dispose();

@@ -21,7 +21,14 @@ public sealed record DomainTransform(
     IReadOnlyDictionary<string, DiskImage> Disks,
     NetworkPlacement Networks,
     string LogFolder,
-    TargetCapabilities Target);
+    TargetCapabilities Target,
+    VmSize Size);
+
+/// <summary>Processors and memory at this side; null as in the recovery point.</summary>
+public sealed record VmSize(int? Cpus = null, long? MemoryBytes = null)
+{
+    public static VmSize AsInPoint { get; } = new();
+}
 
 public sealed record DiskImage(string Path, string Format);
 

@@ -30,6 +30,7 @@ public static class DomainTransformer
         XElement domain = Parse(sourceXml);
         List<string> notes = [];
         Identify(domain, transform);
+        SizeRules.Apply(domain, transform.Size, notes);
         AdaptProcessor(domain, transform.Target, notes);
         DropHostTuning(domain, notes);
         AdaptFirmware(domain, notes);

@@ -7,15 +7,20 @@ namespace Understudy.Protection.Target.Hosting;
 /// again after a restart, and a pin whose run is gone is seen.</summary>
 internal sealed class PointPins(ReplicaSlot slot)
 {
+    /// <summary>An owner has one pin: a run that becomes a branch keeps the one it had.</summary>
     public async ValueTask AddAsync(Guid owner, RecoveryPointId point, string what, CancellationToken cancellationToken)
     {
-        string reason = $"{owner:N} {what}";
         Replica replica = slot.Replica;
-        if (replica.Status.Pins.All(pin => pin.Reason != reason))
+        if (!replica.Status.Pins.Any(pin => IsOf(pin, owner)))
         {
-            await replica.AddPinAsync(point, reason, cancellationToken);
+            await replica.AddPinAsync(point, $"{owner:N} {what}", cancellationToken);
         }
     }
+
+    /// <summary>Who pins something, with the words it gave; each once.</summary>
+    public IReadOnlyList<(Guid Owner, string What)> List() => slot.TryGet() is not { } replica
+        ? []
+        : [.. replica.Status.Pins.Select(Read).DistinctBy(pin => pin.Owner)];
 
     /// <summary>No error when it has none, or when the replica has been closed with all its pins.</summary>
     public async ValueTask RemoveAsync(Guid owner, CancellationToken cancellationToken)
@@ -27,7 +32,7 @@ internal sealed class PointPins(ReplicaSlot slot)
 
         foreach (PinStatus pin in replica.Status.Pins)
         {
-            if (pin.Reason.StartsWith($"{owner:N} ", StringComparison.Ordinal))
+            if (IsOf(pin, owner))
             {
                 await replica.RemovePinAsync(pin.Id, cancellationToken);
             }
@@ -44,10 +49,18 @@ internal sealed class PointPins(ReplicaSlot slot)
 
         foreach (PinStatus pin in replica.Status.Pins)
         {
-            if (!owners.Any(owner => pin.Reason.StartsWith($"{owner:N} ", StringComparison.Ordinal)))
+            if (!owners.Any(owner => IsOf(pin, owner)))
             {
                 await replica.RemovePinAsync(pin.Id, cancellationToken);
             }
         }
     }
+
+    private static bool IsOf(PinStatus pin, Guid owner) => pin.Reason.StartsWith($"{owner:N} ", StringComparison.Ordinal);
+
+    /// <summary>A pin that is not written so is nobody's here, and is shown as it stands.</summary>
+    private static (Guid Owner, string What) Read(PinStatus pin) =>
+        pin.Reason.IndexOf(' ', StringComparison.Ordinal) is > 0 and var space && Guid.TryParseExact(pin.Reason[..space], "N", out Guid owner)
+            ? (owner, pin.Reason[(space + 1)..])
+            : (pin.Id.Value, pin.Reason);
 }

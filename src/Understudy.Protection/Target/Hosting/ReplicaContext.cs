@@ -1,7 +1,10 @@
 using Microsoft.Extensions.Logging;
+using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
 using Understudy.Journal;
+using Understudy.Protection.Ownership;
+using Understudy.Protection.Target.Branches;
 
 namespace Understudy.Protection.Target.Hosting;
 
@@ -18,6 +21,19 @@ internal sealed record ReplicaContext(
     RunDisks RunDisks,
     TargetServices Services)
 {
+    private OwnershipToken? _token;
+    private BranchKeeper? _branches;
+
+    /// <summary>Who owns the VM. Set once, by the host's recovery, before anything else begins.</summary>
+    public OwnershipToken Token
+    {
+        get => _token ?? throw new InvariantException("the token is opened before anything asks for it");
+        set => _token = value;
+    }
+
+    /// <summary>Stands on the context itself; made when first asked for.</summary>
+    public BranchKeeper Branches => _branches ??= new BranchKeeper(this);
+
     public ILogger Logger => Services.Logger;
 
     public string Vm => Spec.VmName;

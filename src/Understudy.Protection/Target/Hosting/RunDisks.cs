@@ -42,6 +42,17 @@ internal sealed class RunDisks(ReplicaPlaces places, TargetServices services)
         }
     }
 
+    /// <summary>Makes overlays anew over others, disk by disk; those are only read from now on. The daemon of those must run.</summary>
+    public async ValueTask MakeOverlaysOverAsync(IReadOnlyList<RunDisk> below, IReadOnlyList<RunDisk> disks, CancellationToken cancellationToken)
+    {
+        foreach (RunDisk disk in disks)
+        {
+            string image = below.First(other => other.Disk == disk.Disk).Overlay;
+            await services.Images.DeleteAsync(disk.Overlay, cancellationToken);
+            await services.Images.CreateOverlayAsync(disk.Overlay, new ImageBacking.File(image, "qcow2"), cancellationToken);
+        }
+    }
+
     public async ValueTask DeleteOverlaysAsync(IEnumerable<RunDisk> disks, CancellationToken cancellationToken)
     {
         foreach (RunDisk disk in disks)

@@ -72,15 +72,6 @@ internal sealed class ViewServer(IViews views, ILocalSockets sockets, string pat
         }
     }
 
-    /// <summary>Who holds a point cut after this one; null when nobody does.</summary>
-    public string? FindAfter(RecoveryPointId point)
-    {
-        lock (_lock)
-        {
-            return _holds.Values.FirstOrDefault(hold => hold.Point.Sequence > point.Sequence)?.What;
-        }
-    }
-
     /// <summary>Accepts and serves until cancelled; when it returns, every view it opened is closed.</summary>
     /// <param name="serves">Told when clients can connect.</param>
     public async Task RunAsync(Action serves, CancellationToken cancellationToken)

@@ -16,14 +16,15 @@ internal static class BackingReopen
     private const int ReconnectSeconds = 10;
 
     /// <param name="nodeName">A name that this QEMU has not seen yet.</param>
+    /// <param name="readOnly">The guest does not write to this overlay but to one above it.</param>
     public static async ValueTask RunAsync(
-        IVmLifecycle hypervisor, VmId vm, string overlay, string socket, string export, string nodeName, CancellationToken cancellationToken)
+        IVmLifecycle hypervisor, VmId vm, string overlay, string socket, string export, string nodeName, bool readOnly, CancellationToken cancellationToken)
     {
         string nodes = await hypervisor.MonitorCommandAsync(vm, """{"execute":"query-named-block-nodes"}""", cancellationToken);
         OverlayNodes found = Find(nodes, overlay)
             ?? throw new UnderstudyException(FaultClass.Transient, $"QEMU has no node for the overlay {overlay}");
         await hypervisor.MonitorCommandAsync(vm, AddCommand(socket, export, nodeName), cancellationToken);
-        await hypervisor.MonitorCommandAsync(vm, ReopenCommand(found, nodeName), cancellationToken);
+        await hypervisor.MonitorCommandAsync(vm, ReopenCommand(found, nodeName, readOnly), cancellationToken);
     }
 
     /// <summary>Null when no qcow2 node stands on that file.</summary>
@@ -72,7 +73,7 @@ internal static class BackingReopen
     });
 
     /// <summary>Options that are not named go back to their defaults, so those that libvirt sets are all named.</summary>
-    internal static string ReopenCommand(OverlayNodes overlay, string backing) => Command("blockdev-reopen", new JsonObject
+    internal static string ReopenCommand(OverlayNodes overlay, string backing, bool readOnly) => Command("blockdev-reopen", new JsonObject
     {
         ["options"] = new JsonArray(new JsonObject
         {
@@ -80,7 +81,7 @@ internal static class BackingReopen
             ["node-name"] = overlay.Format,
             ["file"] = overlay.Storage,
             ["backing"] = backing,
-            ["read-only"] = false,
+            ["read-only"] = readOnly,
             ["discard"] = "unmap",
             ["detect-zeroes"] = overlay.DetectZeroes,
             ["cache"] = new JsonObject { ["direct"] = overlay.CacheDirect, ["no-flush"] = overlay.CacheNoFlush },

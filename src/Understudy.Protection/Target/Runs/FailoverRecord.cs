@@ -1,61 +1,43 @@
 using Understudy.Blocks.Identity;
+using Understudy.Protection.Target.Definition;
 
 namespace Understudy.Protection.Target.Runs;
 
-/// <summary>How far a failover has come. Each step is durable before its first effect, so after a crash the step named
-/// here may have happened in part and the one after it has not begun. docs/protocols/commit.md has the letters.</summary>
-public enum FailoverStep
-{
-    /// <summary>Overlays, daemon and definition are being made; the old line still owns the VM, so all can be undone.</summary>
-    Preparing,
-
-    /// <summary>The new line is being minted: from here on only forward.</summary>
-    TakingOver,
-
-    /// <summary>The VM is being started.</summary>
-    Starting,
-
-    /// <summary>Commit pending: the VM runs on overlay over view.</summary>
-    Running,
-
-    /// <summary>What the dropped records touched is being noted, then they are dropped.</summary>
-    Dropping,
-
-    /// <summary>(a) The journal up to the point goes into the base.</summary>
-    Applying,
-
-    /// <summary>(b) The base is verified and from now on only read.</summary>
-    Releasing,
-
-    /// <summary>(c) Each disk moves onto an overlay over the base itself.</summary>
-    Copying,
-
-    /// <summary>(d) Views and daemons of this replica end.</summary>
-    EndingViews,
-
-    /// <summary>(e) The overlay is committed into the base.</summary>
-    Merging,
-
-    /// <summary>(f) The overlay's bitmap becomes a checkpoint of libvirt; what is left of the replica goes.</summary>
-    Tracking,
-
-    /// <summary>An ordinary VM on one ordinary image a disk.</summary>
-    Committed,
-}
-
-/// <summary>An unplanned failover and its commit.</summary>
+/// <summary>A failover, its way back and its commit; durable before each step.</summary>
+/// <param name="Transfer">The hand-over that is accepted; null for an unplanned failover.</param>
+/// <param name="FromTest">The test it was made of.</param>
 /// <param name="Line">Minted for this failover.</param>
 /// <param name="Bitmap">Change tracking since the first boot, in every image the disks move through.</param>
+/// <param name="StartedAt">When the VM came to run here; a change of the point does not move it.</param>
+/// <param name="Leave">Set while the VM is being taken off this overlay.</param>
 public sealed record FailoverRecord(
     Guid Id,
+    TransferId? Transfer,
+    Guid? FromTest,
     RecoveryPointId Point,
+    DateTimeOffset PointCutAt,
     LineId Line,
     string VmName,
     string Bitmap,
     IReadOnlyList<FailoverDisk> Disks,
-    IReadOnlyList<Definition.CardPlan> Cards,
+    IReadOnlyList<CardPlan> Cards,
+    VmSize Size,
+    int BranchDays,
+    string? Label,
     DateTimeOffset StartedAt,
-    FailoverStep Step);
+    FailoverStep Step,
+    FailoverLeave? Leave = null);
 
 /// <summary>A disk on its way: first overlay (over the view), second overlay (over the base), base.</summary>
 public sealed record FailoverDisk(DiskId Disk, string TargetDevice, string Overlay, string SecondOverlay, string Base);
+
+/// <summary>Why the VM leaves its overlay: another point (<paramref name="Next"/>), or the source has it back
+/// (<paramref name="Back"/>); exactly one of them.</summary>
+/// <param name="From">The step in which the order found it; an undone change of the point goes back there.</param>
+/// <param name="BranchDays">How long what it wrote is kept.</param>
+public sealed record FailoverLeave(FailoverStep From, int BranchDays, FailoverRecord? Next, GiveBack? Back);
+
+/// <param name="Transfer">Null when the source was not asked: somebody has claimed the VM there.</param>
+/// <param name="Line">Minted for the source, or by it.</param>
+/// <param name="Parent">The point it begins after.</param>
+public sealed record GiveBack(TransferId? Transfer, Guid To, LineId Line, RecoveryPointId Parent);

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Understudy.Blocks;
 using Understudy.Journal;
+using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Target.Hosting;
 
@@ -22,6 +23,7 @@ internal sealed partial class FailoverRuns
     public async ValueTask<CommitOutcome> CommitAsync(CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        await UndoHalfMadeAsync(cancellationToken);
         FailoverRecord failover = Current ?? throw new RefusedException(
             RefusalCode.NotFailedOver, $"{context.Vm} has not been failed over to this host.", "Fail it over first.");
         if (failover.Step < FailoverStep.Running)
@@ -29,49 +31,31 @@ internal sealed partial class FailoverRuns
             throw new RefusedException(RefusalCode.NotFailedOver, $"The failover of {context.Vm} has not ended.", "Repeat the failover; it goes on where it was.");
         }
 
+        RequireNotLeaving(failover);
+        RequireAllowed(new OwnershipMessage.Renew(failover.Line, failover.Point)); // Nobody has claimed the VM elsewhere since.
         _damage = null;
         if (failover.Step == FailoverStep.Running)
         {
-            await SaveAsync(failover with { Step = FailoverStep.Dropping }, cancellationToken);
+            await SaveAsync(failover with { Step = FailoverStep.Applying }, cancellationToken);
         }
 
-        return await AdvanceAsync(cancellationToken);
+        await AdvanceAsync(cancellationToken);
+        return Current is { Step: FailoverStep.Committed } committed
+            ? new CommitOutcome([.. committed.Disks.Select(disk => disk.Base)], null)
+            : new CommitOutcome([], Waiting);
     }
 
-    private async ValueTask<CommitOutcome> AdvanceAsync(CancellationToken cancellationToken)
-    {
-        while (Current is { Step: < FailoverStep.Committed } failover)
-        {
-            string? waiting = await RunStepAsync(failover, cancellationToken);
-            if (waiting is not null && waiting != Waiting)
-            {
-                Log.CommitWaits(context.Logger, context.Vm, waiting);
-            }
-
-            Waiting = waiting;
-            if (waiting is not null)
-            {
-                return new CommitOutcome([], waiting);
-            }
-
-            await SaveAsync(failover with { Step = failover.Step + 1 }, cancellationToken);
-        }
-
-        return new CommitOutcome([.. Current!.Disks.Select(disk => disk.Base)], null); // Not null: it is committed.
-    }
-
-    /// <summary>Null when the step is done; otherwise what it waits for.</summary>
-    private async ValueTask<string?> RunStepAsync(FailoverRecord failover, CancellationToken cancellationToken)
+    private async ValueTask<string?> RunCommitStepAsync(FailoverRecord failover, CancellationToken cancellationToken)
     {
         switch (failover.Step)
         {
-            case FailoverStep.Dropping:
-                await context.Slot.Replica.DropAfterAsync(failover.Point, cancellationToken);
-                return null;
-
             case FailoverStep.Applying:
                 ApplyOutcome outcome = await context.Slot.Replica.ApplyAsync(failover.Point, cancellationToken);
-                Invariant.Check(outcome is not ApplyOutcome.Diverged, "what came after the point was dropped in the step before");
+                Invariant.Check(outcome is not (ApplyOutcome.Diverged or ApplyOutcome.BaseIsFinal), "the failover's own point can be applied until the base is final");
+                return null;
+
+            case FailoverStep.Dropping:
+                await context.Slot.Replica.DropAfterAsync(failover.Point, cancellationToken);
                 return null;
 
             case FailoverStep.Releasing:
@@ -114,18 +98,23 @@ internal sealed partial class FailoverRuns
         return null;
     }
 
-    /// <summary>(d) From here nobody but the guest's QEMU touches the base: it could not become the guest's own image
-    /// while anything else holds it, even for reading.</summary>
+    /// <summary>
+    /// (d) The VM stands on its second overlay over the base itself and needs no views: what it had of them ends at once.
+    /// The base becomes its own only when nobody else touches it: it could not be merged into while anything holds it, even
+    /// for reading. What still needs it is named; the VM runs on meanwhile, and the last merge comes by itself.
+    /// </summary>
     private async ValueTask<string?> EndViewsAsync(FailoverRecord failover, CancellationToken cancellationToken)
     {
-        if (context.Views.TryClose(failover.Id) is { } other)
+        await EndServingAsync(failover, cancellationToken);
+        await context.RunDisks.DeleteOverlaysAsync(OverlaysOf(failover), cancellationToken);
+        if (DescribePins() is { } pinned)
         {
-            return other;
+            return $"last merge waiting for a pin: {pinned}";
         }
 
-        using (await _daemonGate.EnterAsync(cancellationToken))
+        if (context.Views.TryClose(failover.Id) is { } other)
         {
-            await context.RunDisks.StopDaemonAsync(failover.Id, cancellationToken);
+            return $"last merge waiting for a pin: {other}";
         }
 
         for (int looks = 0; await context.Slot.Replica.ReleaseBaseAsync(cancellationToken) is ReleaseOutcome.InUse used; looks++)
@@ -141,6 +130,13 @@ internal sealed partial class FailoverRuns
         await context.Slot.CloseAsync();
         await context.Bases.ChangeAccessAsync(BaseAccess.None, cancellationToken);
         return null;
+    }
+
+    /// <summary>What needs the base besides the VM, by the names people know; null when nothing does.</summary>
+    private string? DescribePins()
+    {
+        string[] pins = [.. context.Pins.List().Select(pin => context.Branches.Describe(pin.Owner) ?? pin.What)];
+        return pins.Length == 0 ? null : string.Join(", ", pins);
     }
 
     /// <summary>(f) The bitmap in the base becomes a checkpoint that libvirt knows; then the overlays go, and the

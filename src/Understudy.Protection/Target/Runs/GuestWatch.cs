@@ -8,7 +8,13 @@ using Understudy.Protection.Target.Hosting;
 namespace Understudy.Protection.Target.Runs;
 
 /// <summary>A guest that runs on overlays over a point's views.</summary>
-internal sealed record WatchedGuest(Guid Run, VmId Vm, string VmName, RecoveryPointId Point, IReadOnlyList<RunDisk> Disks);
+/// <param name="Run">Whose daemon is under it.</param>
+/// <param name="Disks">The overlays that stand on that daemon.</param>
+internal sealed record WatchedGuest(Guid Run, VmId Vm, string VmName, RecoveryPointId Point, IReadOnlyList<RunDisk> Disks)
+{
+    /// <summary>The overlays are a branch's: the guest writes to others above them.</summary>
+    public bool OverlaysAreRead { get; init; }
+}
 
 /// <summary>
 /// Keeps guests on views alive. A view server that restarts within the reconnect delay needs nothing from here. A guest
@@ -69,7 +75,7 @@ internal sealed class GuestWatch(ReplicaContext context)
         {
             string node = string.Create(CultureInfo.InvariantCulture, $"us-{disk.TargetDevice}-{context.Services.Time.GetUtcNow().ToUnixTimeMilliseconds() % 1_000_000_000}-{_nodes++ % 100}");
             await BackingReopen.RunAsync(
-                context.Services.Hypervisor, guest.Vm, disk.Overlay, context.Places.RunSocket(guest.Run), disk.TargetDevice, node, cancellationToken);
+                context.Services.Hypervisor, guest.Vm, disk.Overlay, context.Places.RunSocket(guest.Run), disk.TargetDevice, node, guest.OverlaysAreRead, cancellationToken);
         }
     }
 

@@ -1,5 +1,7 @@
 using System.Text.Json.Serialization;
+using Understudy.Blocks.Identity;
 using Understudy.Protection.Durable;
+using Understudy.Protection.Target.Branches;
 
 namespace Understudy.Protection.Target.Runs;
 
@@ -9,10 +11,11 @@ namespace Understudy.Protection.Target.Runs;
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     UseStringEnumConverter = true,
     UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-    Converters = [typeof(VmIdJson), typeof(ReplicaIdJson), typeof(DiskIdJson), typeof(LineIdJson), typeof(PointIdJson)])]
+    Converters = [typeof(VmIdJson), typeof(ReplicaIdJson), typeof(DiskIdJson), typeof(LineIdJson), typeof(PointIdJson), typeof(TransferIdJson), typeof(BranchIdJson)])]
 [JsonSerializable(typeof(ReplicaSpec))]
 [JsonSerializable(typeof(TestRecord))]
 [JsonSerializable(typeof(FailoverRecord))]
+[JsonSerializable(typeof(BranchRecord))]
 internal sealed partial class RunJson : JsonSerializerContext;
 
 /// <summary>The target's state files, by kind.</summary>
@@ -21,6 +24,7 @@ internal static class RunFiles
     public const string Replica = "replica.state";
     public const string Failover = "failover.state";
     public const string TestFolder = "tests";
+    public const string BranchFolder = "branches";
 
     public static DurableDocument<ReplicaSpec> ReplicaDocument { get; } = new("understudy-replica", RunJson.Default.ReplicaSpec);
 
@@ -28,5 +32,9 @@ internal static class RunFiles
 
     public static DurableDocument<FailoverRecord> FailoverDocument { get; } = new("understudy-failover", RunJson.Default.FailoverRecord);
 
+    public static DurableDocument<BranchRecord> BranchDocument { get; } = new("understudy-branch", RunJson.Default.BranchRecord);
+
     public static string Test(Guid id) => $"{TestFolder}/{id:N}.state";
+
+    public static string Branch(BranchId id) => $"{BranchFolder}/{id.Value:N}.state";
 }

@@ -22,6 +22,9 @@ public enum TestStep
     /// <summary>The test VM was started; the test waits to be completed.</summary>
     Running,
 
+    /// <summary>It is being turned into a failover, which goes on with it: its VM ends, what it wrote is kept as a branch.</summary>
+    Promoting,
+
     /// <summary>Being removed; anything of it may be gone.</summary>
     Removing,
 }
@@ -31,11 +34,13 @@ public enum TestStep
 /// file alone.
 /// </summary>
 /// <param name="Id">Given by whoever ordered the test; the same id again is the same test.</param>
+/// <param name="Branch">The branch it stands on; null when it stands on the point itself.</param>
 /// <param name="TestVm">Identity of the test's own VM.</param>
 /// <param name="Bubble">Number of the bubble's bridge and subnet; null when none is made.</param>
 public sealed record TestRecord(
     Guid Id,
     RecoveryPointId Point,
+    BranchId? Branch,
     VmId TestVm,
     string VmName,
     TestNetworkKind Network,
@@ -43,6 +48,7 @@ public sealed record TestRecord(
     IReadOnlyList<RunDisk> Disks,
     DateTimeOffset StartedAt,
     TestStep Step,
+    string? Label,
     string? Note = null);
 
 /// <summary>A disk of a run: the view it shows and the overlay that takes its writes.</summary>

@@ -7,7 +7,15 @@ namespace Understudy.Protection.Target.Runs;
 /// <param name="Id">The same id again is the same test, whatever else is asked.</param>
 /// <param name="VmName">The name wanted for the copy; the next free <c>-test-N</c> when it is taken.</param>
 /// <param name="Cards">For <see cref="TestNetworkKind.Chosen"/>: cards without a network are in the bubble.</param>
-public sealed record TestRequest(Guid Id, RecoveryPointId Point, string VmName, TestNetworkKind Network, IReadOnlyList<CardPlan> Cards);
+public sealed record TestRequest(Guid Id, RecoveryPointId Point, string VmName, TestNetworkKind Network, IReadOnlyList<CardPlan> Cards)
+{
+    /// <summary>Its state instead of the point's own; the point is the one that it stands on.</summary>
+    public BranchId? Branch { get; init; }
+
+    public VmSize Size { get; init; } = VmSize.AsInPoint;
+
+    public string? Label { get; init; }
+}
 
 /// <param name="Made">What stands on the host because of it, one line each.</param>
 public sealed record TestStarted(string VmName, string? Network, IReadOnlyList<string> Made, IReadOnlyList<string> Notes);
@@ -19,9 +27,36 @@ public sealed record RemovedThings(IReadOnlyList<string> Gone, IReadOnlyList<str
 }
 
 /// <summary>An order to make the VM run here from a point. Asked again for the same point, it goes on or says what stands.</summary>
-public sealed record FailoverRequest(RecoveryPointId Point, string VmName, IReadOnlyList<CardPlan> Cards);
+public sealed record FailoverRequest(RecoveryPointId Point, string VmName, IReadOnlyList<CardPlan> Cards)
+{
+    /// <summary>The hand-over to accept: its point is <see cref="Point"/>. Null: unplanned, the VM is claimed.</summary>
+    public TransferId? Transfer { get; init; }
 
-public sealed record FailoverStarted(LineId Line, string VmName, IReadOnlyList<string> Made, IReadOnlyList<string> Notes);
+    /// <summary>The test that becomes this failover.</summary>
+    public Guid? FromTest { get; init; }
+
+    public VmSize Size { get; init; } = VmSize.AsInPoint;
+
+    /// <summary>How long what ran and lost is kept.</summary>
+    public int BranchDays { get; init; } = 7;
+
+    public string? Label { get; init; }
+}
+
+/// <param name="Branch">What was kept on the way.</param>
+public sealed record FailoverStarted(LineId Line, string VmName, IReadOnlyList<string> Made, IReadOnlyList<string> Notes, BranchId? Branch);
+
+/// <summary>An order to go on from another point.</summary>
+/// <param name="Cards">Null: as they are. Likewise the size.</param>
+public sealed record ChangePointOrder(RecoveryPointId Point, int BranchDays, string? Label = null, IReadOnlyList<CardPlan>? Cards = null, VmSize? Size = null);
+
+/// <param name="To">Who may accept: the VM's source.</param>
+public sealed record CancelOrder(TransferId Transfer, Guid To, int BranchDays);
+
+/// <param name="Line">What the source goes on with.</param>
+/// <param name="Parent">The point it goes on from.</param>
+/// <param name="Branch">What ran here; null when it had not begun to.</param>
+public sealed record FailoverCancelled(LineId Line, RecoveryPointId Parent, BranchId? Branch);
 
 /// <param name="Images">Where the VM's disks are now.</param>
 /// <param name="Pending">What the commit waits for; null when the VM stands on one ordinary image a disk.</param>

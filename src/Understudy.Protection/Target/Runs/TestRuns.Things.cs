@@ -1,4 +1,5 @@
 using Understudy.Protection.Durable;
+using Understudy.Protection.Target.Branches;
 using Understudy.Protection.Target.Definition;
 using Understudy.Protection.Target.Hosting;
 
@@ -9,13 +10,16 @@ internal sealed partial class TestRuns
 {
     private async ValueTask MakeAsync(TestRecord test, TransformedDomain domain, CancellationToken cancellationToken)
     {
-        await context.Pins.AddAsync(test.Id, test.Point, $"test {test.VmName}", cancellationToken);
-        Hold(test);
+        if (test.Branch is null)
+        {
+            await context.Pins.AddAsync(test.Id, test.Point, $"test {test.VmName}", cancellationToken);
+        }
+
         Task network = MakeNetworkAsync(test, cancellationToken); // Slow in libvirt (it starts dnsmasq); the disks go on meanwhile.
         try
         {
-            await context.RunDisks.EnsureDaemonAsync(test.Id, test.Point, test.Disks, cancellationToken);
-            await context.RunDisks.MakeOverlaysAsync(test.Id, test.Disks, bitmap: null, cancellationToken);
+            await HoldAsync(test, serve: true, cancellationToken);
+            await MakeOverlaysAsync(test, cancellationToken);
             await context.Services.Images.CreateFolderAsync(context.Places.LogFolder(test.VmName), cancellationToken);
         }
         finally
@@ -38,18 +42,26 @@ internal sealed partial class TestRuns
     private async ValueTask RemoveAsync(TestRecord test, CancellationToken cancellationToken)
     {
         await SaveAsync(test = test with { Step = TestStep.Removing }, cancellationToken);
+        await EndVmAsync(test, cancellationToken);
+        await LetGoAsync(test, cancellationToken);
+        await context.RunDisks.DeleteOverlaysAsync(test.Disks, cancellationToken);
+        await DeleteLogsAsync(test, cancellationToken);
+        await context.Pins.RemoveAsync(test.Id, cancellationToken);
+        await ForgetAsync(test, cancellationToken);
+    }
+
+    private async ValueTask EndVmAsync(TestRecord test, CancellationToken cancellationToken)
+    {
         await context.Services.Hypervisor.DestroyAsync(test.TestVm, cancellationToken);
         await context.Services.Hypervisor.UndefineAsync(test.TestVm, cancellationToken);
         if (BubbleOf(test) is { } bubble)
         {
             await context.Services.Hypervisor.DestroyNetworkAsync(bubble.Name, cancellationToken);
         }
+    }
 
-        await context.RunDisks.StopDaemonAsync(test.Id, cancellationToken);
-        await context.RunDisks.DeleteOverlaysAsync(test.Disks, cancellationToken);
-        await DeleteLogsAsync(test, cancellationToken);
-        await context.Pins.RemoveAsync(test.Id, cancellationToken);
-        context.Views.Release(test.Id);
+    private async ValueTask ForgetAsync(TestRecord test, CancellationToken cancellationToken)
+    {
         if (test.Bubble is { } number)
         {
             await context.Services.Bubbles.ReleaseAsync(number, cancellationToken);
@@ -91,8 +103,42 @@ internal sealed partial class TestRuns
         Current = [.. _tests.Values];
     }
 
-    private void Hold(TestRecord test) =>
+    /// <summary>What is under its overlays is served from now on: views of its point, or the branch it stands on.</summary>
+    private async ValueTask HoldAsync(TestRecord test, bool serve, CancellationToken cancellationToken)
+    {
+        if (test.Branch is { } branch)
+        {
+            await context.Branches.UseAsync(branch, new BranchUse(test.Id, $"test {test.VmName}"), serve, cancellationToken);
+            return;
+        }
+
         context.Views.Hold(test.Id, test.Point, $"test {test.VmName} of point {test.Point} stands (understudy job complete ends it)");
+        if (serve)
+        {
+            await context.RunDisks.EnsureDaemonAsync(test.Id, test.Point, test.Disks, cancellationToken);
+        }
+    }
+
+    private async ValueTask LetGoAsync(TestRecord test, CancellationToken cancellationToken)
+    {
+        if (test.Branch is { } branch)
+        {
+            await context.Branches.LeaveAsync(branch, test.Id, cancellationToken);
+            return;
+        }
+
+        await context.RunDisks.StopDaemonAsync(test.Id, cancellationToken);
+        context.Views.Release(test.Id);
+    }
+
+    private ValueTask MakeOverlaysAsync(TestRecord test, CancellationToken cancellationToken) => test.Branch is { } branch
+        ? context.RunDisks.MakeOverlaysOverAsync(context.Branches.Find(branch).Disks, test.Disks, cancellationToken)
+        : context.RunDisks.MakeOverlaysAsync(test.Id, test.Disks, bitmap: null, cancellationToken);
+
+    /// <summary>What has to live for this guest: its own daemon, or its branch's.</summary>
+    private WatchedGuest WatchedOf(TestRecord test) => test.Branch is { } id && context.Branches.Find(id) is var branch
+        ? new WatchedGuest(branch.Id.Value, test.TestVm, test.VmName, branch.Point, branch.Disks) { OverlaysAreRead = true }
+        : new WatchedGuest(test.Id, test.TestVm, test.VmName, test.Point, test.Disks);
 
     private static TestNetwork? BubbleOf(TestRecord test) =>
         test.Bubble is { } number ? TestNetwork.For(test.VmName, test.Id, number) : null;

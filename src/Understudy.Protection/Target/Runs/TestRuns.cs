@@ -29,24 +29,25 @@ internal sealed partial class TestRuns(ReplicaContext context)
         await context.State.CreateFolderAsync(RunFiles.TestFolder, cancellationToken);
         foreach (StoreEntry entry in await context.State.ListAsync(RunFiles.TestFolder, cancellationToken))
         {
-            string name = entry.Name[(entry.Name.LastIndexOf('/') + 1)..];
-            if (!name.EndsWith(".state", StringComparison.Ordinal)
-                || await RunFiles.TestDocument.LoadAsync(context.State, $"{RunFiles.TestFolder}/{name}", cancellationToken) is not { } test)
+            if (entry.Name.EndsWith(".state", StringComparison.Ordinal)
+                && await RunFiles.TestDocument.LoadAsync(context.State, entry.Name, cancellationToken) is { } test)
             {
-                continue;
+                Put(test);
+                await ReserveAgainAsync(test, cancellationToken);
             }
+        }
 
-            Put(test);
-            await ReserveAgainAsync(test, cancellationToken);
-            if (test.Step == TestStep.Running)
-            {
-                Hold(test); // Its daemon lives, or is started again by the watch once views are served.
-            }
-            else
-            {
-                Log.TestLeftOver(context.Logger, context.Vm, test.Id);
-                await RemoveAsync(test, cancellationToken);
-            }
+        // Those that stand first: what is removed lets go of a branch that another may stand on.
+        foreach (TestRecord test in Current.Where(test => test.Step is TestStep.Running or TestStep.Promoting))
+        {
+            // Its daemon lives, or is started again by the watch once views are served.
+            await HoldAsync(test, serve: false, cancellationToken);
+        }
+
+        foreach (TestRecord test in Current.Where(test => test.Step is TestStep.Making or TestStep.Removing))
+        {
+            Log.TestLeftOver(context.Logger, context.Vm, test.Id);
+            await RemoveAsync(test, cancellationToken);
         }
     }
 
@@ -64,7 +65,9 @@ internal sealed partial class TestRuns(ReplicaContext context)
             await RemoveAsync(known, cancellationToken); // The attempt before this one failed half way.
         }
 
-        PointContents contents = await GetPointAsync(context.Slot.Replica, request.Point, cancellationToken);
+        PointContents contents = request.Branch is { } branch
+            ? await context.Slot.Replica.GetPointAsync(context.Branches.Find(branch).Point, cancellationToken)
+            : await GetPointAsync(context.Slot.Replica, request.Point, cancellationToken);
         TestRecord test = await PlanAsync(request, contents, cancellationToken);
         try
         {
@@ -109,7 +112,7 @@ internal sealed partial class TestRuns(ReplicaContext context)
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         if (_tests.TryGetValue(id, out TestRecord? test) && test.Step == TestStep.Running)
         {
-            await watch.TendAsync(new WatchedGuest(test.Id, test.TestVm, test.VmName, test.Point, test.Disks), cancellationToken);
+            await watch.TendAsync(WatchedOf(test), cancellationToken);
         }
     }
 
@@ -120,6 +123,11 @@ internal sealed partial class TestRuns(ReplicaContext context)
         if (!_tests.TryGetValue(id, out TestRecord? test))
         {
             return RemovedThings.Nothing;
+        }
+
+        if (test.Step == TestStep.Promoting)
+        {
+            throw new RefusedException(RefusalCode.Busy, $"Test {test.VmName} is being turned into a failover.", "Wait for that; it goes on by itself.");
         }
 
         await SaveAsync(test = test with { Note = note }, cancellationToken);
@@ -142,14 +150,16 @@ internal sealed partial class TestRuns(ReplicaContext context)
             || (request.Network == TestNetworkKind.Chosen && request.Cards.Any(card => card.Network is null));
         return new TestRecord(
             request.Id,
-            request.Point,
+            contents.Point.Id,
+            request.Branch,
             new VmId(context.Services.Ids.NewGuid()),
             taken.Contains(wanted) ? VmNames.NextForTest(context.Spec.TargetName, taken) : wanted,
             request.Network,
             needsBubble ? await context.Services.Bubbles.TakeAsync(cancellationToken) : null,
             [.. contents.Geometry.Disks.Select(disk => new RunDisk(disk.Disk, disk.Target, context.Places.TestOverlay(request.Id, disk.Target)))],
             context.Services.Time.GetUtcNow(),
-            TestStep.Making);
+            TestStep.Making,
+            request.Label);
     }
 
     private async ValueTask<TransformedDomain> TransformAsync(TestRecord test, TestRequest request, PointContents contents, CancellationToken cancellationToken)
@@ -163,7 +173,8 @@ internal sealed partial class TestRuns(ReplicaContext context)
             test.Disks.ToDictionary(disk => disk.TargetDevice, disk => new DiskImage(disk.Overlay, "qcow2")),
             Placement(test, request),
             context.Places.LogFolder(test.VmName),
-            new TargetCapabilities(host.HardwareAcceleration)));
+            new TargetCapabilities(host.HardwareAcceleration),
+            request.Size));
     }
 
     private NetworkPlacement Placement(TestRecord test, TestRequest request)

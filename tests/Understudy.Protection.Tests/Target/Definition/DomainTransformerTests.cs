@@ -16,7 +16,8 @@ public sealed class DomainTransformerTests
         new Dictionary<string, DiskImage> { ["vda"] = new("/pool/web1/a.qcow2", "qcow2"), ["sda"] = new("/pool/web1/b.qcow2", "qcow2") },
         new NetworkPlacement.All("web1-test-bubble"),
         "/var/log/understudy",
-        new TargetCapabilities(HardwareAcceleration: true));
+        new TargetCapabilities(HardwareAcceleration: true),
+        VmSize.AsInPoint);
 
     /// <summary>What the result must say at a place: an XPath, and the value found there; null for "nothing there".</summary>
     [Theory]

@@ -1,21 +1,14 @@
 using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
-using Understudy.Protection.Target;
 using Understudy.Protection.Target.Runs;
 using Understudy.Protection.Tests.Target.World;
 using Understudy.Qemu.Tests.Recovery;
 
 namespace Understudy.Protection.Tests.Target.Runs;
 
-/// <summary>
-/// The agent dies before its n-th call to the outside, for every n there is; the next agent is asked for the same again.
-/// Whatever the moment: it ends as if nobody had died, and nothing is left that no list shows.
-/// </summary>
-public sealed class EveryDeathTests(ITestOutputHelper output)
+/// <summary>Tests, failovers and commits: it ends as if nobody had died, and nothing is left that no list shows.</summary>
+public sealed class EveryDeathTests(ITestOutputHelper output) : EveryDeath(output)
 {
-    /// <summary>More calls than any of these orders makes: an order that never ends is a failure too.</summary>
-    private const int MostCalls = 600;
-
     [Fact]
     public Task A_test_is_started_and_completed_whatever_dies() => ForEveryDeathAsync(async (site, life) =>
     {
@@ -80,7 +73,7 @@ public sealed class EveryDeathTests(ITestOutputHelper output)
         await site.EndLoopsAsync();
         try
         {
-            await site.Host.UnprotectAsync(default);
+            await site.Host.UnprotectAsync(withBranches: false, default);
             return false;
         }
         catch (AgentDiedException)
@@ -88,75 +81,11 @@ public sealed class EveryDeathTests(ITestOutputHelper output)
             if (await site.NextAgentAsync(Life.Forever()))
             {
                 await site.EndLoopsAsync();
-                await site.Host.UnprotectAsync(default); // It died before it had noted the order.
+                await site.Host.UnprotectAsync(withBranches: false, default); // It died before it had noted the order.
             }
 
             return true;
         }
-    }
-
-    /// <summary>True when the agent died of its very beginning.</summary>
-    private static async Task<bool> BeginAsync(ModelSite site, Life life)
-    {
-        try
-        {
-            await site.NextAgentAsync(life);
-            return false;
-        }
-        catch (AgentDiedException)
-        {
-            await site.NextAgentAsync(Life.Forever());
-            return true;
-        }
-    }
-
-    /// <summary>Gives an order until it is carried out; true when an agent died of it.</summary>
-    private static async Task<bool> OrderAsync(ModelSite site, Func<ReplicaHost, Task> order)
-    {
-        bool died = false;
-        if (site.Life.IsOver)
-        {
-            Assert.True(await site.NextAgentAsync(Life.Forever()));
-            died = true;
-        }
-
-        try
-        {
-            await order(site.Host);
-        }
-        catch (Exception) when (site.Life.IsOver)
-        {
-            died = true;
-            Assert.True(await site.NextAgentAsync(Life.Forever()));
-            await order(site.Host);
-        }
-
-        return died;
-    }
-
-    private async Task ForEveryDeathAsync(Func<ModelSite, Life, Task<bool>> story)
-    {
-        for (int calls = 0; calls < MostCalls; calls++)
-        {
-            await using ModelSite site = new();
-            await site.CreateAsync();
-            Life life = new(calls);
-            try
-            {
-                if (!await story(site, life))
-                {
-                    output.WriteLine($"{calls} deaths");
-                    Assert.True(calls > 10);
-                    return;
-                }
-            }
-            catch (Exception failed)
-            {
-                throw new InvalidOperationException($"the agent died before call {calls + 1} to the outside, {life.LastCall}: {failed.Message}", failed);
-            }
-        }
-
-        Assert.Fail($"there is no end to the calls: {MostCalls}");
     }
 
     private static async Task AssertOnlyReplicaAsync(ModelSite site)

@@ -66,18 +66,34 @@ internal sealed class ModelDaemons(ModelHost host, ModelSockets sockets) : IStor
 }
 
 /// <summary>Images of a model daemon, as exports.</summary>
-internal sealed class ModelExports(ModelHost host, StorageDaemonSpec daemon) : INbdExports
+internal sealed class ModelExports(ModelHost host, ModelSockets sockets, StorageDaemonSpec daemon) : INbdExports, IAsyncDisposable
 {
-    public ValueTask<NbdExport?> FindAsync(string name, CancellationToken cancellationToken)
+    private readonly List<NbdClient> _below = [];
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (NbdClient client in _below)
+        {
+            await client.DisposeAsync();
+        }
+    }
+
+    public async ValueTask<NbdExport?> FindAsync(string name, CancellationToken cancellationToken)
     {
         StorageExport? export = daemon.Exports.FirstOrDefault(export => export.Name == name);
-        if (export?.Backing is not StorageBacking.Image image)
+        switch (export?.Backing)
         {
-            return new((NbdExport?)null);
+            case StorageBacking.Image image:
+                MemoryBlockDevice disk = host.Image(image.Path).Disk;
+                return new NbdExport(export.Writable ? disk : new ReadOnlyDevice(disk));
+            case StorageBacking.Nbd server:
+                Stream stream = await sockets.ConnectAsync(server.SocketPath, cancellationToken);
+                NbdClient client = await NbdClient.ConnectAsync(stream, new NbdClientOptions { Export = server.ExportName }, cancellationToken);
+                _below.Add(client);
+                return new NbdExport(client);
+            default:
+                return null;
         }
-
-        MemoryBlockDevice disk = host.Image(image.Path).Disk;
-        return new(new NbdExport(export.Writable ? disk : new ReadOnlyDevice(disk)));
     }
 
     public ValueTask<IReadOnlyList<string>?> ListAsync(CancellationToken cancellationToken) => new((IReadOnlyList<string>?)null);

@@ -1,4 +1,5 @@
 using Understudy.Blocks.Identity;
+using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
 
 namespace Understudy.Protection.Tests.Target.World;
@@ -7,7 +8,12 @@ namespace Understudy.Protection.Tests.Target.World;
 /// own rule of who may open an image beside whom. All of it is used under its lock.</summary>
 internal sealed class ModelHost
 {
+    public const string Boot = "boot-1";
+
     public Lock Lock { get; } = new();
+
+    /// <summary>What the start guard was told last, by VM.</summary>
+    public Dictionary<VmId, OwnershipRecord> Guarded { get; } = [];
 
     public SortedDictionary<string, ModelImage> Images { get; } = new(StringComparer.Ordinal);
 
@@ -23,6 +29,15 @@ internal sealed class ModelHost
         lock (Lock)
         {
             return Daemons.Values.FirstOrDefault(daemon => daemon.SocketPath == socket);
+        }
+    }
+
+    /// <summary>As they are now, beside an agent that goes on working.</summary>
+    public IReadOnlyList<string> ImagePaths()
+    {
+        lock (Lock)
+        {
+            return [.. Images.Keys];
         }
     }
 
@@ -54,6 +69,10 @@ internal sealed class ModelDomain(string name)
 
     /// <summary>Null when it is off.</summary>
     public string? Live { get; set; }
+
+    public bool IsPaused { get; set; }
+
+    public int Starts { get; set; }
 
     public Dictionary<string, ModelJob> Jobs { get; } = [];
 

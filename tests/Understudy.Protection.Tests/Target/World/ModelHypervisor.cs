@@ -39,7 +39,7 @@ internal sealed class ModelHypervisor(ModelHost host, ModelSockets sockets) : IH
     }
 
     public ValueTask<VmRunState> GetRunStateAsync(VmId vm, CancellationToken cancellationToken) => new(
-        !host.Domains.TryGetValue(vm, out ModelDomain? domain) ? VmRunState.Absent : domain.Live is null ? VmRunState.Off : VmRunState.Running);
+        !host.Domains.TryGetValue(vm, out ModelDomain? domain) ? VmRunState.Absent : domain.Live is null ? VmRunState.Off : domain.IsPaused ? VmRunState.Paused : VmRunState.Running);
 
     public ValueTask<VmId> DefineAsync(string domainXml, CancellationToken cancellationToken)
     {
@@ -47,12 +47,14 @@ internal sealed class ModelHypervisor(ModelHost host, ModelSockets sockets) : IH
         VmId vm = new(Guid.Parse(domain.Element("uuid")!.Value));
         string name = domain.Element("name")!.Value;
         Require(!host.Domains.Any(other => other.Value.Name == name && other.Key != vm), $"domain '{name}' already exists with another uuid");
+        Require(!host.Domains.TryGetValue(vm, out ModelDomain? known) || known.Live is null, "it runs: what is told of the next start is not modelled");
         host.Domains[vm] = new ModelDomain(name) { Inactive = domainXml };
         return new(vm);
     }
 
     public ValueTask UndefineAsync(VmId vm, CancellationToken cancellationToken)
     {
+        Require(!host.Domains.TryGetValue(vm, out ModelDomain? domain) || domain.Live is null, "it runs, and would go on without a definition");
         host.Domains.Remove(vm);
         return default;
     }
@@ -60,15 +62,24 @@ internal sealed class ModelHypervisor(ModelHost host, ModelSockets sockets) : IH
     public async ValueTask StartAsync(VmId vm, CancellationToken cancellationToken)
     {
         ModelDomain domain = Domain(vm);
+        Require(host.Guarded.GetValueOrDefault(vm)?.MayRun(ModelHost.Boot) != false, "Hook script execution failed: not this side's to run");
+        Require(domain.Live is null, "domain is already running");
         foreach (string path in Disks(domain.Inactive).Values)
         {
-            if (host.Image(path).Backing is ImageBacking.Nbd backing)
+            ModelImage image = host.Image(path);
+            while (image.Backing is ImageBacking.File below)
+            {
+                image = host.Image(below.Path);
+            }
+
+            if (image.Backing is ImageBacking.Nbd backing)
             {
                 await RequireReadableAsync(backing, cancellationToken);
             }
         }
 
         domain.Live = domain.Inactive;
+        domain.Starts++;
     }
 
     public ValueTask SetLinksAsync(VmId vm, bool up, CancellationToken cancellationToken) => throw new NotSupportedException("no recovery does this");
@@ -78,6 +89,7 @@ internal sealed class ModelHypervisor(ModelHost host, ModelSockets sockets) : IH
         if (host.Domains.TryGetValue(vm, out ModelDomain? domain))
         {
             domain.Live = null;
+            domain.IsPaused = false;
             domain.Jobs.Clear();
         }
 
@@ -172,7 +184,11 @@ internal sealed class ModelHypervisor(ModelHost host, ModelSockets sockets) : IH
 
     public ValueTask ResumeAsync(VmId vm, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public ValueTask SuspendAsync(VmId vm, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public ValueTask SuspendAsync(VmId vm, CancellationToken cancellationToken)
+    {
+        Running(vm).IsPaused = true;
+        return default;
+    }
 
     public ValueTask RequestShutdownAsync(VmId vm, CancellationToken cancellationToken) => throw new NotSupportedException();
 

@@ -34,7 +34,7 @@ internal sealed class ModelImageTool(ModelHost host, ILocalSockets sockets) : II
         lock (host.Lock)
         {
             return new(host.Images.TryGetValue(path, out ModelImage? image)
-                ? new ImageFacts("qcow2", image.SizeBytes, (image.Backing as ImageBacking.File)?.Path, [.. image.Bitmaps.Select(name => new ImageBitmap(name, true, true))])
+                ? new ImageFacts("qcow2", image.SizeBytes, image.Written.Count * (long)ModelImage.BlockBytes, (image.Backing as ImageBacking.File)?.Path, [.. image.Bitmaps.Select(name => new ImageBitmap(name, true, true))])
                 : null);
         }
     }
@@ -48,6 +48,44 @@ internal sealed class ModelImageTool(ModelHost host, ILocalSockets sockets) : II
         ModelImage image = new(content.Length, null);
         await image.Disk.WriteAsync(0, content, cancellationToken);
         await Add(path, image);
+    }
+
+    public async ValueTask ConvertFromFileAsync(string source, string sourceFormat, string path, string format, CancellationToken cancellationToken)
+    {
+        byte[] content = await ReadAsync(host.Image(source), cancellationToken);
+        ModelImage image = new(content.Length, null);
+        await image.Disk.WriteAsync(0, content, cancellationToken);
+        await Add(path, image);
+    }
+
+    /// <summary>Through the whole chain, as QEMU reads it.</summary>
+    private async ValueTask<byte[]> ReadAsync(ModelImage image, CancellationToken cancellationToken)
+    {
+        byte[] content;
+        switch (image.Backing)
+        {
+            case ImageBacking.Nbd server:
+                await using (NbdClient below = await NbdClient.ConnectAsync(
+                    await sockets.ConnectAsync(server.SocketPath, cancellationToken), new NbdClientOptions { Export = server.ExportName }, cancellationToken))
+                {
+                    content = new byte[below.SizeBytes];
+                    await below.ReadAsync(0, content, cancellationToken);
+                }
+
+                break;
+            case ImageBacking.File below:
+                content = await ReadAsync(host.Image(below.Path), cancellationToken);
+                break;
+            default:
+                return image.Disk.Content.ToArray();
+        }
+
+        foreach ((long block, byte pattern) in image.Written)
+        {
+            content.AsSpan((int)block * ModelImage.BlockBytes, ModelImage.BlockBytes).Fill(pattern);
+        }
+
+        return content;
     }
 
     public ValueTask DeleteAsync(string path, CancellationToken cancellationToken)

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
+using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Definition;
@@ -30,6 +31,8 @@ internal sealed class ModelSite : IAsyncDisposable
     }
 
     public ModelHost Machine { get; } = new();
+
+    public ShiftedTime Time { get; } = new();
 
     public ModelHypervisor Hypervisor { get; }
 
@@ -106,8 +109,9 @@ internal sealed class ModelSite : IAsyncDisposable
         Mortal<IStorageDaemons>.Of(new ModelDaemons(Machine, _sockets), Life),
         Mortal<IImageTool>.Of(new ModelImageTool(Machine, _sockets), Life),
         _sockets,
-        TimeProvider.System,
+        Time,
         _ids,
+        new OwnershipServices(Mortal<IStartGuard>.Of(new ModelGuard(Machine), Life), ModelHost.Boot, Time, NullLogger.Instance),
         new TargetSettings
         {
             RuntimeFolder = "/run/understudy",

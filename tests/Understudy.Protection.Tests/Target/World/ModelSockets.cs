@@ -29,7 +29,7 @@ internal sealed class ModelSockets(ModelHost host) : ILocalSockets
         (StreamPair ours, StreamPair theirs) = StreamPair.Create();
         if (host.DaemonAt(path) is { } daemon)
         {
-            Serve(path, theirs, new ModelExports(host, daemon));
+            Serve(path, theirs, new ModelExports(host, this, daemon));
             return ours;
         }
 
@@ -74,13 +74,20 @@ internal sealed class ModelSockets(ModelHost host) : ILocalSockets
         }
     }
 
-    private void Serve(string path, Stream stream, INbdExports exports)
+    private void Serve(string path, Stream stream, ModelExports exports)
     {
         CancellationTokenSource stop = new();
-        NbdServer server = new(exports, new NbdServerOptions(), TimeProvider.System, NullLogger.Instance);
         lock (_lock)
         {
-            _served.Add(new Served(path, stop, server.ServeAsync(stream, stop.Token)));
+            _served.Add(new Served(path, stop, ServeAsync(stream, exports, stop.Token)));
+        }
+    }
+
+    private static async Task ServeAsync(Stream stream, ModelExports exports, CancellationToken cancellationToken)
+    {
+        await using (exports)
+        {
+            await new NbdServer(exports, new NbdServerOptions(), TimeProvider.System, NullLogger.Instance).ServeAsync(stream, cancellationToken);
         }
     }
 

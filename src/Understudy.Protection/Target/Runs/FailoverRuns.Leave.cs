@@ -1,0 +1,202 @@
+using Understudy.Blocks;
+using Understudy.Blocks.Identity;
+using Understudy.Journal;
+using Understudy.Protection.Ownership;
+using Understudy.Protection.Target.Branches;
+using Understudy.Protection.Target.Definition;
+
+namespace Understudy.Protection.Target.Runs;
+
+/// <summary>
+/// Taking the VM off its overlay, before the commit (FO-3): to another point, or back to the source. What it wrote is kept
+/// as a branch. Both are one way with two ends: the guest is ended, the overlay is kept, then the next one is started or a
+/// line for the source is minted and offered.
+/// </summary>
+internal sealed partial class FailoverRuns
+{
+    /// <summary>Runs the VM from another point. Refuses without having changed anything; until the guest is ended a failed
+    /// attempt is undone and the guest runs on. Asked for the point it is on already, it says what stands.</summary>
+    public async ValueTask<FailoverStarted> ChangePointAsync(ChangePointOrder order, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        FailoverRecord failover = await RequireChangeableAsync(cancellationToken);
+        if (failover.Point == order.Point || failover.Leave?.Next?.Point == order.Point)
+        {
+            await AdvanceAsync(cancellationToken);
+            return Describe(RequireRunning(), []);
+        }
+
+        RequireNotLeaving(failover);
+        context.Branches.RequireRoom();
+        PointContents contents = await TestRuns.GetPointAsync(context.Slot.Replica, order.Point, cancellationToken);
+        FailoverRequest request = new(order.Point, failover.VmName, order.Cards ?? failover.Cards)
+        {
+            Transfer = failover.Transfer,
+            Size = order.Size ?? failover.Size,
+            BranchDays = order.BranchDays,
+            Label = order.Label,
+        };
+        FailoverRecord next = Plan(request, contents) with { StartedAt = failover.StartedAt };
+        TransformedDomain domain = await TransformAsync(next, contents, cancellationToken); // Refused now, not after the guest has ended.
+        FailoverRecord leaving = failover with
+        {
+            Step = FailoverStep.Replacing,
+            Leave = new FailoverLeave(failover.Step, order.BranchDays, next, Back: null),
+        };
+        await SaveAsync(leaving, cancellationToken);
+        try
+        {
+            await MakeDisksAsync(next, cancellationToken);
+            await SaveAsync(leaving with { Step = FailoverStep.Stopping }, cancellationToken);
+        }
+        catch
+        {
+            await TryUndoAsync($"the failed change to point {order.Point}");
+            throw;
+        }
+
+        await AdvanceAsync(cancellationToken);
+        return Describe(RequireRunning(), domain.Notes, KeptOf(failover.Id));
+    }
+
+    /// <summary>Ends the VM here and offers it back. Asked again for the same transfer, it answers as at first.</summary>
+    public async ValueTask<FailoverCancelled> CancelAsync(CancelOrder order, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        if (Current is null && FindCancelled(order.Transfer) is { } cancelled)
+        {
+            return cancelled;
+        }
+
+        FailoverRecord failover = await RequireChangeableAsync(cancellationToken);
+        if (failover.Leave?.Back?.Transfer != order.Transfer)
+        {
+            RequireNotLeaving(failover);
+            Replica replica = context.Slot.Replica;
+            GiveBack back = new(order.Transfer, order.To, NextLine(), replica.Points[^1].Id);
+            RequireAllowed(new OwnershipMessage.Offer(order.Transfer, back.To, back.Parent, back.Line));
+            await SaveAsync(
+                failover with { Step = FailoverStep.Stopping, Leave = new FailoverLeave(failover.Step, order.BranchDays, Next: null, back) },
+                cancellationToken);
+        }
+
+        GiveBack given = Current!.Leave!.Back!; // Not null: saved above, or found.
+        await AdvanceAsync(cancellationToken);
+        return new FailoverCancelled(given.Line, given.Parent, KeptOf(failover.Id));
+    }
+
+    /// <summary>The failover, with what had not taken the token undone and what had not ended taking it gone on with.</summary>
+    private async ValueTask<FailoverRecord> RequireChangeableAsync(CancellationToken cancellationToken)
+    {
+        await UndoHalfMadeAsync(cancellationToken);
+        if (Current is { Step: FailoverStep.TakingOver or FailoverStep.Promoting } taking)
+        {
+            await RunStepAsync(taking, cancellationToken);
+            await SaveAsync(FailoverSteps.After(taking)!, cancellationToken); // Not null: these steps lead to the next.
+            return await RequireChangeableAsync(cancellationToken);
+        }
+
+        return Current switch
+        {
+            null => throw new RefusedException(RefusalCode.NotFailedOver, $"{context.Vm} has not been failed over to this host.", "Fail it over first."),
+            { Step: >= FailoverStep.Applying } committed => throw new RefusedException(
+                RefusalCode.AlreadyCommitted,
+                $"The failover of {context.Vm} to point {committed.Point} {(committed.Step == FailoverStep.Committed ? "has been" : "is being")} committed.",
+                "It is final. The way home is reverse replication and failback."),
+            var failover => failover,
+        };
+    }
+
+    /// <exception cref="RefusedException">Another way off the overlay has begun, and only goes forward.</exception>
+    private void RequireNotLeaving(FailoverRecord failover)
+    {
+        if (failover.Leave is { } leave)
+        {
+            string where = leave.Next is { } next ? $"is being moved to point {next.Point}" : "is being given back to its source";
+            throw new RefusedException(RefusalCode.Busy, $"{context.Vm} {where}.", "Wait for that to end; it is tried again by itself.");
+        }
+    }
+
+    /// <summary>The guard closes first: nobody may start it again on an overlay that is about to be a branch.</summary>
+    private async ValueTask StopVmAsync(FailoverRecord failover, CancellationToken cancellationToken)
+    {
+        await Token.TakeAsync(
+            new OwnershipMessage.Close(
+                failover.Leave?.Next is { } next ? $"it is being moved to point {next.Point}" : "it is being given back to its source",
+                context.Services.Time.GetUtcNow()),
+            cancellationToken);
+        await Hypervisor.DestroyAsync(context.Spec.Vm, cancellationToken);
+        await Hypervisor.UndefineAsync(context.Spec.Vm, cancellationToken);
+    }
+
+    /// <summary>What the guest wrote becomes a branch; a guest that had never been started wrote nothing.</summary>
+    private async ValueTask KeepAsync(FailoverRecord failover, CancellationToken cancellationToken)
+    {
+        FailoverLeave leave = failover.Leave!; // The steps of leaving have one.
+        if (leave.From >= FailoverStep.Starting)
+        {
+            DateTimeOffset now = context.Services.Time.GetUtcNow();
+            await context.Branches.KeepAsync(
+                new BranchRecord(
+                    new BranchId(failover.Id),
+                    leave.Back is null ? BranchKind.ChangedPoint : BranchKind.CancelledFailover,
+                    failover.Point,
+                    failover.Line,
+                    OverlaysOf(failover),
+                    now,
+                    now.AddDays(leave.BranchDays),
+                    Bytes: 0,
+                    failover.Label,
+                    leave.Back?.Transfer,
+                    BranchStep.Kept),
+                cancellationToken);
+            await EndServingAsync(failover, cancellationToken);
+        }
+        else
+        {
+            await RemoveDisksAsync(failover, cancellationToken);
+        }
+    }
+
+    /// <summary>
+    /// The offer before the line: until the replica says the new line, a source that asks hears of the old one, and from then
+    /// on of the offer with it; it never meets a line it could only take for somebody else's.
+    /// </summary>
+    private async ValueTask GiveBackAsync(FailoverRecord failover, CancellationToken cancellationToken)
+    {
+        GiveBack back = failover.Leave!.Back!; // The step is that of a cancel.
+        if (back.Transfer is { } transfer)
+        {
+            await Token.TakeAsync(new OwnershipMessage.Offer(transfer, back.To, back.Parent, back.Line), cancellationToken);
+            await context.Slot.Replica.MintLineAsync(back.Line, back.Parent, $"cancelled failover {transfer}", cancellationToken);
+        }
+        else
+        {
+            await AdoptAsync(back.Line, cancellationToken);
+        }
+
+        await Token.SetDisksAsync(context.Spec.TargetName, [.. failover.Disks.Select(disk => disk.Base)], cancellationToken);
+        await RemoveLogsAsync(failover, cancellationToken);
+    }
+
+    private async ValueTask RemoveLogsAsync(FailoverRecord failover, CancellationToken cancellationToken)
+    {
+        string folder = context.Places.LogFolder(failover.VmName);
+        foreach (string file in await context.Services.Images.ListAsync(folder, cancellationToken))
+        {
+            await context.Services.Images.DeleteAsync(file, cancellationToken);
+        }
+
+        await context.Services.Images.DeleteFolderIfEmptyAsync(folder, cancellationToken);
+    }
+
+    private BranchId? KeptOf(Guid run) => context.Branches.Current.FirstOrDefault(status => status.Branch.Id.Value == run)?.Branch.Id;
+
+    private FailoverCancelled? FindCancelled(TransferId transfer)
+    {
+        OwnershipRecord record = Token.Record;
+        BranchRecord? kept = context.Branches.Current.FirstOrDefault(status => status.Branch.EndedBy == transfer)?.Branch;
+        bool isOffered = record.State is OwnershipState.Offered offered && offered.Transfer == transfer;
+        return (isOffered || kept is not null) && record.Parent is { } parent ? new FailoverCancelled(record.Line, parent, kept?.Id) : null;
+    }
+}
