@@ -3,6 +3,8 @@ using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
+using Understudy.Protection.Guard;
+using Understudy.Protection.Ownership;
 using Understudy.Protection.Source;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Runs;
@@ -43,6 +45,7 @@ internal sealed class RecoveryHost : IReplicaDirectory, IPeerConnector, IAsyncDi
             new LocalSockets(),
             TimeProvider.System,
             SystemIds.Instance,
+            new OwnershipServices(new GuardFolder(new FolderStore(Directory.CreateDirectory(host.At("guard")).FullName), "bench", 0), "bench", TimeProvider.System, NullLogger.Instance),
             new TargetSettings { RuntimeFolder = host.At("views"), LogFolder = host.At("guest-log") },
             NullLogger.Instance);
         ReplicaStores stores = new(new FolderStore(host.At("journal")), new FolderStore(host.At("state")));

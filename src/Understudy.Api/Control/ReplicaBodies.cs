@@ -31,4 +31,5 @@ public sealed record ReplicaCreated(LineId Line, IReadOnlyList<string> Made);
 public sealed record ReplicaConfigureRequest(ReplicaId Replica, ReplicaSettings Settings);
 
 /// <summary>Target: remove the replica; a VM that was failed over and committed stays as an ordinary VM.</summary>
-public sealed record TargetUnprotectRequest(VmId Vm, ReplicaId Replica);
+/// <param name="DeleteBranches">What ran and lost may go with it; otherwise branches are in the way, and named.</param>
+public sealed record TargetUnprotectRequest(VmId Vm, ReplicaId Replica, bool DeleteBranches = false);

@@ -1,9 +1,12 @@
+using Understudy.Agent.Guard;
 using Understudy.Agent.Local;
 using Understudy.Api.Control;
 using Understudy.Api.Registration;
 using Understudy.Blocks.Storage;
 using Understudy.Libvirt;
 using Understudy.Model;
+using Understudy.Protection.Guard;
+using Understudy.Protection.Ownership;
 using Understudy.Protection.Target;
 using Understudy.Qemu;
 using Understudy.Replication.Receiving;
@@ -52,6 +55,9 @@ internal sealed class AgentHost
         ImageTool images = new(qemu);
         await using LibvirtHypervisor hypervisor = new(
             new LibvirtSettings { Uri = _config.LibvirtUri, ScratchFolder = _config.ScratchFolder }, time, ids, images, _loggers.CreateLogger("libvirt"));
+        HostBoot boot = HostBoot.Read();
+        GuardFolder guard = new(new FolderStore(Directory.CreateDirectory(Path.Combine(_dataFolder, "guard")).FullName), boot.Id, boot.UpSeconds);
+        OwnershipServices ownership = new(guard, boot.Id, time, _loggers.CreateLogger("ownership"));
         TargetServices services = new(
             hypervisor,
             new StorageDaemons(qemu, _loggers.CreateLogger<StorageDaemons>()),
@@ -59,6 +65,7 @@ internal sealed class AgentHost
             new LocalSockets(),
             time,
             ids,
+            ownership,
             new TargetSettings { RuntimeFolder = _config.RunFolder, LogFolder = _config.GuestLogFolder },
             _loggers.CreateLogger("target"));
 

@@ -31,6 +31,7 @@ internal sealed class HostView(AgentConfig config, IHypervisor hypervisor, Sourc
         {
             IReadOnlyList<VmFacts> vms = await hypervisor.ListVmsAsync(cancellationToken);
             source.NotePower(vms);
+            target.NotePower(vms);
             return new Inventory([.. vms.Select(Facts.Of).OrderBy(vm => vm.Id.Value)]);
         }
         catch (UnderstudyException e)
@@ -42,7 +43,7 @@ internal sealed class HostView(AgentConfig config, IHypervisor hypervisor, Sourc
 
     public IReadOnlyList<SourceReport> Sources() => source.Reports();
 
-    public IReadOnlyList<TargetReport> Targets() => [.. target.Hosts.Select(h => Reports.Of(h.Status))];
+    public IReadOnlyList<TargetReport> Targets() => target.Reports();
 
     public async ValueTask<AgentHello> HelloAsync(CancellationToken cancellationToken) => new(
         AgentVersion.Text,

@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using Understudy.Journal;
 using Understudy.Model;
+using Understudy.Protection.Ownership;
 using Understudy.Protection.Target;
+using Understudy.Protection.Target.Branches;
 using Understudy.Protection.Target.Runs;
 
 namespace Understudy.Agent;
@@ -21,10 +23,11 @@ internal static class Reports
         _ => throw new UnreachableException($"kind {kind}"),
     };
 
-    public static TargetReport Of(ReplicaHostStatus status) => new(
+    /// <param name="power">Of the VM here, as last seen.</param>
+    public static TargetReport Of(ReplicaHostStatus status, VmPower? power) => new(
         status.Spec.Vm,
         status.Spec.Replica,
-        status.Replica?.Line ?? status.Failover?.Line ?? status.Spec.FirstLine,
+        status.Replica?.Line ?? status.Ownership.Line,
         PhaseOf(status.Failover),
         status.Replica?.PointCount ?? 0,
         status.Replica?.Oldest is { } oldest ? Of(oldest) : null,
@@ -32,7 +35,56 @@ internal static class Reports
         status.Replica?.JournalBytes ?? 0,
         BaseBytes(status.Spec.ImageFolder),
         [.. status.Tests.Where(t => t.Step == TestStep.Running).Select(t => new TestId(t.Id))],
-        status.Error is { } error ? ErrorOf(error) : null);
+        status.Error is { } error ? ErrorOf(error) : null,
+        status.Waiting,
+        Of(status.Ownership, status.IsValidated),
+        status.Failover is { } failover ? Of(failover, power) : null,
+        [.. status.Branches.Select(Of)]);
+
+    public static BranchInfo Of(BranchStatus status) => new(
+        status.Branch.Id,
+        KindOf(status.Branch.Kind),
+        status.Branch.Line,
+        status.Branch.Point,
+        status.Branch.KeptAt,
+        status.Branch.ExpiresAt,
+        status.Branch.Bytes,
+        [.. status.Branch.Disks.Select(disk => disk.Overlay)],
+        status.UsedBy,
+        status.Branch.Label);
+
+    private static FailoverInfo Of(FailoverRecord failover, VmPower? power) => new(
+        failover.Point,
+        failover.PointCutAt,
+        failover.Transfer is null ? FailoverKind.Unplanned : FailoverKind.Planned,
+        failover.StartedAt,
+        failover.VmName,
+        failover.Label,
+        power);
+
+    /// <summary>The side's record, as the vault reads it.</summary>
+    public static OwnershipInfo Of(OwnershipRecord record, bool isValidated) => new(
+        record.State switch
+        {
+            Protection.Ownership.OwnershipState.Here => Model.OwnershipState.Here,
+            Protection.Ownership.OwnershipState.Offered => Model.OwnershipState.Offered,
+            Protection.Ownership.OwnershipState.Elsewhere => Model.OwnershipState.Elsewhere,
+            _ => throw new UnreachableException($"ownership {record.State}"),
+        },
+        record.Line,
+        record.Since,
+        record.State is Protection.Ownership.OwnershipState.Offered offered ? offered.Transfer : record.Accepted,
+        new HostId(record.Peer),
+        record.Parent,
+        isValidated);
+
+    private static Model.BranchKind KindOf(Protection.Target.Branches.BranchKind kind) => kind switch
+    {
+        Protection.Target.Branches.BranchKind.CancelledFailover => Model.BranchKind.CancelledFailover,
+        Protection.Target.Branches.BranchKind.ChangedPoint => Model.BranchKind.ChangedPoint,
+        Protection.Target.Branches.BranchKind.PromotedTest => Model.BranchKind.PromotedTest,
+        _ => throw new UnreachableException($"branch {kind}"),
+    };
 
     /// <summary>An engine's fault that goes on being tried, as health shows it.</summary>
     public static ErrorInfo ErrorOf(Blocks.UnderstudyException error) => new(
@@ -44,7 +96,7 @@ internal static class Reports
     {
         null => TargetPhase.Receiving,
         < FailoverStep.Running => TargetPhase.FailingOver,
-        FailoverStep.Running => TargetPhase.CommitPending,
+        < FailoverStep.Applying => TargetPhase.CommitPending, // Also while it moves to another point, or back to its source.
         < FailoverStep.Committed => TargetPhase.Committing,
         FailoverStep.Committed => TargetPhase.FailedOver,
         _ => throw new UnreachableException($"step {failover.Step}"),

@@ -1,6 +1,7 @@
 using Understudy.Api.Control;
 using Understudy.Model;
 using Understudy.Protection;
+using Understudy.Protection.Target;
 using Understudy.Protection.Target.Definition;
 using Understudy.Protection.Target.Runs;
 
@@ -12,28 +13,50 @@ internal static class TargetOrders
     public static void Register(AgentOperations operations, TargetSide target)
     {
         operations.On(AgentMethods.ReplicaCreate, (request, _, ct) => Answer(() => target.CreateAsync(request, ct)));
-        operations.On(AgentMethods.ReplicaConfigure, (request, _, ct) => Answer(async () =>
-        {
-            await target.ConfigureAsync(request, ct);
-            return Nothing.Value;
-        }));
-        operations.On(AgentMethods.PointsList, (request, _, _) => Answer(() => Task.FromResult(
-            new PointsAnswer([.. target.Find(request.Replica).Points.Select(Reports.Of)]))));
+        operations.On(AgentMethods.ReplicaConfigure, (request, _, ct) => Done(() => target.ConfigureAsync(request, ct)));
+        operations.On(AgentMethods.TargetUnprotect, (request, _, ct) => Answer(() => target.UnprotectAsync(request, ct)));
         operations.On(AgentMethods.TestStart, (request, _, ct) => Answer(() => StartTestAsync(target, request, ct)));
-        operations.On(AgentMethods.TestComplete, (request, _, ct) => Answer(async () =>
-        {
-            RemovedThings things = await target.Find(request.Replica).CompleteTestAsync(request.Test.Value, note: null, ct);
-            return new Removed(things.Gone, things.Kept);
-        }));
+        operations.On(AgentMethods.TestComplete, (request, _, ct) => Answer(
+            async () => Words(await target.Find(request.Replica).CompleteTestAsync(request.Test.Value, request.Note, ct))));
+        RegisterFailover(operations, target);
+        RegisterPoints(operations, target);
+    }
+
+    private static void RegisterFailover(AgentOperations operations, TargetSide target)
+    {
         operations.On(AgentMethods.FailoverStart, (request, _, ct) => Answer(() => FailOverAsync(target, request, ct)));
+        operations.On(AgentMethods.ChangePoint, (request, _, ct) => Answer(async () => Words(await target.Find(request.Replica).ChangePointAsync(
+            new ChangePointOrder(
+                request.Point, request.BranchDays, request.Label, request.Nics is { } nics ? Cards(nics) : null,
+                request.Cpus is null && request.MemoryBytes is null ? null : new VmSize(request.Cpus, request.MemoryBytes)),
+            ct))));
+        operations.On(AgentMethods.FailoverCancel, (request, _, ct) => Answer(async () =>
+        {
+            Protection.Target.Runs.FailoverCancelled cancelled = await target.Find(request.Replica).CancelAsync(
+                new CancelOrder(request.Transfer, request.Source.Value, request.BranchDays), ct);
+            return new Api.Control.FailoverCancelled(cancelled.Line, cancelled.Parent, cancelled.Branch);
+        }));
+        operations.On(AgentMethods.TransferRefuse, (request, _, ct) => Done(() => target.Find(request.Replica).RefuseTransferAsync(request.Transfer, ct).AsTask()));
+        operations.On(AgentMethods.TransferSettled, (request, _, ct) => Done(() => target.Find(request.Replica).SettleTransferAsync(request.Transfer, ct).AsTask()));
         operations.On(AgentMethods.Commit, (request, _, ct) => Answer(async () =>
         {
             CommitOutcome outcome = await target.Find(request.Replica).CommitAsync(ct);
             return new Committed(outcome.Images, outcome.Pending);
         }));
-        operations.On(AgentMethods.TargetUnprotect, (request, _, ct) => Answer(() => target.UnprotectAsync(request.Vm, request.Replica, ct)));
-        operations.On(AgentMethods.PointExport, (request, _, ct) => Answer(async () => new PointExported(
-            await target.Find(request.Replica).ExportPointAsync(request.Point, request.Folder, request.Format, ct))));
+    }
+
+    private static void RegisterPoints(AgentOperations operations, TargetSide target)
+    {
+        operations.On(AgentMethods.PointsList, (request, _, _) => Answer(() =>
+        {
+            ReplicaHost host = target.Find(request.Replica);
+            return Task.FromResult(new PointsAnswer([.. host.Points.Select(Reports.Of)], [.. host.Status.Branches.Select(Reports.Of)]));
+        }));
+        operations.On(AgentMethods.PointExport, (request, _, ct) => Answer(async () => new PointExported(request.Branch is { } branch
+            ? await target.Find(request.Replica).ExportBranchAsync(branch, request.Folder, request.Format, ct)
+            : await target.Find(request.Replica).ExportPointAsync(request.Point, request.Folder, request.Format, ct))));
+        operations.On(AgentMethods.BranchDelete, (request, _, ct) => Answer(
+            async () => Words(await target.Find(request.Replica).DeleteBranchAsync(request.Branch, ct))));
     }
 
     private static async Task<Api.Control.TestStarted> StartTestAsync(TargetSide target, TestStartRequest request, CancellationToken ct)
@@ -42,17 +65,41 @@ internal static class TargetOrders
             : request.Nics.All(n => n.TestNetwork is null) ? TestNetworkKind.None
             : TestNetworkKind.Chosen;
         TestRequest order = new(
-            request.Test.Value, request.Point, request.VmName, network, [.. request.Nics.Select(n => new CardPlan(n.Mac, n.TestNetwork))]);
+            request.Test.Value, request.Point, request.VmName, network, [.. request.Nics.Select(n => new CardPlan(n.Mac, n.TestNetwork))])
+        {
+            Branch = request.Branch,
+            Size = new VmSize(request.Cpus, request.MemoryBytes),
+            Label = request.Label,
+        };
         Protection.Target.Runs.TestStarted started = await target.Find(request.Replica).StartTestAsync(order, ct);
-        return new Api.Control.TestStarted(started.VmName, started.Network, [.. started.Made, .. started.Notes]);
+        return new Api.Control.TestStarted(started.VmName, started.Network, started.Made, started.Notes);
     }
 
     private static async Task<Api.Control.FailoverStarted> FailOverAsync(TargetSide target, FailoverStartRequest request, CancellationToken ct)
     {
-        FailoverRequest order = new(request.Point, request.VmName, [.. request.Nics.Select(n => new CardPlan(n.Mac, n.TargetNetwork, n.NewMac))]);
-        Protection.Target.Runs.FailoverStarted started = await target.Find(request.Replica).StartFailoverAsync(order, ct);
-        return new Api.Control.FailoverStarted(started.Line, started.VmName, [.. started.Made, .. started.Notes]);
+        FailoverRequest order = new(request.Point, request.VmName, Cards(request.Nics))
+        {
+            Transfer = request.Transfer,
+            FromTest = request.FromTest?.Value,
+            Size = new VmSize(request.Cpus, request.MemoryBytes),
+            BranchDays = request.BranchDays,
+            Label = request.Label,
+        };
+        return Words(await target.Find(request.Replica).StartFailoverAsync(order, ct));
     }
+
+    private static CardPlan[] Cards(IReadOnlyList<NicPlan> nics) => [.. nics.Select(n => new CardPlan(n.Mac, n.TargetNetwork, n.NewMac))];
+
+    private static Api.Control.FailoverStarted Words(Protection.Target.Runs.FailoverStarted started) =>
+        new(started.Line, started.VmName, started.Made, started.Notes, started.Branch);
+
+    private static Removed Words(RemovedThings things) => new(things.Gone, things.Kept);
+
+    private static Task<Nothing> Done(Func<Task> order) => Answer(async () =>
+    {
+        await order();
+        return Nothing.Value;
+    });
 
     /// <summary>A refusal of the engine keeps its own code; programs and the error page know it by that.</summary>
     private static async Task<T> Answer<T>(Func<Task<T>> order)

@@ -1,7 +1,9 @@
+using System.Collections.Concurrent;
 using Understudy.Api.Control;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
+using Understudy.Protection.Ports;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Runs;
 using Understudy.Replication.Receiving;
@@ -18,6 +20,7 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
     private readonly AsyncGate _gate = new();
     private readonly Lock _lock = new(); // guards _replicas, which the receiver reads from any thread
     private readonly SortedDictionary<Guid, RunningReplica> _replicas = [];
+    private readonly ConcurrentDictionary<VmId, VmPower> _power = new();
 
     public IReadOnlyList<ReplicaHost> Hosts
     {
@@ -128,28 +131,28 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
             "See the agent's log and the replicas folder there."));
 
     /// <summary>Removes the replica; asked for one that is gone, there is nothing to do.</summary>
-    public async Task<Removed> UnprotectAsync(VmId vm, ReplicaId replica, CancellationToken cancellationToken)
+    public async Task<Removed> UnprotectAsync(TargetUnprotectRequest request, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         RunningReplica? running;
         lock (_lock)
         {
-            _replicas.TryGetValue(replica.Value, out running);
+            _replicas.TryGetValue(request.Replica.Value, out running);
         }
 
         if (running is null)
         {
-            RequireReadable(vm);
+            RequireReadable(request.Vm);
             return new Removed([], []);
         }
 
         await running.Loop.DisposeAsync();
         try
         {
-            RemovedThings things = await running.Host.UnprotectAsync(cancellationToken);
+            RemovedThings things = await running.Host.UnprotectAsync(request.DeleteBranches, cancellationToken);
             lock (_lock)
             {
-                _replicas.Remove(replica.Value);
+                _replicas.Remove(request.Replica.Value);
             }
 
             await running.Host.DisposeAsync();
@@ -163,22 +166,35 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
         }
     }
 
-    public ValueTask<DirectoryAnswer> FindAsync(ControlFrame.Hello hello, Guid agentId, CancellationToken cancellationToken)
+    public async ValueTask<DirectoryAnswer> FindAsync(ControlFrame.Hello hello, Guid agentId, CancellationToken cancellationToken)
     {
         // A replica of another source is not told apart from one that is not there: a stranger learns nothing.
         if (!TryFind(hello.Replica, out ReplicaHost? host) || host.Spec.Source != agentId || host.Spec.Vm != hello.Vm)
         {
-            return new(new DirectoryAnswer.Refused(new Refusal(
+            return new DirectoryAnswer.Refused(new Refusal(
                 Replication.Wire.RefusalCode.UnknownReplica, FaultClass.NeedsOperator, $"this host keeps no replica {hello.Replica} for that source",
-                "Look at the VM's protection in the vault: the replica may have been removed.")));
+                "Look at the VM's protection in the vault: the replica may have been removed."));
         }
 
+        await host.HeardAsync(hello.Line, cancellationToken);
         return host.TryGetSink() is { } sink
-            ? new(new DirectoryAnswer.Found(sink))
-            : new(new DirectoryAnswer.Refused(new Refusal(
-                Replication.Wire.RefusalCode.StaleLine, FaultClass.NeedsOperator, $"{host.Spec.VmName} was failed over to this host and its replica has become the VM's own disk",
-                "Stop protecting it at the source; the VM runs here now.")));
+            ? new DirectoryAnswer.Found(sink)
+            : new DirectoryAnswer.Refused(Refusal.StaleLine(hello.Line, host.CurrentLine)); // The replica has become the VM's own disk.
     }
+
+    /// <summary>For the reports: how the VMs that run here were seen last.</summary>
+    public void NotePower(IEnumerable<VmFacts> vms)
+    {
+        foreach (VmFacts vm in vms)
+        {
+            _power[vm.Id] = Facts.Of(vm.State);
+        }
+    }
+
+    public IReadOnlyList<TargetReport> Reports() => [.. Hosts.Select(ReportOf)];
+
+    public TargetReport ReportOf(ReplicaHost host) =>
+        Agent.Reports.Of(host.Status, _power.TryGetValue(host.Spec.Vm, out VmPower power) ? power : null);
 
     public async ValueTask DisposeAsync()
     {

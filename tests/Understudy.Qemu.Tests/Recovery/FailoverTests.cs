@@ -44,7 +44,7 @@ public sealed class FailoverTests(PrivateHost libvirtHost, ITestOutputHelper out
         Assert.Contains(await _site.Hypervisor.ListCheckpointsAsync(SourceFeed.Vm, default), name => name == _site.Host.Status.Failover!.Bitmap);
 
         await _site.StopAgentAsync();
-        RemovedThings removed = await _site.Host.UnprotectAsync(default);
+        RemovedThings removed = await _site.Host.UnprotectAsync(withBranches: false, default);
         Assert.Contains(removed.Kept, kept => kept.Contains("web1", StringComparison.Ordinal));
         await AssertNothingOfOursAsync();
         await AssertDisksAsync(guest);

@@ -5,6 +5,8 @@ using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
 using Understudy.Libvirt;
 using Understudy.Libvirt.Tests.Hosting;
+using Understudy.Protection.Guard;
+using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Definition;
@@ -165,6 +167,7 @@ internal sealed class RecoverySite : IAsyncDisposable
         _sockets,
         TimeProvider.System,
         _ids,
+        new OwnershipServices(new GuardFolder(new FolderStore(At("guard")), "boot-1", 0), "boot-1", TimeProvider.System, NullLogger.Instance),
         new TargetSettings
         {
             RuntimeFolder = At("run"),

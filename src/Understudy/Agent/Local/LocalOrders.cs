@@ -35,6 +35,6 @@ internal sealed class LocalOrders(AgentIdentity identity, VaultLink link, Source
             receiver.IsReceiving(host.Spec.Replica),
             order?.Nics ?? [],
             [.. status.Tests.Where(test => test.Step == TestStep.Running).Select(test => new LocalTest(new TestId(test.Id), test.VmName, test.Point))],
-            Reports.Of(status));
+            target.ReportOf(host));
     }
 }
