@@ -29,7 +29,7 @@ internal sealed class RecoverySite : IAsyncDisposable
     {
         Folder = Directory.CreateTempSubdirectory("us-rec-").FullName;
         File.SetUnixFileMode(Folder, (UnixFileMode)0b111_101_101); // QEMU's user passes through.
-        foreach (string folder in (string[])["journal", "state", "log"])
+        foreach (string folder in (string[])["journal", "state", "log", "guard"])
         {
             Directory.CreateDirectory(At(folder));
         }
