@@ -43,6 +43,14 @@ public enum RefusalCode
 
     /// <summary>The order needs the VM fenced first.</summary>
     NotFenced,
+
+    /// <summary>Somebody has paused replication.</summary>
+    Paused,
+
+    /// <summary>No new point before the disks are whole at the target.</summary>
+    Copying,
+    VmIsOff,
+    VmRuns,
 }
 
 /// <summary>An expected "no": nothing was changed, the message says what is in the way and the remedy what to do.</summary>

@@ -26,15 +26,21 @@ internal static class StorageDaemonCommand
         }.ToJsonString());
         for (int i = 0; i < spec.Exports.Count; i++)
         {
-            command.Add("--export");
-            command.Add(new JsonObject
+            JsonObject export = new()
             {
                 ["type"] = "nbd",
                 ["id"] = Named("export", i),
                 ["node-name"] = Named("disk", i),
                 ["name"] = spec.Exports[i].Name,
                 ["writable"] = spec.Exports[i].Writable,
-            }.ToJsonString());
+            };
+            if (spec.Exports[i].Bitmap is { } bitmap)
+            {
+                export["bitmaps"] = new JsonArray(bitmap);
+            }
+
+            command.Add("--export");
+            command.Add(export.ToJsonString());
         }
 
         return command;

@@ -35,7 +35,9 @@ public sealed record StorageDaemonSpec(string Name, string SocketPath, bool ForG
 }
 
 /// <param name="Name">NBD export name.</param>
-public sealed record StorageExport(string Name, StorageBacking Backing, bool Writable);
+/// <param name="Bitmap">A dirty bitmap of the image that is shown too, as <c>qemu:dirty-bitmap:NAME</c>; only of one that is
+/// not written.</param>
+public sealed record StorageExport(string Name, StorageBacking Backing, bool Writable, string? Bitmap = null);
 
 /// <summary>What an export shows.</summary>
 public abstract record StorageBacking

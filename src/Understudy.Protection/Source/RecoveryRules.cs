@@ -58,7 +58,8 @@ internal static class RecoveryRules
         (SpoolSight.None, CheckpointSight.Missing, _) => RecoveryAction.Resynchronise,
         (SpoolSight.None, _, _) => RecoveryAction.GoOn,
 
-        (SpoolSight.Whole, _, CheckpointSight.Listed or CheckpointSight.Unknown) => RecoveryAction.Deliver,
+        // None: it was read from the disks of a VM that was off, where no checkpoint could begin.
+        (SpoolSight.Whole, _, CheckpointSight.Listed or CheckpointSight.Unknown or CheckpointSight.None) => RecoveryAction.Deliver,
 
         // The new checkpoint is gone but the old one covers its changes: cutting again costs less than a resynchronisation.
         (SpoolSight.Whole, CheckpointSight.Listed or CheckpointSight.None, CheckpointSight.Missing) => RecoveryAction.GiveUp,

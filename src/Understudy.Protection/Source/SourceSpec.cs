@@ -1,4 +1,5 @@
 using Understudy.Blocks.Identity;
+using Understudy.Protection.Source.Guest;
 
 namespace Understudy.Protection.Source;
 
@@ -23,6 +24,13 @@ public sealed record SourcePolicy
 
     /// <summary>By their device at the guest; taken up with the next cut.</summary>
     public IReadOnlyCollection<string> ExcludedDisks { get; init; } = [];
+
+    /// <summary>What happens to a guest that still runs when a newer line is learnt of.</summary>
+    public DeposedAction WhenDeposed { get; init; }
+
+    /// <summary>After a boot in which nobody says whether the VM is still owned here: it is taken to be when this has passed;
+    /// null waits for as long as it takes.</summary>
+    public TimeSpan? StartsAfter { get; init; }
 
     /// <summary>Data one job of a first copy reads at most (changed blocks come on top when they are more).</summary>
     public long SliceBytes { get; init; } = 1024L * 1024 * 1024;

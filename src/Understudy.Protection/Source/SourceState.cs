@@ -1,3 +1,7 @@
+using System.Text.Json.Serialization;
+using Understudy.Blocks.Identity;
+using Understudy.Journal.Records;
+
 namespace Understudy.Protection.Source;
 
 /// <summary>
@@ -44,6 +48,9 @@ public sealed record SourceState
     /// <summary>The last listed point that was acknowledged.</summary>
     public LastPoint? LastPoint { get; init; }
 
+    /// <summary>Who has paused replication; null while it goes on.</summary>
+    public string? PausedBy { get; init; }
+
     /// <summary>No slice of a first copy is at the target yet.</summary>
     internal bool HasNotBegun => Checkpoint is null && Copy is { Kind: CopyKind.First };
 
@@ -51,7 +58,19 @@ public sealed record SourceState
     internal bool IsCopying => Disks.Any(disk => !disk.IsWhole);
 }
 
-public sealed record LastPoint(ulong Sequence, DateTimeOffset CutAt);
+public sealed record LastPoint(RecoveryPointId Id, DateTimeOffset CutAt, CutPurpose Purpose)
+{
+    [JsonIgnore]
+    public ulong Sequence => Id.Sequence;
+}
+
+/// <summary>What a cut was made for.</summary>
+/// <param name="Order">Who asked for this very cut, so that an order given twice makes one point; null for the timetable's.</param>
+/// <param name="FencedAt">Of a planned point: the fence behind which the VM was off when its disks were read.</param>
+public sealed record CutPurpose(PointKind Kind, string? Label = null, Guid? Order = null, DateTimeOffset? FencedAt = null)
+{
+    public static CutPurpose Timetable { get; } = new(PointKind.Crash);
+}
 
 public enum CopyKind
 {
@@ -68,12 +87,13 @@ public enum CopyKind
 public sealed record CopyState(CopyKind Kind, string? Reason = null);
 
 /// <summary>A cycle that ends with its checkpoint record, durable in the spool.</summary>
-/// <param name="Checkpoint">The libvirt checkpoint that began at its cut.</param>
+/// <param name="Checkpoint">From which on changes are wanted once it is acknowledged: the libvirt checkpoint that began at
+/// its cut, or, where the VM was off and none could begin, the one before.</param>
 /// <param name="Listed">Whether its checkpoint record is a recovery point (false for slices before the last).</param>
 /// <param name="Disks">The disks, and how much of them the target has, once it is acknowledged.</param>
 /// <param name="DefinitionHash">The definition it carries; null when it carries none.</param>
 public sealed record PendingCycle(
-    string Checkpoint,
+    string? Checkpoint,
     DateTimeOffset CutAt,
     bool Listed,
     ulong FirstSequence,
@@ -83,4 +103,5 @@ public sealed record PendingCycle(
     long Bytes,
     IReadOnlyList<SourceDisk> Disks,
     bool CarriesGeometry,
-    string? DefinitionHash);
+    string? DefinitionHash,
+    CutPurpose Purpose);

@@ -71,6 +71,6 @@ public static class SourceStateCodec
     UseStringEnumConverter = true,
     UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    Converters = [typeof(LineIdJson)])]
+    Converters = [typeof(LineIdJson), typeof(PointIdJson)])]
 [JsonSerializable(typeof(SourceState))]
 internal sealed partial class SourceStateJson : JsonSerializerContext;

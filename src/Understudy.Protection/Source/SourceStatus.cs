@@ -1,5 +1,6 @@
-using Understudy.Blocks;
 using Understudy.Blocks.Identity;
+using Understudy.Blocks;
+using Understudy.Journal.Records;
 
 namespace Understudy.Protection.Source;
 
@@ -28,13 +29,16 @@ public enum SourceWait
     SpaceHere,
     OwnerDecision,
     Target,
+
+    /// <summary>Somebody has paused it.</summary>
+    Resume,
 }
 
 /// <summary>Why replication does not go on, or did not at the last try.</summary>
 public sealed record SourceFault(string What, string? Remedy, FaultClass Class, DateTimeOffset At);
 
 /// <param name="Id">Line and sequence of the checkpoint record.</param>
-public sealed record SourcePoint(RecoveryPointId Id, DateTimeOffset CutAt);
+public sealed record SourcePoint(RecoveryPointId Id, DateTimeOffset CutAt, PointKind Kind, string? Label);
 
 /// <summary>One immutable picture of a source, replaced at every change.</summary>
 public sealed record SourceStatus
@@ -74,6 +78,9 @@ public sealed record SourceStatus
 
     /// <summary>From the cut to the acknowledgement.</summary>
     public TimeSpan? LastCycleDuration { get; init; }
+
+    /// <summary>Who has paused it; null while it goes on.</summary>
+    public string? PausedBy { get; init; }
 
     public long CyclesMade { get; init; }
 
@@ -121,6 +128,9 @@ public enum SourceEventKind
 
     /// <summary>The same, and a copy ran here until it was stopped: two may have run at once.</summary>
     Deposed,
+
+    /// <summary>After a boot nobody said whether the VM is still owned here, and its policy ended the wait.</summary>
+    StartedUnasked,
 
     /// <summary>A copy runs here although the VM is owned elsewhere.</summary>
     StartedAnyway,

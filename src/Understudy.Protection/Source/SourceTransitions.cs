@@ -40,7 +40,7 @@ public static class SourceTransitions
             Copy = cycle.Disks.All(disk => disk.IsWhole || disk.Joining) ? null : state.Copy,
             GeometrySent = state.GeometrySent || cycle.CarriesGeometry,
             DefinitionHash = cycle.DefinitionHash ?? state.DefinitionHash,
-            LastPoint = cycle.Listed ? new LastPoint(cycle.LastSequence, cycle.CutAt) : state.LastPoint,
+            LastPoint = cycle.Listed ? new LastPoint(new RecoveryPointId(state.Spec.Line, cycle.LastSequence), cycle.CutAt, cycle.Purpose) : state.LastPoint,
         };
     }
 
@@ -79,6 +79,37 @@ public static class SourceTransitions
             DefinitionHash = null,
         };
     }
+
+    /// <summary>
+    /// The VM is owned here again, by a newer line that goes on from a point at the target. Where that is the last point this
+    /// side had acknowledged, and nothing was acknowledged after it, the tracking since then stays valid: nobody but this
+    /// side has written its disks. Otherwise the two are compared. What was sent after the point, the target has dropped.
+    /// </summary>
+    public static SourceState GoOnAs(SourceState state, LineId line, RecoveryPointId parent)
+    {
+        SourceState settled = state.Pending switch
+        {
+            null => state,
+            { Listed: true } cycle when new RecoveryPointId(state.Spec.Line, cycle.LastSequence) == parent => Acknowledge(state), // Its answer was lost.
+            _ => GiveUp(state),
+        };
+        bool continuous = settled.LastPoint?.Id == parent && settled.AcknowledgedSequence == parent.Sequence && settled.Copy is null;
+        SourceState owned = settled with
+        {
+            Spec = settled.Spec with { Line = line },
+            AcknowledgedSequence = parent.Sequence,
+            UsedSequence = parent.Sequence,
+            SequenceKnown = false,
+        };
+        return continuous
+            ? owned
+            : Resynchronise(owned, $"the target goes on from point {parent}, which is not the last that this side knows", targetIsKnown: false);
+    }
+
+    /// <summary>No more cuts until it is resumed; what was cut still travels.</summary>
+    public static SourceState Pause(SourceState state, string by) => state with { PausedBy = by };
+
+    public static SourceState Resume(SourceState state) => state with { PausedBy = null };
 
     /// <summary>The target has said where it stands.</summary>
     public static SourceState SequenceLearnt(SourceState state, ulong flushedSequence) => state with

@@ -23,10 +23,28 @@ public sealed partial class SourceVm
     /// </summary>
     private async ValueTask CutAsync(CancellationToken cancellationToken)
     {
+        if (NextFinal() is { } final)
+        {
+            await CutStoppedAsync(final, cancellationToken);
+            return;
+        }
+
         if (await FindRunningVmAsync(cancellationToken) is not { } vm)
         {
-            ShowState(SourceWait.VmToRun);
-            await WaitAsync(SourceWait.VmToRun, VmPoll, cancellationToken);
+            _waitsForVm = true;
+            RefuseWanted(_ => true, IsOff());
+            if (IsConnected)
+            {
+                await WaitAsync(SourceWait.VmToRun, VmPoll, cancellationToken);
+            }
+
+            return;
+        }
+
+        _waitsForVm = false;
+        if (_state is { Checkpoint: null, Copy: null })
+        {
+            await ResynchroniseAsync("it was copied while it was off, and what has changed since is not known", cancellationToken);
             return;
         }
 
@@ -86,7 +104,8 @@ public sealed partial class SourceVm
             return null;
         }
 
-        PendingCycle cycle = await DrainAsync(capture, name, policy, isForPoint, cancellationToken);
+        CutPurpose purpose = isForPoint && _state.Copy is null ? NextWanted()?.Purpose ?? CutPurpose.Timetable : CutPurpose.Timetable;
+        PendingCycle cycle = await DrainAsync(capture, name, policy, isForPoint, purpose, cancellationToken);
         await capture.EndAsync(cancellationToken);
 
         if (isForPoint)
@@ -103,7 +122,7 @@ public sealed partial class SourceVm
 
     /// <param name="isForPoint">False for a slice of a disk that joins while no point is due.</param>
     private async ValueTask<PendingCycle> DrainAsync(
-        ICapture capture, string name, SourcePolicy policy, bool isForPoint, CancellationToken cancellationToken)
+        ICapture capture, string? checkpoint, SourcePolicy policy, bool isForPoint, CutPurpose purpose, CancellationToken cancellationToken)
     {
         long began = _environment.Time.GetTimestamp();
         await using SpoolWriter spool = _spool.Begin(_state.AcknowledgedSequence + 1);
@@ -131,9 +150,9 @@ public sealed partial class SourceVm
 
         bool listed = (isForPoint || joins) && disks.All(disk => disk.IsWhole || disk.Joining);
         await writer.CheckpointAsync(
-            new CheckpointBody { Kind = PointKind.Crash, CutAt = capture.CutAt, Hidden = !listed }, cancellationToken);
+            new CheckpointBody { Kind = purpose.Kind, CutAt = capture.CutAt, Hidden = !listed, Label = purpose.Label ?? "" }, cancellationToken);
         return new PendingCycle(
-            name,
+            checkpoint,
             capture.CutAt,
             listed,
             spool.FirstSequence,
@@ -143,7 +162,8 @@ public sealed partial class SourceVm
             spool.Bytes,
             disks,
             CarriesGeometry: joins || !_state.GeometrySent,
-            definitionHash);
+            definitionHash,
+            purpose);
     }
 
     /// <summary>Null when the target has this definition already. Read after the cut, until two reads agree.</summary>

@@ -1,5 +1,4 @@
 using Understudy.Blocks;
-using Understudy.Blocks.Identity;
 using Understudy.Replication.Sending;
 
 namespace Understudy.Protection.Source;
@@ -61,7 +60,8 @@ public sealed partial class SourceVm
         Log.Delivered(_environment.Logger, Spec.Vm, cycle.LastSequence, cycle.Bytes, cycle.Listed);
         ClearFault();
         ShowState();
-        await DropDeliveredAsync(before.Checkpoint, cancellationToken);
+        AnswerWanted(cycle);
+        await DropDeliveredAsync(before.Checkpoint == _state.Checkpoint ? null : before.Checkpoint, cancellationToken);
     }
 
     /// <summary>Whatever fails here is a stray, which the next cut removes; the cycle itself is done.</summary>
@@ -98,18 +98,15 @@ public sealed partial class SourceVm
             return alive;
         }
 
-        await DisconnectAsync();
-        Stream stream = await _environment.Connector.ConnectAsync(cancellationToken);
-        SenderIdentity identity = new(Spec.Replica, Spec.Vm, Spec.Line, _environment.Software);
-        _sender = await ReplicationSender.ConnectAsync(stream, identity, _environment.Time, cancellationToken);
-        ulong flushed = _sender.Welcome.FlushedSequence;
-        NoteConnected();
+        ReplicationSender sender = await OpenSessionAsync(cancellationToken);
+        await ValidateAsync(cancellationToken);
+        ulong flushed = sender.Welcome.FlushedSequence;
         Reconciliation meaning = ReconciliationRules.Decide(_state, flushed);
         Log.Connected(_environment.Logger, Spec.Vm, flushed, meaning);
         switch (meaning)
         {
             case Reconciliation.Resume:
-                return _sender;
+                return sender;
             case Reconciliation.Learn:
                 await SaveAsync(SourceTransitions.SequenceLearnt(_state, flushed), cancellationToken);
                 return null;
@@ -128,15 +125,4 @@ public sealed partial class SourceVm
     {
         await ResynchroniseAsync(reason, cancellationToken, flushed);
     }
-
-    private async ValueTask DisconnectAsync()
-    {
-        if (_sender is { } sender)
-        {
-            _sender = null;
-            await sender.DisposeAsync();
-        }
-    }
-
-    private RecoveryPointId PointId(ulong sequence) => new(Spec.Line, sequence);
 }

@@ -36,6 +36,15 @@ public sealed partial class SourceVm
         [LoggerMessage(4009, LogLevel.Information, "VM {Vm}: no such VM here any more, nothing to remove at the hypervisor")]
         public static partial void NothingToClean(ILogger logger, VmId vm);
 
+        [LoggerMessage(4011, LogLevel.Information, "VM {Vm}: the target offers the VM back as line {Line} after point {Parent}, and it is taken")]
+        public static partial void TakesOffer(ILogger logger, VmId vm, LineId line, RecoveryPointId parent);
+
+        [LoggerMessage(4012, LogLevel.Information, "VM {Vm}: replication goes on as line {Line}")]
+        public static partial void GoesOnAs(ILogger logger, VmId vm, LineId line);
+
+        [LoggerMessage(4013, LogLevel.Information, "VM {Vm}: the disks of the stopped VM were read, records {First} to {Last}, {Bytes} bytes")]
+        public static partial void CutStopped(ILogger logger, VmId vm, ulong first, ulong last, long bytes);
+
         [LoggerMessage(4010, LogLevel.Information, "VM {Vm}: protection ended, nothing of it is left here")]
         public static partial void Unprotected(ILogger logger, VmId vm);
     }

@@ -19,6 +19,7 @@ public sealed partial class SourceVm
             Log.CannotList(_environment.Logger, Spec.Vm, unknown.Message);
         }
 
+        await _environment.Stopped.CloseStaleAsync(Spec.Vm, cancellationToken); // It would keep the VM from starting.
         SpoolSight spool = _state.Pending is not { } pending ? SpoolSight.None
             : await _spool.LooksWholeAsync(pending, cancellationToken) ? SpoolSight.Whole
             : SpoolSight.Broken;
@@ -99,6 +100,11 @@ public sealed partial class SourceVm
         await SaveAsync(
             flushed is { } sequence ? SourceTransitions.SequenceLearnt(resynchronising, sequence) : resynchronising, cancellationToken);
         _strays = true;
+        RaiseResynchronisation(reason);
+    }
+
+    private void RaiseResynchronisation(string reason)
+    {
         _statistics.CopyBegins();
         Raise(
             SourceEventKind.ResynchronisationStarted,

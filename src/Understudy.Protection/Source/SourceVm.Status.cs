@@ -1,6 +1,4 @@
 using Understudy.Blocks;
-using WireCode = Understudy.Replication.Wire.RefusalCode;
-using WireRefusal = Understudy.Replication.Wire.RefusedException;
 
 namespace Understudy.Protection.Source;
 
@@ -12,7 +10,6 @@ public sealed partial class SourceVm
     private SourceFault? _fault;
     private bool _targetFull;
     private bool _linkIsLost;
-    private bool _ownedElsewhere;
 
     /// <summary>Replaces the picture; called by the engine's loop only.</summary>
     private void ShowState(SourceWait wait = SourceWait.None, DateTimeOffset? until = null)
@@ -37,7 +34,7 @@ public sealed partial class SourceVm
             CopyBytesPerSecond = copying ? rate : 0,
             CopyTimeLeft = !copying || rate == 0 ? null : TimeSpan.FromSeconds((double)(total - done) / rate),
             CopyReason = state.Copy?.Reason,
-            LastPoint = state.LastPoint is { } point ? new SourcePoint(PointId(point.Sequence), point.CutAt) : null,
+            LastPoint = state.LastPoint is { } point ? PointOf(point) : null,
             BytesBehind = state.Pending is { } pending ? (long)(pending.Bytes * (1 - Sent(pending))) : 0,
             LinkBytesPerSecond = (long)_statistics.LinkBytesPerSecond,
             NextCutAt = state.Copy is null && Due is { } due
@@ -52,6 +49,7 @@ public sealed partial class SourceVm
             TargetFull = _targetFull,
             Fault = _fault,
             Warning = _statistics.LinkWarning(copying),
+            PausedBy = state.PausedBy,
             DisksLeftOut = _unsuitable,
         };
         StatusChanged.Beat();
@@ -92,10 +90,6 @@ public sealed partial class SourceVm
                 _targetFull = true;
                 Raise(SourceEventKind.TargetFull, fault.Message, fault.Remedy);
                 break;
-            case SourceWait.OwnerDecision when !_ownedElsewhere && fault is WireRefusal { Refusal.Code: WireCode.StaleLine }:
-                _ownedElsewhere = true;
-                Raise(SourceEventKind.OwnedElsewhere, fault.Message, fault.Remedy);
-                break;
             case SourceWait.Link when !_linkIsLost:
                 _linkIsLost = true;
                 _peerAnswers = false;
@@ -118,7 +112,6 @@ public sealed partial class SourceVm
     {
         _fault = null;
         _targetFull = false;
-        _ownedElsewhere = false;
     }
 
     private void RaiseCopyDone(CopyState done)

@@ -13,14 +13,21 @@ public sealed partial class SourceVm
     /// <summary>A time of day is looked at this often: the clock may be set.</summary>
     private static readonly TimeSpan ClockPoll = TimeSpan.FromMinutes(1);
 
-    /// <summary>In a long pause the target is probed this often.</summary>
-    private static readonly TimeSpan ProbeEvery = TimeSpan.FromSeconds(15);
+    /// <summary>In a long pause the target is probed this often. With the probe itself this bounds how late a source that was
+    /// cut off learns of a newer line.</summary>
+    private static readonly TimeSpan ProbeEvery = TimeSpan.FromSeconds(3);
 
     private async ValueTask WaitForNextCycleAsync(CancellationToken cancellationToken)
     {
         if (_state.HasNotBegun && EarlyBy() is var early && early > TimeSpan.Zero)
         {
             await WaitAsync(SourceWait.StartTime, early < ClockPoll ? early : ClockPoll, cancellationToken);
+            return;
+        }
+
+        if (_state.PausedBy is not null)
+        {
+            await WaitAsync(SourceWait.Resume, VmPoll, cancellationToken);
             return;
         }
 
@@ -32,8 +39,17 @@ public sealed partial class SourceVm
     /// <summary>One place decides about every fault: count it, show it, wait as long as its kind deserves.</summary>
     private async ValueTask PauseAfterAsync(SourceStep step, UnderstudyException fault, CancellationToken cancellationToken)
     {
+        if (fault is WireRefusal { Refusal: { Code: WireCode.StaleLine } refusal })
+        {
+            await LearnAsync(refusal, cancellationToken);
+            if (Hold() == SourceHold.OwnedAnew)
+            {
+                return; // It was offered back.
+            }
+        }
+
         SourceWait wait = WaitFor(fault);
-        TimeSpan pause = _pauses.Next();
+        TimeSpan pause = Hold() == SourceHold.Away ? AwayContactEvery : _pauses.Next();
         if (wait == SourceWait.Hypervisor && pause > _policy.Frequency)
         {
             pause = _policy.Frequency; // A local call costs nothing; the growing pauses are for links and people.
@@ -98,28 +114,15 @@ public sealed partial class SourceVm
     /// <summary>Waits out the time, or until a nudge: true when it was one.</summary>
     private async ValueTask<bool> WaitAsync(SourceWait wait, TimeSpan pause, CancellationToken cancellationToken)
     {
-        if (pause <= TimeSpan.Zero)
+        long seen = _nudged.Beats;
+        if (pause <= TimeSpan.Zero || HasOrders)
         {
             return false;
         }
 
         ShowState(wait, _environment.Time.GetUtcNow() + pause);
-        long seen = _nudged.Beats;
-        bool timedOut = false;
-        await using (_environment.Time.CreateTimer(
-            _ =>
-            {
-                timedOut = true;
-                _nudged.Beat();
-            },
-            null,
-            pause,
-            Timeout.InfiniteTimeSpan))
-        {
-            await _nudged.WaitPastAsync(seen, cancellationToken);
-        }
-
+        bool nudged = await _nudged.WaitPastAsync(seen, pause, _environment.Time, cancellationToken);
         ShowState();
-        return !timedOut;
+        return nudged;
     }
 }

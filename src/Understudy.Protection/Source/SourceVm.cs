@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Understudy.Blocks;
 using Understudy.Blocks.Storage;
 using Understudy.Journal.Records;
+using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
 using Understudy.Replication;
 using Understudy.Replication.Sending;
@@ -9,11 +10,14 @@ using Understudy.Replication.Sending;
 namespace Understudy.Protection.Source;
 
 /// <summary>Everything a source needs from outside.</summary>
+/// <param name="Ownership">This side's part of the VM's token; nothing is cut or sent unless the VM is owned here.</param>
 /// <param name="Store">A folder of its own, for state and spool.</param>
 /// <param name="Limiter">Shared by all sources of the host.</param>
 public sealed record SourceEnvironment(
     IVmInventory Inventory,
     IVmCapture Capture,
+    IStoppedDisks Stopped,
+    OwnershipToken Ownership,
     IFileStore Store,
     IPeerConnector Connector,
     CaptureLimiter Limiter,
@@ -38,7 +42,7 @@ public sealed partial class SourceVm : IDisposable
     private readonly RetryPauses _pauses;
     private readonly SourceStatistics _statistics = new();
     private readonly Pulse _nudged = new();
-    private readonly Spool _spool;
+    private Spool _spool;
     private SourceState _state;
     private volatile SourcePolicy _policy;
     private volatile SourceStatus _status;
@@ -55,6 +59,9 @@ public sealed partial class SourceVm : IDisposable
     private long _lastCut;
     private long _lastNameMilliseconds;
     private bool _peerAnswers = true;
+
+    /// <summary>The VM was off when a cut was due; cleared by whoever sees it start.</summary>
+    private volatile bool _waitsForVm;
 
     private SourceVm(SourceEnvironment environment, SourceState state, SourcePolicy policy)
     {
@@ -75,22 +82,23 @@ public sealed partial class SourceVm : IDisposable
     /// <summary>Beats when <see cref="Status"/> has been replaced.</summary>
     public Pulse StatusChanged { get; } = new();
 
-    /// <summary>Protects a VM that is not protected yet in this store; durable when it returns.</summary>
-    public static async ValueTask<SourceVm> CreateAsync(
-        SourceEnvironment environment, SourceSpec spec, IReadOnlyList<DiskNow> disks, SourcePolicy policy, CancellationToken cancellationToken)
+    /// <summary>Makes the state of a VM that is not protected yet in this store; durable when it returns.</summary>
+    public static async ValueTask PrepareAsync(
+        IFileStore store, SourceSpec spec, IReadOnlyList<DiskNow> disks, CancellationToken cancellationToken)
     {
-        policy.Validate();
-        SourceStateStore states = new(environment.Store);
+        SourceStateStore states = new(store);
         if (await states.LoadAsync(cancellationToken) is not null)
         {
             throw new StorageException(FaultKind.Exists, SourceStateStore.Name, $"VM {spec.VmName} is protected here already");
         }
 
-        SourceState state = SourceTransitions.New(spec, disks);
-        await environment.Store.CreateFolderAsync("", cancellationToken);
-        await states.SaveAsync(state, cancellationToken);
-        return new SourceVm(environment, state, policy);
+        await store.CreateFolderAsync("", cancellationToken);
+        await states.SaveAsync(SourceTransitions.New(spec, disks), cancellationToken);
     }
+
+    /// <summary>What is protected in this store; null when nothing is.</summary>
+    public static async ValueTask<SourceSpec?> FindSpecAsync(IFileStore store, CancellationToken cancellationToken) =>
+        (await new SourceStateStore(store).LoadAsync(cancellationToken))?.Spec;
 
     /// <summary>Goes on with a VM that is protected in this store; null when none is.</summary>
     public static async ValueTask<SourceVm?> OpenAsync(
@@ -111,7 +119,11 @@ public sealed partial class SourceVm : IDisposable
     }
 
     /// <summary>Someone has heard from the target (or the VM has started): end the present pause.</summary>
-    public void PeerIsBack() => _nudged.Beat();
+    public void PeerIsBack()
+    {
+        _waitsForVm = false;
+        _nudged.Beat();
+    }
 
     /// <summary>
     /// Replicates until it is cancelled. Ends by an exception only when its own state cannot be trusted
@@ -120,24 +132,19 @@ public sealed partial class SourceVm : IDisposable
     /// </summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
+        OpenMailbox(true);
         try
         {
             while (true)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                SourceStep step = SourceSteps.Next(_recovered, _state, IsDue(), EarlyBy() > TimeSpan.Zero);
-                try
-                {
-                    await TakeAsync(step, cancellationToken);
-                }
-                catch (UnderstudyException fault)
-                {
-                    await PauseAfterAsync(step, fault, cancellationToken);
-                }
+                await RunOrdersAsync(cancellationToken);
+                await TakeStepAsync(cancellationToken);
             }
         }
         finally
         {
+            OpenMailbox(false);
             await DisconnectAsync();
         }
     }
@@ -164,9 +171,40 @@ public sealed partial class SourceVm : IDisposable
 
     public void Dispose() => _codec.Dispose();
 
+    /// <summary>One step, or as much of it as an order that cannot wait lets it.</summary>
+    private async ValueTask TakeStepAsync(CancellationToken cancellationToken)
+    {
+        CancellationToken interruption;
+        lock (_mailbox)
+        {
+            interruption = _interruption.Token;
+        }
+
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, interruption);
+        SourceSituation now = new(_recovered, Hold(), IsDue(), EarlyBy() > TimeSpan.Zero, IsConnected, IsFinal: NextFinal() is not null);
+        SourceStep step = SourceSteps.Next(_state, now);
+        try
+        {
+            try
+            {
+                await TakeAsync(step, either.Token);
+            }
+            catch (UnderstudyException fault)
+            {
+                await PauseAfterAsync(step, fault, either.Token);
+            }
+        }
+        catch (OperationCanceledException) when (interruption.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            await DisconnectAsync(); // A record may have been sent in half.
+        }
+    }
+
     private ValueTask TakeAsync(SourceStep step, CancellationToken cancellationToken) => step switch
     {
         SourceStep.Recover => RecoverAsync(cancellationToken),
+        SourceStep.TakeOver => TakeOverAsync(cancellationToken),
+        SourceStep.Contact => ContactAsync(cancellationToken),
         SourceStep.Deliver => DeliverAsync(cancellationToken),
         SourceStep.AskTarget => AskTargetAsync(cancellationToken),
         SourceStep.Cut => CutAsync(cancellationToken),
@@ -176,15 +214,19 @@ public sealed partial class SourceVm : IDisposable
 
     private TimeSpan EarlyBy() => (_policy.StartAt ?? DateTimeOffset.MinValue) - _environment.Time.GetUtcNow();
 
-    private bool IsDue() => Due is not { } due || _environment.Time.GetTimestamp() >= due;
+    /// <summary>A VM that is off is not due while the target does not answer: hearing from that comes first.</summary>
+    private bool IsDue() => (!_waitsForVm || IsConnected)
+        && (NextWanted() is not null || Due is not { } due || _environment.Time.GetTimestamp() >= due);
 
     /// <summary>When the next cycle is due by the policy of now, as a timestamp, so that a shorter frequency takes effect at
     /// once; null for at once.</summary>
     private long? Due => _cutMade ? _lastDueCut + (long)(_policy.Frequency.TotalSeconds * _environment.Time.TimestampFrequency) : null;
 
+    /// <summary>Not cancelled in the middle: what is known here and what is durable stay the same thing.</summary>
     private async ValueTask SaveAsync(SourceState state, CancellationToken cancellationToken)
     {
-        await _states.SaveAsync(state, cancellationToken);
+        cancellationToken.ThrowIfCancellationRequested();
+        await _states.SaveAsync(state, CancellationToken.None);
         _state = state;
     }
 }

@@ -32,10 +32,12 @@ public static class ProtocolLimits
     public static readonly TimeSpan HandshakeTime = TimeSpan.FromSeconds(15);
 
     /// <summary>A side with nothing else to say sends a PING or PONG this often.</summary>
-    public static readonly TimeSpan HeartbeatEvery = TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan HeartbeatEvery = TimeSpan.FromSeconds(5);
 
-    /// <summary>Three heartbeats missed: the peer is taken for gone.</summary>
-    public static readonly TimeSpan SilenceLimit = TimeSpan.FromSeconds(30);
+    /// <summary>Three heartbeats missed: the peer is taken for gone. Also bounds how late a source hears of a newer line that
+    /// began while the link was cut: TCP repeats what was lost at growing pauses, and after this a new connection is
+    /// quicker (PRE-5 wants ten seconds).</summary>
+    public static readonly TimeSpan SilenceLimit = TimeSpan.FromSeconds(15);
 
     /// <summary>A refusal may take this long to leave and be heard; a peer that does not read it costs no more.</summary>
     public static readonly TimeSpan RefusalTime = TimeSpan.FromSeconds(5);

@@ -30,6 +30,10 @@ internal static class RefusalWords
         RefusalCode.TransferAccepted => "transfer-accepted",
         RefusalCode.TransferOutdated => "transfer-outdated",
         RefusalCode.NotFenced => "not-fenced",
+        RefusalCode.Paused => "replication-paused",
+        RefusalCode.Copying => "copy-under-way",
+        RefusalCode.VmIsOff => "vm-off",
+        RefusalCode.VmRuns => "vm-runs",
         _ => throw new UnreachableException($"refusal {code}"),
     };
 }

@@ -17,7 +17,8 @@ internal sealed class SourceNews : ISourceEvents
     {
         SourceEventKind.FirstPoint or SourceEventKind.LinkBack or SourceEventKind.ResynchronisationDone
             or SourceEventKind.DisksChanged or SourceEventKind.DiskJoined => HealthLevel.Normal,
-        SourceEventKind.TargetFull or SourceEventKind.Deposed or SourceEventKind.StartedAnyway => HealthLevel.Critical,
+        SourceEventKind.TargetFull or SourceEventKind.Deposed or SourceEventKind.StartedAnyway
+            or SourceEventKind.StartedUnasked => HealthLevel.Critical,
         _ => HealthLevel.Warning,
     };
 
@@ -36,6 +37,7 @@ internal sealed class SourceNews : ISourceEvents
         SourceEventKind.DiskJoined => "disk-joined",
         SourceEventKind.Deposed => "deposed",
         SourceEventKind.StartedAnyway => "started-anyway",
+        SourceEventKind.StartedUnasked => "started-unasked",
         _ => throw new System.Diagnostics.UnreachableException($"event {kind}"),
     };
 }

@@ -12,6 +12,18 @@ internal sealed class MemoryGuard(string boot) : IStartGuard
     /// <summary>Called before each call does anything, so that a test can look or break it.</summary>
     public Action<string>? Before { get; set; }
 
+    /// <summary>The same files, in another boot of the host.</summary>
+    public MemoryGuard AfterBoot(string next)
+    {
+        MemoryGuard guard = new(next);
+        foreach ((VmId vm, OwnershipRecord record) in _published)
+        {
+            guard._published[vm] = record;
+        }
+
+        return guard;
+    }
+
     /// <summary>As the hook decides: a VM that is not guarded may always be started.</summary>
     public bool MayStart(VmId vm) => !_published.TryGetValue(vm, out OwnershipRecord? record) || record.MayRun(boot);
 

@@ -28,44 +28,37 @@ public sealed class SourceRulesTests
     [Fact]
     public void Next_step_for_every_combination()
     {
-        foreach (bool recovered in (bool[])[false, true])
+        for (int bits = 0; bits < 1 << 10; bits++)
         {
-            foreach (bool pending in (bool[])[false, true])
+            int given = bits;
+            bool Bit(int number) => (given & (1 << number)) != 0;
+            (bool pending, bool known, bool copying, bool begun, bool paused) = (Bit(0), Bit(1), Bit(2), Bit(3), Bit(4));
+            (bool recovered, bool due, bool early, bool connected, bool final) = (Bit(5), Bit(6), Bit(7), Bit(8), Bit(9));
+            SourceState state = New() with
             {
-                foreach (bool known in (bool[])[false, true])
-                {
-                    foreach (bool copying in (bool[])[false, true])
-                    {
-                        foreach ((bool due, bool early, bool begun) in AllOfThree())
-                        {
-                            SourceState state = New() with
-                            {
-                                Pending = pending ? Cycle(1, 5) : null,
-                                SequenceKnown = known,
-                                Copy = copying ? New().Copy : null,
-                                Disks = copying ? New().Disks : Whole(),
-                                Checkpoint = begun || !copying ? "us-1" : null,
-                            };
-                            SourceStep expected =
-                                !recovered ? SourceStep.Recover
-                                : pending ? SourceStep.Deliver // never a second cut over an undelivered one
-                                : !known ? SourceStep.AskTarget // never a record without a number the target agrees with
-                                : copying && early && !begun ? SourceStep.Wait // the first copy has a time of its own
-                                : copying | due ? SourceStep.Cut
-                                : SourceStep.Wait;
-                            Assert.Equal(expected, SourceSteps.Next(recovered, state, due, early));
-                        }
-                    }
-                }
+                Pending = pending ? Cycle(1, 5) : null,
+                SequenceKnown = known,
+                Copy = copying ? New().Copy : null,
+                Disks = copying ? New().Disks : Whole(),
+                Checkpoint = begun || !copying ? "us-1" : null,
+                PausedBy = paused ? "somebody" : null,
+            };
+            SourceStep rest = connected ? SourceStep.Wait : SourceStep.Contact; // a session stands also while nothing is sent
+            foreach (SourceHold hold in Enum.GetValues<SourceHold>())
+            {
+                SourceStep expected =
+                    !recovered ? SourceStep.Recover
+                    : hold == SourceHold.OwnedAnew ? SourceStep.TakeOver
+                    : hold == SourceHold.Away ? SourceStep.Contact // nothing is cut or sent that is not owned here
+                    : pending ? SourceStep.Deliver // never a second cut over an undelivered one
+                    : !known ? SourceStep.AskTarget // never a record without a number the target agrees with
+                    : final ? SourceStep.Cut // of the VM that is off, paused or not
+                    : paused ? rest
+                    : copying && early && !begun ? rest // the first copy has a time of its own
+                    : copying | due ? SourceStep.Cut
+                    : rest;
+                Assert.Equal(expected, SourceSteps.Next(state, new SourceSituation(recovered, hold, due, early, connected, final)));
             }
-        }
-    }
-
-    private static IEnumerable<(bool Due, bool Early, bool Begun)> AllOfThree()
-    {
-        for (int bits = 0; bits < 8; bits++)
-        {
-            yield return ((bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0);
         }
     }
 
@@ -73,7 +66,7 @@ public sealed class SourceRulesTests
     public void A_disk_that_joins_is_copied_slice_after_slice_though_no_point_is_due()
     {
         SourceState state = New() with { SequenceKnown = true, Copy = null, Disks = [Whole()[0], New().Disks[1] with { Joining = true }] };
-        Assert.Equal(SourceStep.Cut, SourceSteps.Next(recovered: true, state, due: false, isEarly: false));
+        Assert.Equal(SourceStep.Cut, SourceSteps.Next(state, new SourceSituation(true, SourceHold.Owned, false, false, true, false)));
     }
 
     [Fact]
@@ -151,5 +144,5 @@ public sealed class SourceRulesTests
     internal static SourceDisk[] Whole() => Copied(Now[0].SizeBytes, Now[1].SizeBytes);
 
     internal static PendingCycle Cycle(ulong first, ulong last, IReadOnlyList<SourceDisk>? disks = null, bool listed = true) =>
-        new($"us-{last}", DateTimeOffset.UnixEpoch, listed, first, last, 1, 1, 1000, disks ?? Whole(), true, "hash");
+        new($"us-{last}", DateTimeOffset.UnixEpoch, listed, first, last, 1, 1, 1000, disks ?? Whole(), true, "hash", CutPurpose.Timetable);
 }

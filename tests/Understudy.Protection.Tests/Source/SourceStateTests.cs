@@ -1,6 +1,8 @@
 using System.Text;
 using Understudy.Blocks;
+using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
+using Understudy.Journal.Records;
 using Understudy.Protection.Source;
 using Understudy.Testing.Devices;
 using static Understudy.Protection.Tests.Source.SourceRulesTests;
@@ -22,7 +24,10 @@ public sealed class SourceStateTests
                 NextDisk = 7,
                 Checkpoint = "us-1",
                 AcknowledgedSequence = ulong.MaxValue / 2,
-                LastPoint = new LastPoint(7, new DateTimeOffset(2026, 3, 4, 5, 6, 7, 8, 9, TimeSpan.Zero)),
+                LastPoint = new LastPoint(
+                    new RecoveryPointId(new LineId(3, 9), 7),
+                    new DateTimeOffset(2026, 3, 4, 5, 6, 7, 8, 9, TimeSpan.Zero),
+                    new CutPurpose(PointKind.Planned, "before the storm", Guid.NewGuid(), new DateTimeOffset(2026, 3, 4, 5, 6, 7, TimeSpan.Zero))),
                 DefinitionHash = "00ff",
                 GeometrySent = true,
             }

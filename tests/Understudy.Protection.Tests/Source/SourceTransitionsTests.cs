@@ -1,4 +1,5 @@
 using Understudy.Blocks;
+using Understudy.Blocks.Identity;
 using Understudy.Protection.Source;
 using static Understudy.Protection.Tests.Source.SourceRulesTests;
 
@@ -90,6 +91,63 @@ public sealed class SourceTransitionsTests
     }
 
     [Fact]
+    public void Newer_line_that_goes_on_from_the_last_point_keeps_the_tracking()
+    {
+        SourceState before = SourceTransitions.Acknowledge(Cut(Known(New()), Cycle(1, 5, Whole())));
+        SourceState state = SourceTransitions.GoOnAs(before, Third, before.LastPoint!.Id);
+        Assert.Equal((Third, "us-5", 5ul, 5ul, false), (state.Spec.Line, state.Checkpoint, state.AcknowledgedSequence, state.UsedSequence, state.SequenceKnown));
+        Assert.Equal((null, before.LastPoint, true), (state.Copy, state.LastPoint, state.GeometrySent));
+
+        // And once more, with nothing sent in between.
+        SourceState again = SourceTransitions.GoOnAs(state, new LineId(5, 1), before.LastPoint.Id);
+        Assert.Equal(("us-5", null), (again.Checkpoint, again.Copy));
+    }
+
+    [Fact]
+    public void Newer_line_that_goes_on_from_the_cycle_whose_answer_was_lost_takes_that_as_acknowledged()
+    {
+        SourceState before = Cut(SourceTransitions.Acknowledge(Cut(Known(New()), Cycle(1, 5, Whole()))), Cycle(6, 9));
+        SourceState state = SourceTransitions.GoOnAs(before, Third, new RecoveryPointId(Spec.Line, 9));
+        Assert.Equal(("us-9", 9ul, null, null), (state.Checkpoint, state.AcknowledgedSequence, state.Copy, state.Pending));
+    }
+
+    [Fact]
+    public void Newer_line_gives_up_what_was_not_delivered_and_counts_from_the_point_before()
+    {
+        SourceState before = Cut(SourceTransitions.Acknowledge(Cut(Known(New()), Cycle(1, 5, Whole()))), Cycle(6, 9));
+        SourceState state = SourceTransitions.GoOnAs(before, Third, new RecoveryPointId(Spec.Line, 5));
+        Assert.Equal(("us-5", 5ul, 5ul, null, null), (state.Checkpoint, state.AcknowledgedSequence, state.UsedSequence, state.Copy, state.Pending));
+    }
+
+    [Theory]
+    [InlineData(3)] // an older point: what came after it is gone at the target
+    [InlineData(7)] // a point this side never made
+    public void Newer_line_that_goes_on_from_any_other_point_compares_everything(ulong sequence)
+    {
+        SourceState before = SourceTransitions.Acknowledge(Cut(Known(New()), Cycle(1, 5, Whole())));
+        SourceState state = SourceTransitions.GoOnAs(before, Third, new RecoveryPointId(Spec.Line, sequence));
+        Assert.Equal((null, CopyKind.Resynchronisation, sequence), (state.Checkpoint, state.Copy?.Kind, state.AcknowledgedSequence));
+        Assert.Contains($":{sequence}", state.Copy!.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Newer_line_after_hidden_slices_compares_everything_because_the_target_has_dropped_them()
+    {
+        SourceState point = SourceTransitions.Acknowledge(Cut(Known(New()), Cycle(1, 5, Whole())));
+        SourceState hidden = SourceTransitions.Acknowledge(Cut(point, Cycle(6, 9, Whole(), listed: false)));
+        Assert.NotNull(SourceTransitions.GoOnAs(hidden, Third, point.LastPoint!.Id).Copy);
+    }
+
+    [Fact]
+    public void Pause_and_resume_change_nothing_else()
+    {
+        SourceState before = Cut(Known(New()), Cycle(1, 5));
+        SourceState paused = SourceTransitions.Pause(before, "ann");
+        Assert.Equal("ann", paused.PausedBy);
+        Assert.Equal(before, SourceTransitions.Resume(paused));
+    }
+
+    [Fact]
     public void Cut_over_an_undelivered_cycle_or_with_a_gap_is_a_broken_invariant()
     {
         SourceState pending = Cut(Known(New()), Cycle(1, 5));
@@ -101,6 +159,8 @@ public sealed class SourceTransitionsTests
     }
 
     internal static SourceState Protected() => SourceTransitions.Acknowledge(Cut(Known(New()), Cycle(1, 5)));
+
+    private static readonly LineId Third = new(3, 9);
 
     private static SourceState Known(SourceState state) => SourceTransitions.SequenceLearnt(state, state.AcknowledgedSequence);
 

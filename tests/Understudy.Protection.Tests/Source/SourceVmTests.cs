@@ -240,19 +240,18 @@ public sealed class SourceVmTests
     }
 
     [Fact]
-    public void Stale_line_stops_the_sending_and_waits_for_a_person()
+    public void Newer_line_stops_the_sending()
     {
         SourceWorld world = new(Seed());
         world.RunUntil(() =>
         {
             if (world.Replica.Points.Count == 2)
             {
-                world.Replica.Line = new Blocks.Identity.LineId(2, 5);
+                world.Replica.MoveTo(new Blocks.Identity.LineId(2, 5), world.Time.GetUtcNow());
             }
 
             return world.Engine?.Status.Wait == SourceWait.OwnerDecision;
         });
-        Assert.Contains(world.Events, happened => happened.Kind == SourceEventKind.OwnedElsewhere);
         Assert.Equal(2, world.Replica.Points.Count);
     }
 
@@ -268,8 +267,8 @@ public sealed class SourceVmTests
                 world.Replica.Instead = _ => new Journal.AppendOutcome.Full("the pool is full");
                 if (world.Engine?.Status.Wait == SourceWait.SpaceAtTarget)
                 {
-                    string segment = world.SourceHost.Disk.ListAll("source/app/spool")[0].Name;
-                    damaged = world.SourceHost.Disk.FlipBit(segment, Journal.Segments.SegmentHeader.SizeBytes + 100);
+                    string segment = world.Machine.Disk.ListAll("source/app/spool")[0].Name;
+                    damaged = world.Machine.Disk.FlipBit(segment, Journal.Segments.SegmentHeader.SizeBytes + 100);
                     Assert.True(damaged);
                     world.Replica.Instead = null;
                     world.Engine.PeerIsBack();
@@ -301,8 +300,8 @@ public sealed class SourceVmTests
                 {
                     damaged = true;
                     Assert.True(world.Replica.DataBytes > 0 || world.Replica.ReceivedSequence == 3, "the slice is to be half sent");
-                    Blocks.Storage.StoreEntry segment = world.SourceHost.Disk.ListAll("source/app/spool")[0];
-                    Assert.True(world.SourceHost.Disk.FlipBit(segment.Name, segment.LengthBytes - 10));
+                    Blocks.Storage.StoreEntry segment = world.Machine.Disk.ListAll("source/app/spool")[0];
+                    Assert.True(world.Machine.Disk.FlipBit(segment.Name, segment.LengthBytes - 10));
                     for (int block = 0; block < 19; block++)
                     {
                         world.Vm.Discard(0, block);
@@ -357,7 +356,7 @@ public sealed class SourceVmTests
         world.RunUntil(() => world.Replica.Points.Count == 2);
         world.Simulator.Run(world.UnprotectAsync);
         Assert.Empty(world.Vm.CheckpointNames);
-        Assert.Empty(world.SourceHost.Disk.ListAll("source/app"));
+        Assert.Empty(world.Machine.Disk.ListAll("source/app"));
     }
 
     private static ulong Seed() => (ulong)Understudy.Testing.Seed.Next();

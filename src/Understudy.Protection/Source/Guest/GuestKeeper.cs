@@ -1,5 +1,6 @@
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
+using Understudy.Blocks.Storage;
 using Understudy.Protection.Durable;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
@@ -28,10 +29,15 @@ public sealed partial class GuestKeeper
     /// <summary>A guest that did not listen is asked again: its power button may not have been watched yet.</summary>
     private static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(10);
 
+    /// <summary>Disks come and go at a person's pace, and what they are is asked of libvirt.</summary>
+    private static readonly TimeSpan NoteDisksEvery = TimeSpan.FromMinutes(1);
+
     private readonly GuestEnvironment _environment;
     private readonly AsyncGate _gate = new();
     private volatile GuestRecord _record;
     private volatile string? _fault;
+    private readonly long _began;
+    private long? _disksNotedAt;
     private bool _autostartNoted;
     private long? _shutdownBegan;
     private long? _shutdownAskedAt;
@@ -40,6 +46,7 @@ public sealed partial class GuestKeeper
     {
         _environment = environment;
         _record = record;
+        _began = environment.Time.GetTimestamp();
     }
 
     /// <summary>Set from the moment a newer line is known until the VM is owned here again.</summary>
@@ -50,6 +57,9 @@ public sealed partial class GuestKeeper
 
     /// <summary>What is done to a guest that runs when a newer line is learnt of.</summary>
     public DeposedAction WhenDeposed { get; set; }
+
+    /// <summary>Policy: how long nobody may leave it open, after a boot, whether the VM is still owned here; null for ever.</summary>
+    public TimeSpan? StartsAfter { get; set; }
 
     private OwnershipToken Ownership => _environment.Ownership;
 
@@ -90,8 +100,11 @@ public sealed partial class GuestKeeper
     /// From when this returns nothing can start the VM; a guest that runs is left alone. No error when the VM is not owned
     /// here: then it is closed already.
     /// </summary>
-    public async ValueTask FenceAsync(string reason, CancellationToken cancellationToken) =>
+    public async ValueTask FenceAsync(string reason, CancellationToken cancellationToken)
+    {
+        _disksNotedAt = null; // The guard is to know the disks the VM has now: the loop looks as soon as the token changes.
         await Ownership.TakeAsync(new OwnershipMessage.Close(reason, _environment.Time.GetUtcNow()), cancellationToken);
+    }
 
     /// <summary>Ends the fence of a VM that is owned here.</summary>
     /// <param name="start">It runs when this returns, unless it must be validated first after a boot: then it runs later.</param>
@@ -170,10 +183,10 @@ public sealed partial class GuestKeeper
     }
 
     /// <summary>Nothing of it is left. To be called when <see cref="RunAsync"/> has ended.</summary>
-    public ValueTask DeleteAsync(CancellationToken cancellationToken) =>
-        DurableDocument<GuestRecord>.DeleteAsync(_environment.Store, GuestFile.Name, cancellationToken);
+    public static ValueTask DeleteAsync(IFileStore store, CancellationToken cancellationToken) =>
+        DurableDocument<GuestRecord>.DeleteAsync(store, GuestFile.Name, cancellationToken);
 
-    private bool IsToBeWatched => Ownership.Record.State is not OwnershipState.Here || (_record.GoesOn && Ownership.MayRun) || _fault is not null;
+    private bool IsToBeWatched => !Ownership.MayRun || _record.GoesOn || _fault is not null;
 
     private async ValueTask BringBackAsync(CancellationToken cancellationToken)
     {
@@ -187,7 +200,9 @@ public sealed partial class GuestKeeper
             await SaveAsync(_record with { Deposed = null }, cancellationToken);
         }
 
+        await NoteDisksAsync(cancellationToken);
         await NoteAutostartAsync(cancellationToken);
+        await EndWaitByPolicyAsync(cancellationToken);
         if (!_record.GoesOn || !Ownership.MayRun)
         {
             return;
@@ -228,6 +243,40 @@ public sealed partial class GuestKeeper
         }
 
         _autostartNoted = true;
+    }
+
+    /// <summary>The hook counts the same time by itself, for the case that no agent runs.</summary>
+    private async ValueTask EndWaitByPolicyAsync(CancellationToken cancellationToken)
+    {
+        if (StartsAfter is { } after
+            && Ownership.Record.State is OwnershipState.Here { Fence: null } here && here.Boot != Ownership.Boot
+            && _environment.Time.GetElapsedTime(_began) >= after)
+        {
+            _environment.Events.Raise(new SourceEvent(
+                SourceEventKind.StartedUnasked,
+                Vm,
+                $"VM {Ownership.Record.VmName}: {after.TotalMinutes:0.#} min after the boot nobody has said whether it is still owned here; by its policy it may be started",
+                "See that it does not run at the other site.",
+                _environment.Time.GetUtcNow()));
+            await Ownership.TakeAsync(new OwnershipMessage.Validate(), cancellationToken);
+        }
+    }
+
+    /// <summary>What the guard watches is what the VM has now, or had when it was last owned here.</summary>
+    private async ValueTask NoteDisksAsync(CancellationToken cancellationToken)
+    {
+        if (_disksNotedAt is { } last && _environment.Time.GetElapsedTime(last) < NoteDisksEvery)
+        {
+            return;
+        }
+
+        if (await _environment.Inventory.FindVmAsync(Vm, cancellationToken) is { } vm)
+        {
+            await Ownership.SetDisksAsync(
+                vm.Name, [.. vm.Disks.Select(disk => disk.Source).OfType<string>().Where(path => path.StartsWith('/'))], cancellationToken);
+        }
+
+        _disksNotedAt = _environment.Time.GetTimestamp();
     }
 
     private async ValueTask AskToStopAsync(bool powerOff, CancellationToken cancellationToken)

@@ -20,11 +20,12 @@ internal sealed class CheckingReplica(ScriptedVm vm, LineId line) : IReplicaSink
     private GeometryBody? _geometry;
     private string? _definition;
 
-    public LineId Line { get; set; } = line;
+    private readonly SortedDictionary<DiskId, byte[]> _disksAtPoint = [];
+    private CancellationTokenSource _lineEnds = new();
 
-    public CurrentLine Current => new(Line);
+    public CurrentLine Current { get; private set; } = new(line);
 
-    public CancellationToken LineEnds => CancellationToken.None;
+    public CancellationToken LineEnds => _lineEnds.Token;
 
     public ulong ReceivedSequence { get; private set; }
 
@@ -66,6 +67,23 @@ internal sealed class CheckingReplica(ScriptedVm vm, LineId line) : IReplicaSink
         return ValueTask.FromResult(FlushedSequence);
     }
 
+    /// <summary>A newer line begins at the newest point: what came after it is dropped, and whoever sends is told.</summary>
+    public void MoveTo(LineId next, DateTimeOffset mintedAt, LineOffer? offer = null)
+    {
+        Current = new CurrentLine(next, mintedAt, offer);
+        _unflushed.Clear();
+        ReceivedSequence = FlushedSequence = LastPoint!.Value.Sequence; // Not null: a line begins at a point.
+        _disks.Clear();
+        foreach ((DiskId disk, byte[] content) in _disksAtPoint)
+        {
+            _disks[disk] = (byte[])content.Clone();
+        }
+
+        CancellationTokenSource ended = _lineEnds;
+        _lineEnds = new CancellationTokenSource();
+        ended.Cancel();
+    }
+
     /// <summary>Power loss at the target.</summary>
     public void Crash()
     {
@@ -78,9 +96,9 @@ internal sealed class CheckingReplica(ScriptedVm vm, LineId line) : IReplicaSink
 
     private AppendOutcome Append(RecordHeader header, ReadOnlyMemory<byte> record)
     {
-        if (header.Line != Line)
+        if (header.Line != Current.Line)
         {
-            return new AppendOutcome.StaleLine(Line);
+            return new AppendOutcome.StaleLine(Current.Line);
         }
 
         if (header.Sequence <= ReceivedSequence)
@@ -143,6 +161,12 @@ internal sealed class CheckingReplica(ScriptedVm vm, LineId line) : IReplicaSink
         }
 
         Assert.Equal(vm.Definition, _definition);
+        _disksAtPoint.Clear();
+        foreach ((DiskId disk, byte[] content) in _disks)
+        {
+            _disksAtPoint[disk] = (byte[])content.Clone();
+        }
+
         LastPoint = header.PointId;
         Points.Add((header.Sequence, body.CutAt));
         DisksOfPoints.Add(string.Join(' ', _geometry.OfPoint.Disks.Select(disk => $"{disk.Disk}:{disk.Target}:{disk.SizeBytes}")));

@@ -37,6 +37,13 @@ internal sealed class ScriptedVm
 
     public VmRunState State { get; set; } = VmRunState.Running;
 
+    public bool Autostart { get; set; }
+
+    /// <summary>Requests it takes until the guest shuts down.</summary>
+    public int ShutdownRequests { get; set; } = 1;
+
+    public Func<bool> MayStart { get; set; } = () => true;
+
     public int DefinitionVersion { get; set; } = 1;
 
     /// <summary>Of every call to the hypervisor.</summary>
@@ -53,6 +60,20 @@ internal sealed class ScriptedVm
 
     /// <summary>Throws instead of the next call of that name, once.</summary>
     public Dictionary<string, Exception> FailNext { get; } = [];
+
+    /// <summary>The disks as they are, without a new checkpoint: the VM is off.</summary>
+    public (DateTimeOffset CutAt, IReadOnlyDictionary<string, byte[]> Content, HashSet<(string Target, int Block)>? Changed) Look(
+        StoppedDisksRequest request, DateTimeOffset now)
+    {
+        int since = _checkpoints.FindIndex(checkpoint => checkpoint.Name == request.Since);
+        if (request.Since is not null && (TrackingIsLost || since < 0
+            || request.Disks.Any(disk => disk.WantsChanges && !_checkpoints[since].Targets.Contains(disk.TargetDevice))))
+        {
+            throw new HypervisorException(HypervisorFault.TrackingLost, $"{request.Since} is missing or inconsistent");
+        }
+
+        return Remember(since < 0 ? null : since, now);
+    }
 
     public IReadOnlyList<string> CheckpointNames => [.. _checkpoints.Select(checkpoint => checkpoint.Name)];
 
@@ -117,26 +138,32 @@ internal sealed class ScriptedVm
             throw new HypervisorException(HypervisorFault.Refused, $"{request.NewCheckpoint} exists");
         }
 
+        if (request.TargetDevices.FirstOrDefault(target => !_disks.Exists(disk => disk.Target == target)) is { } missing)
+        {
+            throw new HypervisorException(HypervisorFault.Refused, $"there is no disk {missing}");
+        }
+
+        (DateTimeOffset cutAt, IReadOnlyDictionary<string, byte[]> content, HashSet<(string, int)>? changed) = Remember(since < 0 ? null : since, now);
+        _checkpoints.Add((request.NewCheckpoint, [.. request.TargetDevices], []));
+        return (cutAt, content, changed);
+    }
+
+    private (DateTimeOffset CutAt, IReadOnlyDictionary<string, byte[]> Content, HashSet<(string Target, int Block)>? Changed) Remember(int? since, DateTimeOffset now)
+    {
         DateTimeOffset cutAt = new(now.UtcTicks - (now.UtcTicks % TimeSpan.TicksPerMicrosecond), TimeSpan.Zero);
         while (_cuts.ContainsKey(cutAt))
         {
             cutAt = cutAt.AddMicroseconds(1);
         }
 
-        HashSet<(string, int)>? changed = request.Since is null ? null : [.. _checkpoints.Skip(since).SelectMany(checkpoint => checkpoint.Changed)];
+        HashSet<(string, int)>? changed = since is not { } first ? null : [.. _checkpoints.Skip(first).SelectMany(checkpoint => checkpoint.Changed)];
         SortedDictionary<string, byte[]> content = [];
         foreach ((string target, byte[] disk) in _disks)
         {
             content.Add(target, (byte[])disk.Clone());
         }
 
-        if (request.TargetDevices.FirstOrDefault(target => !content.ContainsKey(target)) is { } missing)
-        {
-            throw new HypervisorException(HypervisorFault.Refused, $"there is no disk {missing}");
-        }
-
         _cuts.Add(cutAt, content);
-        _checkpoints.Add((request.NewCheckpoint, [.. request.TargetDevices], []));
         return (cutAt, content, changed);
     }
 
@@ -179,7 +206,7 @@ internal sealed class ScriptedVm
 }
 
 /// <summary>One agent process's connection to the hypervisor of a <see cref="ScriptedVm"/>.</summary>
-internal sealed class ScriptedHypervisor(ScriptedVm vm, SimProcess agent) : IVmInventory, IVmCapture
+internal sealed partial class ScriptedHypervisor(ScriptedVm vm, SimProcess agent) : IVmInventory, IVmCapture
 {
     public ValueTask<HostFacts> GetHostAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
 
@@ -190,11 +217,12 @@ internal sealed class ScriptedHypervisor(ScriptedVm vm, SimProcess agent) : IVmI
         await vm.CallAsync(agent, "find");
         return vm.State == VmRunState.Absent
             ? null
-            : new VmFacts(id, "app", vm.State, 1, 1L << 30, "bios", "pc", true, false, false, [.. vm.DisksNow.Select(Facts)], []);
+            : new VmFacts(id, "app", vm.State, 1, 1L << 30, "bios", "pc", true, false, false, [.. vm.DisksNow.Select(Facts)], [], vm.Autostart);
     }
 
     private VmDiskFacts Facts(DiskNow disk) =>
         new(disk.TargetDevice, "virtio", "disk", disk.TargetDevice == vm.RawDisk ? "raw" : "qcow2", "file", $"/{disk.TargetDevice}.qcow2", disk.SizeBytes, false, false);
+
     public async ValueTask<string> GetDefinitionAsync(VmId id, DefinitionKind kind, CancellationToken cancellationToken)
     {
         await vm.CallAsync(agent, "definition");
@@ -253,6 +281,15 @@ internal sealed class ScriptedCapture : ICapture
         _written = [.. vm.Written];
         (CutAt, _content, _changed) = vm.Cut(request, agent.Time.GetUtcNow());
         Disks = [.. request.TargetDevices.Select(target => new CapturedDisk(target, _content[target].Length, new Content(this, target)))];
+    }
+
+    public ScriptedCapture(ScriptedVm vm, SimProcess agent, StoppedDisksRequest request)
+    {
+        _vm = vm;
+        _agent = agent;
+        _written = [.. vm.Written];
+        (CutAt, _content, _changed) = vm.Look(request, agent.Time.GetUtcNow());
+        Disks = [.. request.Disks.Select(disk => new CapturedDisk(disk.TargetDevice, _content[disk.TargetDevice].Length, new Content(this, disk.TargetDevice)))];
     }
 
     public IReadOnlyList<CapturedDisk> Disks { get; }

@@ -1,7 +1,9 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
+using Understudy.Protection.Ownership;
 using Understudy.Protection.Source;
+using Understudy.Protection.Tests.Ownership;
 using Understudy.Replication.Receiving;
 using Understudy.Replication.Wire;
 using Understudy.Testing.Simulation;
@@ -16,7 +18,8 @@ namespace Understudy.Protection.Tests.Source.World;
 internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
 {
     public static readonly TimeSpan Frequency = TimeSpan.FromSeconds(15);
-    private static readonly LineId Line = new(1, 77);
+    public static readonly LineId Line = new(1, 77);
+    public static readonly Guid Peer = new(7, 7, 7, new byte[8]);
 
     private readonly SimHost _source;
     private readonly SimHost _target;
@@ -33,6 +36,7 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
         Network = new SimNetwork(Simulator);
         Vm = new ScriptedVm(Simulator, diskBlocks.Length == 0 ? [5, 9] : diskBlocks);
         Replica = new CheckingReplica(Vm, Line);
+        Vm.MayStart = () => Guard.MayStart(Vm.Id);
         _target.Start("agent", ListenAsync);
         for (int i = 0; i < 6; i++)
         {
@@ -48,8 +52,19 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
 
     public CheckingReplica Replica { get; }
 
+    /// <summary>What the agent that runs now has of the VM.</summary>
+    public SourceHost? Host { get; private set; }
+
     /// <summary>The engine of the agent that runs now.</summary>
-    public SourceVm? Engine { get; private set; }
+    public SourceVm? Engine => Host?.Engine;
+
+    public MemoryGuard Guard { get; private set; } = new("boot-1");
+
+    /// <summary>Of the source's host.</summary>
+    public string Boot { get; private set; } = "boot-1";
+
+    /// <summary>Answers the source instead of the replica when set.</summary>
+    public Func<ControlFrame.Hello, Refusal?>? Refuses { get; set; }
 
     public List<SourceEvent> Events { get; } = [];
 
@@ -61,7 +76,7 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
         "app",
         Line);
 
-    public SimHost SourceHost => _source;
+    public SimHost Machine => _source;
 
     public TimeProvider Time => Simulator.Root.Time;
 
@@ -88,7 +103,22 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
         _agent?.Kill();
     });
 
+    public bool AgentIsAlive => _agent is { IsAlive: true };
+
+    /// <summary>No new connection gets through.</summary>
+    public bool IsCutOff { get; set; }
+
     public void KillAgent() => _agent?.Kill();
+
+    /// <summary>The source's host loses its power and boots: its agent starts, its VMs do not.</summary>
+    public void Reboot(string boot)
+    {
+        _agent?.Kill();
+        Boot = boot;
+        Guard = Guard.AfterBoot(boot);
+        Vm.State = Ports.VmRunState.Off;
+        Vm.Open = null;
+    }
 
     /// <summary>What is left at the source after unprotecting: nothing, when all is well.</summary>
     public async Task UnprotectAsync()
@@ -97,16 +127,16 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
         _agent?.Kill();
         SimProcess cleaner = _source.Start("cleaner", async process =>
         {
-            using SourceVm engine = await SourceVm.OpenAsync(Environment(process), Policy, CancellationToken.None)
+            using SourceHost host = await SourceHost.OpenAsync(Environment(process), Policy, CancellationToken.None)
                 ?? throw new InvalidOperationException("nothing is protected");
-            await engine.UnprotectAsync(CancellationToken.None);
+            await host.UnprotectAsync(CancellationToken.None);
         });
         await cleaner.Ended;
         Assert.Null(cleaner.Failure);
     }
 
     public ValueTask<DirectoryAnswer> FindAsync(ControlFrame.Hello hello, Guid agentId, CancellationToken cancellationToken) =>
-        ValueTask.FromResult<DirectoryAnswer>(new DirectoryAnswer.Found(Replica));
+        ValueTask.FromResult<DirectoryAnswer>(Refuses?.Invoke(hello) is { } refusal ? new DirectoryAnswer.Refused(refusal) : new DirectoryAnswer.Found(Replica));
 
     public void Raise(SourceEvent happened) => Events.Add(happened);
 
@@ -162,24 +192,24 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
 
     private async Task RunAgentAsync(SimProcess process)
     {
-        SourceEnvironment environment = Environment(process);
-        using SourceVm engine = await SourceVm.OpenAsync(environment, Policy, CancellationToken.None)
-            ?? await SourceVm.CreateAsync(environment, Spec, Vm.DisksNow, Policy, CancellationToken.None);
-        Engine = engine;
-        await engine.RunAsync(CancellationToken.None);
+        SourceHostEnvironment environment = Environment(process);
+        using SourceHost host = await SourceHost.OpenAsync(environment, Policy, CancellationToken.None)
+            ?? await SourceHost.CreateAsync(environment, Spec, Vm.DisksNow, Policy, CancellationToken.None);
+        Host = host;
+        await host.RunAsync(CancellationToken.None);
     }
 
-    private SourceEnvironment Environment(SimProcess process)
+    private SourceHostEnvironment Environment(SimProcess process)
     {
         ScriptedHypervisor hypervisor = Vm.For(process);
-        return new SourceEnvironment(
-            hypervisor,
-            hypervisor,
+        return new SourceHostEnvironment(
+            new SourceMachine(hypervisor, hypervisor, hypervisor, hypervisor),
             _source.Disk.OpenStore(process, "source/app"),
+            Peer,
             new Connector(this, process),
             new CaptureLimiter(4), // A process's own: one that is killed takes the slots it held with it.
             this,
-            process.Time,
+            new OwnershipServices(Guard, Boot, process.Time, NullLogger.Instance),
             new SeededIds(_random.Fork(5)),
             "0.1.0",
             NullLogger<SourceVm>.Instance);
@@ -202,6 +232,11 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
     {
         public async ValueTask<Stream> ConnectAsync(CancellationToken cancellationToken)
         {
+            if (world.IsCutOff)
+            {
+                throw new ConnectionLostException("no answer");
+            }
+
             try
             {
                 return await world.Network.ConnectAsync(process, world._target, "bulk", cancellationToken);
@@ -211,5 +246,7 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
                 throw new ConnectionLostException(unreachable.Message, unreachable);
             }
         }
+
+        public ValueTask<bool> ProbeAsync(CancellationToken cancellationToken) => ValueTask.FromResult(!world.IsCutOff);
     }
 }

@@ -1,0 +1,118 @@
+using Understudy.Blocks;
+using Understudy.Protection.Ownership;
+using Understudy.Protection.Source.Guest;
+
+namespace Understudy.Protection.Source;
+
+/// <summary>
+/// One protected VM at its source: the token that says whether it may run here, the keeper that makes its guest do so, and
+/// the engine that replicates it. Each has a durable record of its own; an order that concerns several goes by way of the
+/// token, so that a crash between two of them is found and finished by whichever comes second.
+/// </summary>
+public sealed partial class SourceHost : IDisposable
+{
+    private readonly SourceHostEnvironment _environment;
+    private volatile SourcePolicy _policy;
+
+    private SourceHost(SourceHostEnvironment environment, SourcePolicy policy, OwnershipToken ownership, GuestKeeper guest, SourceVm engine)
+    {
+        _environment = environment;
+        _policy = policy;
+        Ownership = ownership;
+        Guest = guest;
+        Engine = engine;
+    }
+
+    public SourceSpec Spec => Engine.Spec;
+
+    public OwnershipToken Ownership { get; }
+
+    public GuestKeeper Guest { get; }
+
+    public SourceVm Engine { get; }
+
+    /// <summary>Protects a VM that is not protected yet in this store, or goes on with it; durable when it returns.</summary>
+    public static async ValueTask<SourceHost> CreateAsync(
+        SourceHostEnvironment environment, SourceSpec spec, IReadOnlyList<DiskNow> disks, SourcePolicy policy, CancellationToken cancellationToken)
+    {
+        policy.Validate();
+        if (await OpenAsync(environment, policy, cancellationToken) is { } known)
+        {
+            return known;
+        }
+
+        // The engine's state first: what has it has begun, and what has only the token has ended.
+        await SourceVm.PrepareAsync(environment.Store, spec, disks, cancellationToken);
+        return await OpenAsync(environment, policy, cancellationToken)
+            ?? throw new InvariantException("a source that was just made is not there");
+    }
+
+    /// <summary>Goes on with a VM that is protected in this store; null when none is (any more).</summary>
+    public static async ValueTask<SourceHost?> OpenAsync(
+        SourceHostEnvironment environment, SourcePolicy policy, CancellationToken cancellationToken)
+    {
+        policy.Validate();
+        if (await SourceVm.FindSpecAsync(environment.Store, cancellationToken) is not { } spec)
+        {
+            await FinishEndAsync(environment, cancellationToken);
+            return null;
+        }
+
+        OwnershipRecord begin = OwnershipRules.Begin(
+            spec.Vm, spec.VmName, spec.Replica, environment.Peer, spec.Line, [], new OwnershipState.Here(environment.Ownership.Boot), environment.Ownership.Time.GetUtcNow());
+        OwnershipToken token = await OwnershipToken.BeginAsync(environment.Ownership, environment.Store, begin, cancellationToken);
+        GuestKeeper guest = await GuestKeeper.OpenAsync(environment.OfGuest(token), policy.WhenDeposed, cancellationToken);
+        guest.StartsAfter = policy.StartsAfter;
+        SourceVm engine = await SourceVm.OpenAsync(environment.OfEngine(token), policy, cancellationToken)
+            ?? throw new InvariantException("the state that was just read is gone");
+        return new SourceHost(environment, policy, token, guest, engine);
+    }
+
+    /// <summary>Takes effect from the next cut, or the next look at the guest, on.</summary>
+    public void ApplyPolicy(SourcePolicy policy)
+    {
+        Engine.ApplyPolicy(policy);
+        Guest.WhenDeposed = policy.WhenDeposed;
+        Guest.StartsAfter = policy.StartsAfter;
+        _policy = policy;
+    }
+
+    /// <summary>Replicates and looks after the guest until it is cancelled. A broken invariant ends the loop that met it and
+    /// not the other: a guest that must stand still is kept so also when nothing can be replicated any more.</summary>
+    public Task RunAsync(CancellationToken cancellationToken) => Task.WhenAll(
+        SayEndAsync("replication", Engine.RunAsync(cancellationToken)), SayEndAsync("looking after the guest", Guest.RunAsync(cancellationToken)));
+
+    /// <summary>
+    /// Ends the protection here and removes everything of ours; the VM itself stays. To be called when
+    /// <see cref="RunAsync"/> has ended. When it throws, calling it again goes on.
+    /// </summary>
+    public async ValueTask UnprotectAsync(CancellationToken cancellationToken)
+    {
+        await Engine.UnprotectAsync(cancellationToken);
+        await FinishEndAsync(_environment, cancellationToken);
+    }
+
+    public void Dispose() => Engine.Dispose();
+
+    private async Task SayEndAsync(string what, Task running)
+    {
+        try
+        {
+            await running;
+        }
+        catch (InvariantException broken)
+        {
+            Source.Guest.Log.LoopEnded(_environment.Logger, Spec.VmName, what, broken);
+            throw;
+        }
+    }
+
+    private static async ValueTask FinishEndAsync(SourceHostEnvironment environment, CancellationToken cancellationToken)
+    {
+        if (await OwnershipToken.OpenAsync(environment.Ownership, environment.Store, cancellationToken) is { } token)
+        {
+            await GuestKeeper.DeleteAsync(environment.Store, cancellationToken);
+            await token.EndAsync(keepGuard: false, cancellationToken);
+        }
+    }
+}

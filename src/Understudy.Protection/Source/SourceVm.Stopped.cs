@@ -1,0 +1,79 @@
+using Understudy.Protection.Ports;
+
+namespace Understudy.Protection.Source;
+
+/// <summary>
+/// The last change of a VM that is off and fenced (FO-1): its disks are read in place by the bitmaps in them. No checkpoint can
+/// begin while it is off, so what is counted from afterwards is still the one before: should the VM come back, a little is
+/// sent twice and nothing is missed.
+/// </summary>
+public sealed partial class SourceVm
+{
+    private async ValueTask CutStoppedAsync(WantedPoint wanted, CancellationToken cancellationToken)
+    {
+        if (Ownership.Record.State is not Understudy.Protection.Ownership.OwnershipState.Here { Fence: { } fence } || fence.At != wanted.Purpose.FencedAt)
+        {
+            wanted.Done.TrySetException(new RefusedException(
+                RefusalCode.NotFenced, $"The fence of {Spec.VmName} was lifted.", "Fence it again and begin anew."));
+            return;
+        }
+
+        if (await FindOffVmAsync(cancellationToken) is not { } vm)
+        {
+            wanted.Done.TrySetException(new RefusedException(RefusalCode.VmRuns, $"The guest of {Spec.VmName} is not off.", "Shut it down first."));
+            return;
+        }
+
+        await _environment.Stopped.CloseStaleAsync(Spec.Vm, cancellationToken);
+        if (_strays)
+        {
+            await RemoveStraysAsync(cancellationToken);
+        }
+
+        await TakeUpDisksAsync(vm, cancellationToken);
+        ShowState();
+        try
+        {
+            _strays = true;
+            if (await CaptureStoppedAsync(vm, wanted.Purpose, cancellationToken) is { } cycle)
+            {
+                await SaveAsync(SourceTransitions.Cut(_state, cycle), cancellationToken);
+                _strays = false;
+            }
+        }
+        catch (HypervisorException lost) when (lost.Fault == HypervisorFault.TrackingLost && _state.Checkpoint is not null)
+        {
+            await ResynchroniseAsync(lost.Message, cancellationToken);
+        }
+    }
+
+    /// <summary>Null when a disk has another size than before: it is taken up, and the next try has it.</summary>
+    private async ValueTask<PendingCycle?> CaptureStoppedAsync(VmFacts vm, CutPurpose purpose, CancellationToken cancellationToken)
+    {
+        StoppedDisksRequest request = new(Spec.Vm, _state.Checkpoint, [.. _state.Disks.Select(disk => PlaceOf(vm, disk))]);
+        await using ICapture capture = await _environment.Stopped.OpenAsync(request, cancellationToken);
+        if (!await HasSizesTakenUpAsync(capture.Disks, cancellationToken))
+        {
+            return null;
+        }
+
+        PendingCycle cycle = await DrainAsync(capture, _state.Checkpoint, _policy, isForPoint: true, purpose, cancellationToken);
+        await capture.EndAsync(cancellationToken);
+        Log.CutStopped(_environment.Logger, Spec.Vm, cycle.FirstSequence, cycle.LastSequence, cycle.Bytes);
+        return cycle;
+    }
+
+    private StoppedDisk PlaceOf(VmFacts vm, SourceDisk disk)
+    {
+        VmDiskFacts facts = vm.Disks.First(known => known.TargetDevice == disk.TargetDevice); // It was just taken up from there.
+        return facts is { SourceType: "file" or "block", Source: { } path }
+            ? new StoppedDisk(disk.TargetDevice, path, facts.Format, CycleDrain.HasChangesToAsk(_state, disk))
+            : throw new HypervisorException(
+                HypervisorFault.Refused,
+                $"disk {disk.TargetDevice} of VM {Spec.VmName} is on a {facts.SourceType} source, which cannot be read while the VM is off",
+                "Start the VM, exclude the disk, or move it to a file or block device.");
+    }
+
+    private async ValueTask<VmFacts?> FindOffVmAsync(CancellationToken cancellationToken) =>
+        await _environment.Inventory.FindVmAsync(Spec.Vm, cancellationToken) is { State: VmRunState.Off or VmRunState.Crashed } off ? off : null;
+}

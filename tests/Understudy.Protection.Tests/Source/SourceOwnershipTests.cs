@@ -1,0 +1,344 @@
+using Understudy.Blocks.Identity;
+using Understudy.Journal.Records;
+using Understudy.Protection.Ownership;
+using Understudy.Protection.Ports;
+using Understudy.Protection.Source;
+using Understudy.Protection.Source.Guest;
+using Understudy.Protection.Tests.Source.World;
+using Understudy.Replication.Wire;
+
+namespace Understudy.Protection.Tests.Source;
+
+/// <summary>
+/// A source whose VM is handed over, comes home, is taken from it, or is paused; on the model VM, with agents that die at every
+/// step. That every listed point equals the cut is checked by the replica itself in every one of these.
+/// </summary>
+public sealed class SourceOwnershipTests
+{
+    private static readonly TransferId _transfer = new(new Guid(5, 5, 5, new byte[8]));
+    private static readonly TransferId _back = new(new Guid(6, 6, 6, new byte[8]));
+    private static readonly LineId _second = new(2, 8);
+    private static readonly LineId _third = new(3, 8);
+
+    [Fact]
+    public void A_planned_hand_over_sends_the_last_change_and_comes_home_without_a_resynchronisation()
+    {
+        SourceWorld world = new(Seed());
+        HandOver walk = new(world);
+        world.RunUntil(() => walk.Step());
+        walk.AssertDone();
+        Assert.Contains(world.Vm.Requests, request => request.StartsWith("stopped us-", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_planned_hand_over_and_its_way_home_end_the_same_whatever_step_dies()
+    {
+        int seed = Understudy.Testing.Seed.Next();
+        SourceWorld undisturbed = new((ulong)seed);
+        HandOver first = new(undisturbed);
+        undisturbed.RunUntil(() => first.Step());
+        long steps = undisturbed.Simulator.Steps;
+
+        // Every step of a run is too many on a small machine; an odd stride with a fresh start covers them over the runs.
+        Random random = new(seed);
+        long stride = Math.Max(1, steps / 40);
+        for (long kill = 1 + random.NextInt64(stride); kill < steps; kill += stride)
+        {
+            SourceWorld world = new((ulong)seed);
+            HandOver walk = new(world);
+            long at = kill;
+            world.Simulator.AfterStep = () =>
+            {
+                if (world.Simulator.Steps == at)
+                {
+                    world.KillAgent();
+                }
+            };
+            world.RunUntil(() => walk.Step());
+            walk.AssertDone();
+        }
+    }
+
+    [Fact]
+    public void A_last_change_with_lost_tracking_reads_all_of_the_stopped_disks_first()
+    {
+        SourceWorld world = new(Seed());
+        world.FillDisks();
+        HandOver walk = new(world) { AfterStop = () => world.Vm.TrackingIsLost = true };
+        world.RunUntil(() => walk.Step(), guestWrites: true);
+        walk.AssertDone(resynchronised: true);
+    }
+
+    [Fact]
+    public void A_newer_line_is_learnt_while_nothing_is_sent_and_the_guest_stands_still_within_a_second_of_it()
+    {
+        SourceWorld world = new(Seed());
+        DateTimeOffset? told = null;
+        DateTimeOffset? stopped = null;
+        world.RunUntil(() =>
+        {
+            if (told is null && world.Replica.Points.Count == 2 && world.Engine?.Status is { Wait: SourceWait.NextCycle, Connected: true })
+            {
+                told = world.Time.GetUtcNow();
+                world.Replica.MoveTo(_second, told.Value);
+            }
+
+            stopped ??= world.Vm.State == VmRunState.Paused ? world.Time.GetUtcNow() : null;
+            return stopped is not null && world.Engine?.Status.Wait == SourceWait.OwnerDecision;
+        });
+        Assert.InRange(stopped!.Value - told!.Value, TimeSpan.Zero, TimeSpan.FromSeconds(1));
+        AssertDeposed(world, told.Value);
+        Assert.Equal(2, world.Replica.Points.Count);
+    }
+
+    [Fact]
+    public void A_source_that_was_cut_off_learns_of_the_newer_line_within_ten_seconds_of_the_link()
+    {
+        for (int run = 0; run < 20; run++)
+        {
+            SourceWorld world = new(Seed());
+            Random random = new((int)world.Simulator.Seed);
+            DateTimeOffset minted = default;
+            DateTimeOffset? healed = null;
+            DateTimeOffset cutFor = default;
+            DateTimeOffset? stopped = null;
+            world.RunUntil(() =>
+            {
+                DateTimeOffset now = world.Time.GetUtcNow();
+                if (minted == default && world.Replica.Points.Count >= 2)
+                {
+                    minted = now;
+                    cutFor = now + TimeSpan.FromSeconds(1 + random.Next(3000));
+                    world.IsCutOff = true;
+                    world.Network.CutAll();
+                    world.Replica.MoveTo(_second, minted);
+                }
+
+                if (minted != default && healed is null && now >= cutFor)
+                {
+                    healed = now;
+                    world.IsCutOff = false;
+                }
+
+                stopped ??= world.Vm.State == VmRunState.Paused ? now : null;
+                return stopped is not null && world.Host!.Guest.Deposed is { Settled: true };
+            });
+            Assert.NotNull(healed);
+            Assert.InRange(stopped!.Value - healed.Value, TimeSpan.Zero, TimeSpan.FromSeconds(10));
+            AssertDeposed(world, minted);
+        }
+    }
+
+    [Fact]
+    public void An_offer_that_waits_at_the_target_is_taken_at_the_next_contact_and_the_guest_goes_on()
+    {
+        SourceWorld world = new(Seed());
+        bool deposed = false;
+        bool offered = false;
+        int points = 0;
+        world.RunUntil(() =>
+        {
+            if (!deposed && world.Replica.Points.Count == 3 && world.Engine?.Status.Wait == SourceWait.NextCycle)
+            {
+                deposed = true;
+                points = world.Replica.Points.Count;
+                world.Replica.MoveTo(_second, world.Time.GetUtcNow());
+            }
+
+            if (deposed && !offered && world.Vm.State == VmRunState.Paused)
+            {
+                offered = true;
+                world.Replica.MoveTo(_third, world.Time.GetUtcNow(), new LineOffer(_back, world.Replica.LastPoint!.Value));
+            }
+
+            return offered && world.Replica.Points.Count >= points + 2;
+        });
+        Assert.Equal(VmRunState.Running, world.Vm.State);
+        Assert.Null(world.Host!.Guest.Deposed);
+        Assert.Equal(_third, world.Engine!.Spec.Line);
+        Assert.DoesNotContain(world.Events, happened => happened.Kind == SourceEventKind.ResynchronisationStarted);
+    }
+
+    [Fact]
+    public void A_vault_that_knows_of_a_newer_line_deposes_a_source_whose_link_is_down()
+    {
+        SourceWorld world = new(Seed());
+        Task? deposing = null;
+        DateTimeOffset at = default;
+        world.RunUntil(() =>
+        {
+            if (deposing is null && world.Replica.Points.Count == 2)
+            {
+                world.IsCutOff = true;
+                world.Network.CutAll();
+                at = world.Time.GetUtcNow();
+                deposing = world.Host!.DeposeAsync(_second, at, null, default).AsTask();
+            }
+
+            return deposing is { IsCompleted: true } && world.Vm.State == VmRunState.Paused;
+        });
+        Assert.True(deposing!.IsCompletedSuccessfully);
+        AssertDeposed(world, at);
+    }
+
+    [Fact]
+    public void After_a_boot_nothing_starts_until_the_target_has_taken_the_line_and_then_autostart_is_made_good()
+    {
+        SourceWorld world = new(Seed());
+        world.Vm.Autostart = true;
+        bool booted = false;
+        bool held = false;
+        DateTimeOffset linkAt = default;
+        world.RunUntil(() =>
+        {
+            DateTimeOffset now = world.Time.GetUtcNow();
+            if (!booted && world.Replica.Points.Count == 2 && world.Vm.Open is null)
+            {
+                booted = true;
+                world.IsCutOff = true;
+                linkAt = now + TimeSpan.FromMinutes(3);
+                world.Reboot("boot-2");
+            }
+
+            if (booted && now < linkAt)
+            {
+                Assert.NotEqual(VmRunState.Running, world.Vm.State);
+                held |= world.Host is not null && !world.Guard.MayStart(world.Vm.Id);
+            }
+
+            world.IsCutOff = booted && now < linkAt;
+            return booted && world.Replica.Points.Count == 4;
+        });
+        Assert.True(held);
+        Assert.Equal(VmRunState.Running, world.Vm.State);
+        Assert.DoesNotContain(world.Events, happened => happened.Kind == SourceEventKind.ResynchronisationStarted);
+    }
+
+    [Fact]
+    public void By_its_policy_a_vm_is_started_after_a_boot_when_nobody_answers_for_so_long()
+    {
+        SourceWorld world = new(Seed());
+        world.Vm.Autostart = true;
+        world.Policy = world.Policy with { StartsAfter = TimeSpan.FromMinutes(5) };
+        DateTimeOffset bootAt = default;
+        world.RunUntil(() =>
+        {
+            if (bootAt == default && world.Replica.Points.Count == 2)
+            {
+                bootAt = world.Time.GetUtcNow();
+                world.IsCutOff = true;
+                world.Reboot("boot-2");
+            }
+
+            return bootAt != default && world.Vm.State == VmRunState.Running;
+        });
+        Assert.InRange(world.Time.GetUtcNow() - bootAt, TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(6));
+        Assert.Contains(world.Events, happened => happened.Kind == SourceEventKind.StartedUnasked);
+    }
+
+    [Fact]
+    public void A_pause_lasts_over_a_restart_and_what_was_cut_still_travels()
+    {
+        SourceWorld world = new(Seed());
+        Task? pausing = null;
+        Task? resuming = null;
+        DateTimeOffset until = default;
+        int cuts = 0;
+        world.RunUntil(() =>
+        {
+            DateTimeOffset now = world.Time.GetUtcNow();
+            if (pausing is null && world.Replica.Points.Count == 2)
+            {
+                pausing = world.Engine!.PauseAsync("ann", default).AsTask();
+            }
+
+            if (until == default && pausing is { IsCompletedSuccessfully: true })
+            {
+                until = now + TimeSpan.FromMinutes(5);
+                cuts = world.Vm.Cuts;
+                world.KillAgent();
+            }
+
+            if (until != default && now >= until && resuming is null && world.Engine?.Status.Wait == SourceWait.Resume)
+            {
+                Assert.Equal(cuts, world.Vm.Cuts);
+                Assert.Equal("ann", world.Engine.Status.PausedBy);
+                Assert.True(world.Engine.Status.Connected);
+                resuming = world.Engine.ResumeAsync(default).AsTask();
+            }
+
+            return resuming is not null && world.Replica.Points.Count >= 5;
+        });
+    }
+
+    [Fact]
+    public async Task A_bookmark_is_a_point_of_its_own_and_one_order_makes_one()
+    {
+        SourceWorld world = new(Seed());
+        Guid order = Guid.NewGuid();
+        Task<SourcePoint>? first = null;
+        Task<SourcePoint>? again = null;
+        DateTimeOffset asked = default;
+        world.RunUntil(() =>
+        {
+            if (first is null && world.Replica.Points.Count == 2 && world.Engine?.Status.Wait == SourceWait.NextCycle)
+            {
+                asked = world.Time.GetUtcNow();
+                first = world.Engine.CycleAsync(order, PointKind.Bookmark, "before the upgrade", default).AsTask();
+            }
+
+            if (first is { IsCompleted: true } && again is null)
+            {
+                again = world.Engine!.CycleAsync(order, PointKind.Bookmark, "before the upgrade", default).AsTask();
+            }
+
+            return again is { IsCompleted: true };
+        });
+        SourcePoint made = await first!;
+        Assert.Equal((PointKind.Bookmark, "before the upgrade"), (made.Kind, made.Label));
+        Assert.Equal(made, await again!);
+        Assert.InRange(made.CutAt - asked, TimeSpan.Zero, TimeSpan.FromSeconds(5));
+        Assert.Equal(made.Id, world.Replica.LastPoint);
+    }
+
+    [Fact]
+    public void Orders_that_cannot_be_carried_out_say_why()
+    {
+        SourceWorld world = new(Seed());
+        Dictionary<string, Task> asked = [];
+        world.RunUntil(() =>
+        {
+            if (asked.Count == 0 && world.Replica.Points.Count == 2)
+            {
+                asked["offer"] = world.Engine!.OfferAsync(_transfer, SourceWorld.Peer, default).AsTask();
+                asked["last change"] = world.Engine.LastChangeAsync(default).AsTask();
+            }
+
+            if (asked.Count == 2 && asked.Values.All(task => task.IsCompleted))
+            {
+                world.Vm.State = VmRunState.Off;
+                asked["cycle"] = world.Engine!.CycleAsync(Guid.NewGuid(), PointKind.Crash, null, default).AsTask();
+            }
+
+            return asked.Count == 3 && asked.Values.All(task => task.IsCompleted);
+        });
+        Assert.Equal(RefusalCode.NotFenced, CodeOf(asked["offer"]));
+        Assert.Equal(RefusalCode.NotFenced, CodeOf(asked["last change"]));
+        Assert.Equal(RefusalCode.VmIsOff, CodeOf(asked["cycle"]));
+    }
+
+    private static RefusalCode CodeOf(Task refused) => Assert.IsType<RefusedException>(refused.Exception!.InnerException).Code;
+
+    private static void AssertDeposed(SourceWorld world, DateTimeOffset minted)
+    {
+        DeposedSource deposed = world.Host!.Guest.Deposed!;
+        Assert.Equal((SourceWorld.Line, _second), (deposed.Lost, deposed.Line));
+        Assert.InRange(minted - deposed.MintedAt, TimeSpan.Zero, TimeSpan.FromMilliseconds(1)); // the wire's unit
+        Assert.NotNull(deposed.StoppedAt);
+        Assert.IsType<OwnershipState.Elsewhere>(world.Host.Ownership.Record.State);
+        Assert.False(world.Guard.MayStart(world.Vm.Id));
+        Assert.Contains(world.Events, happened => happened.Kind == SourceEventKind.Deposed);
+    }
+
+    private static ulong Seed() => (ulong)Understudy.Testing.Seed.Next();
+}
