@@ -1,7 +1,11 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
+using Understudy.Protection.Guard;
+using Understudy.Protection.Ownership;
 using Understudy.Protection.Source;
+using Understudy.Qemu;
+using Understudy.Qemu.Stopped;
 
 namespace Understudy.Bench;
 
@@ -10,7 +14,7 @@ internal sealed class SourceSide : ISourceEvents, IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();
     private readonly MeasuredHypervisor _measured;
-    private SourceVm? _engine;
+    private SourceHost? _host;
     private Task _running = Task.CompletedTask;
 
     private SourceSide(MeasuredHypervisor measured) => _measured = measured;
@@ -20,22 +24,24 @@ internal sealed class SourceSide : ISourceEvents, IAsyncDisposable
         BenchHost host, RecoveryHost target, VmId vm, string vmName, LineId line, CancellationToken cancellationToken)
     {
         SourceSide side = new(new MeasuredHypervisor(host.Hypervisor));
-        SourceEnvironment environment = new(
-            side._measured,
-            side._measured,
+        StoppedDisks stopped = new(new StorageDaemons(host.Qemu, NullLogger<StorageDaemons>.Instance), host.Images, host.At("views"), TimeProvider.System);
+        GuardFolder guard = new(new FolderStore(Directory.CreateDirectory(host.At("source-guard")).FullName), "bench", 0);
+        SourceHostEnvironment environment = new(
+            new SourceMachine(side._measured, side._measured, host.Hypervisor, stopped, host.Images),
             new FolderStore(Directory.CreateDirectory(host.At("spool")).FullName),
+            Guid.Empty,
             target,
             new CaptureLimiter(1),
             side,
-            TimeProvider.System,
+            new OwnershipServices(guard, "bench", TimeProvider.System, NullLogger.Instance),
             SystemIds.Instance,
             "bench",
             NullLogger<SourceVm>.Instance);
         DiskNow[] disks = [.. BenchVm.Devices.Select(device => new DiskNow(device, BenchVm.DiskBytes))];
         SourceSpec spec = new(target.Replica.Spec.Replica, vm, vmName, line);
-        side._engine = await SourceVm.CreateAsync(
+        side._host = await SourceHost.CreateAsync(
             environment, spec, disks, new SourcePolicy { Frequency = SourcePolicy.ShortestFrequency }, cancellationToken);
-        side._running = side._engine.RunAsync(side._stop.Token);
+        side._running = side._host.RunAsync(side._stop.Token);
         try
         {
             await side.WaitForFirstCopyAsync(cancellationToken);
@@ -58,7 +64,7 @@ internal sealed class SourceSide : ISourceEvents, IAsyncDisposable
         }
         catch (TimeoutException)
         {
-            throw new InvalidOperationException($"no cycle within {BenchLimits.Cycle.TotalSeconds:0} s: {_engine?.Status.Fault?.What ?? "no fault is known"}");
+            throw new InvalidOperationException($"no cycle within {BenchLimits.Cycle.TotalSeconds:0} s: {_host?.Engine.Status.Fault?.What ?? "no fault is known"}");
         }
     }
 
@@ -79,7 +85,7 @@ internal sealed class SourceSide : ISourceEvents, IAsyncDisposable
             // Asked to stop.
         }
 
-        _engine?.Dispose();
+        _host?.Dispose();
         _stop.Dispose();
     }
 
@@ -87,7 +93,7 @@ internal sealed class SourceSide : ISourceEvents, IAsyncDisposable
     {
         using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(BenchLimits.Cycle);
-        while (_engine!.Status is not { Phase: SourcePhase.Protected, Wait: SourceWait.NextCycle }) // Not null: called when it runs.
+        while (_host!.Engine.Status is not { Phase: SourcePhase.Protected, Wait: SourceWait.NextCycle }) // Not null: called when it runs.
         {
             if (_running.IsCompleted)
             {

@@ -103,16 +103,18 @@ public sealed class OwnershipToken
         }
     }
 
-    /// <summary>The protection has ended: nothing is guarded any more and nothing is left.</summary>
-    /// <param name="keepGuard">The VM runs elsewhere for good: what is left of it here stays closed.</param>
-    public async ValueTask EndAsync(bool keepGuard, CancellationToken cancellationToken)
+    /// <summary>Writes the guard's part again: what it is told beside the record has changed.</summary>
+    public async ValueTask PublishAsync(CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
-        if (!keepGuard)
-        {
-            await _services.Guard.RemoveAsync(_record.Vm, cancellationToken);
-        }
+        await _services.Guard.PublishAsync(_record, cancellationToken);
+    }
 
+    /// <summary>The protection has ended: nothing is guarded any more and nothing is left.</summary>
+    public async ValueTask EndAsync(CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        await _services.Guard.RemoveAsync(_record.Vm, cancellationToken);
         await DurableDocument<OwnershipRecord>.DeleteAsync(_store, OwnershipFile.Name, cancellationToken);
     }
 

@@ -1,4 +1,5 @@
 using Understudy.Blocks;
+using Understudy.Blocks.Identity;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Source.Guest;
 
@@ -65,7 +66,17 @@ public sealed partial class SourceHost : IDisposable
         guest.StartsAfter = policy.StartsAfter;
         SourceVm engine = await SourceVm.OpenAsync(environment.OfEngine(token), policy, cancellationToken)
             ?? throw new InvariantException("the state that was just read is gone");
-        return new SourceHost(environment, policy, token, guest, engine);
+        SourceHost host = new(environment, policy, token, guest, engine);
+        if (guest.Retired is null)
+        {
+            return host;
+        }
+
+        using (host)
+        {
+            await engine.UnprotectAsync(cancellationToken); // Retiring had begun.
+            return null;
+        }
     }
 
     /// <summary>Takes effect from the next cut, or the next look at the guest, on.</summary>
@@ -92,6 +103,31 @@ public sealed partial class SourceHost : IDisposable
         await FinishEndAsync(_environment, cancellationToken);
     }
 
+    /// <summary>
+    /// Ends the protection of a VM that stays at the other side for good: what is ours goes, the old VM and its disks stay
+    /// blocked (<see cref="RetiredSource"/>). As <see cref="UnprotectAsync"/> otherwise.
+    /// </summary>
+    /// <exception cref="RefusedException">The VM is owned here.</exception>
+    public async ValueTask RetireAsync(CancellationToken cancellationToken)
+    {
+        await Guest.RetireAsync(cancellationToken);
+        await Engine.UnprotectAsync(cancellationToken);
+    }
+
+    /// <summary>The old disks that are listed here; null while they are the VM's own.</summary>
+    public KeptDisks? Kept => Guest.Deposed is { } deposed
+        ? new KeptDisks(deposed.Branch, deposed.Lost, deposed.LearntAt, Ownership.Record.Disks, IsRetired: false)
+        : null;
+
+    /// <summary>Deletes the old disks that are listed under this name, and the old VM with them; the VM stays at the other side.</summary>
+    /// <returns>What could not be deleted.</returns>
+    public async ValueTask<IReadOnlyList<string>> DeleteKeptAsync(BranchId branch, CancellationToken cancellationToken)
+    {
+        return Kept is { } kept && kept.Branch == branch
+            ? await KeptDisks.DeleteAsync(_environment.Machine, Ownership, cancellationToken)
+            : throw KeptDisks.Unknown(Spec.VmName, branch);
+    }
+
     public void Dispose() => Engine.Dispose();
 
     private async Task SayEndAsync(string what, Task running)
@@ -109,10 +145,15 @@ public sealed partial class SourceHost : IDisposable
 
     private static async ValueTask FinishEndAsync(SourceHostEnvironment environment, CancellationToken cancellationToken)
     {
+        if (await GuestKeeper.IsRetiredAsync(environment.Store, cancellationToken))
+        {
+            return; // Blocked and listed until it is deleted by name.
+        }
+
         if (await OwnershipToken.OpenAsync(environment.Ownership, environment.Store, cancellationToken) is { } token)
         {
             await GuestKeeper.DeleteAsync(environment.Store, cancellationToken);
-            await token.EndAsync(keepGuard: false, cancellationToken);
+            await token.EndAsync(cancellationToken);
         }
     }
 }

@@ -8,7 +8,8 @@ using Understudy.Protection.Source.Guest;
 namespace Understudy.Protection.Source;
 
 /// <summary>What a source asks of the hypervisor of its host.</summary>
-public sealed record SourceMachine(IVmInventory Inventory, IVmCapture Capture, IVmLifecycle Lifecycle, IStoppedDisks Stopped);
+public sealed record SourceMachine(
+    IVmInventory Inventory, IVmCapture Capture, IVmLifecycle Lifecycle, IStoppedDisks Stopped, IImageTool Images);
 
 /// <summary>Everything a protected VM needs at its source.</summary>
 /// <param name="Store">A folder of its own, for state and spool.</param>

@@ -79,6 +79,9 @@ public sealed record SourceStatus
     /// <summary>From the cut to the acknowledgement.</summary>
     public TimeSpan? LastCycleDuration { get; init; }
 
+    /// <summary>All protected disks, with how much of each the target has.</summary>
+    public IReadOnlyList<SourceDisk> Disks { get; init; } = [];
+
     /// <summary>Who has paused it; null while it goes on.</summary>
     public string? PausedBy { get; init; }
 

@@ -49,6 +49,7 @@ public sealed partial class SourceVm
             TargetFull = _targetFull,
             Fault = _fault,
             Warning = _statistics.LinkWarning(copying),
+            Disks = state.Disks,
             PausedBy = state.PausedBy,
             DisksLeftOut = _unsuitable,
         };

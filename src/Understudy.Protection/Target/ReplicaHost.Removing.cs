@@ -106,7 +106,7 @@ public sealed partial class ReplicaHost
         OwnershipServices services = _context.Services.Ownership;
         if (await OwnershipToken.OpenAsync(services, _stores.State, cancellationToken) is { } token)
         {
-            await token.EndAsync(keepGuard: false, cancellationToken);
+            await token.EndAsync(cancellationToken);
         }
         else
         {

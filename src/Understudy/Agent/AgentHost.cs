@@ -7,8 +7,10 @@ using Understudy.Libvirt;
 using Understudy.Model;
 using Understudy.Protection.Guard;
 using Understudy.Protection.Ownership;
+using Understudy.Protection.Source;
 using Understudy.Protection.Target;
 using Understudy.Qemu;
+using Understudy.Qemu.Stopped;
 using Understudy.Replication.Receiving;
 
 namespace Understudy.Agent;
@@ -71,7 +73,8 @@ internal sealed class AgentHost
 
         await using TargetSide target = new(_config, services, _logger);
         SourceNews news = new();
-        await using SourceSide source = new(_config, hypervisor, _identity.Tls, news, time, ids, _loggers);
+        SourceMachine machine = new(hypervisor, hypervisor, hypervisor, new StoppedDisks(services.Daemons, images, _config.RunFolder, time), images);
+        await using SourceSide source = new(_config, machine, ownership, guard, _identity.Tls, news, ids, _loggers);
 
         ReplicationReceiver receiver = new(target, AgentVersion.Text, time, _loggers.CreateLogger<ReplicationReceiver>());
         using ReplicationListener listener = new(AgentJoin.EndPoint(_config.Listen), receiver, _identity.Tls, _logger);

@@ -15,7 +15,7 @@ internal static class Reports
         new(point.Id, point.CutAt, KindOf(point.Kind), point.Label.Length == 0 ? null : point.Label);
 
     /// <summary>A point that a later version cut with the file systems frozen is crash-consistent at least.</summary>
-    private static PointKind KindOf(Journal.Records.PointKind kind) => kind switch
+    public static PointKind KindOf(Journal.Records.PointKind kind) => kind switch
     {
         Journal.Records.PointKind.Crash or Journal.Records.PointKind.Application => PointKind.CrashConsistent,
         Journal.Records.PointKind.Planned => PointKind.Planned,

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Understudy.Api.Registration;
 using Understudy.Blocks.Storage;
+using Understudy.Model;
 using Understudy.Protection.Source;
 
 namespace Understudy.Agent;
@@ -14,6 +15,12 @@ internal sealed record SourceOrder(Guid Replica, Guid Target, string Endpoint, T
     /// <summary>When the first copy begins; null for at once.</summary>
     public DateTimeOffset? StartAt { get; init; }
 
+    /// <summary>After a boot in which nobody answers, the VM may be started when this has passed; null holds it.</summary>
+    public TimeSpan? GuardStartsAfter { get; init; }
+
+    /// <summary>What happens to a copy that runs here at first contact with a newer line.</summary>
+    public IsolatedSourceAction IsolatedSource { get; init; }
+
     private const string FileName = "order.json";
     private const int MaxBytes = 64 * 1024;
 
@@ -23,6 +30,8 @@ internal sealed record SourceOrder(Guid Replica, Guid Target, string Endpoint, T
         Compression = Compression,
         ExcludedDisks = ExcludedDisks,
         StartAt = StartAt,
+        StartsAfter = GuardStartsAfter,
+        WhenDeposed = SourceWords.ActionOf(IsolatedSource),
     };
 
     /// <summary>Null when the folder holds none.</summary>

@@ -3,6 +3,8 @@ using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
 using Understudy.Model;
+using Understudy.Protection.Guard;
+using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Source;
 using Understudy.Replication.Security;
@@ -11,7 +13,7 @@ namespace Understudy.Agent;
 
 /// <summary>All VMs this host replicates to others, each with its engine's loop. Changes of the set take turns at one gate.</summary>
 internal sealed class SourceSide(
-    AgentConfig config, IHypervisor hypervisor, Func<TlsIdentity> identity, SourceNews news, TimeProvider time, IIdSource ids, ILoggerFactory loggers)
+    AgentConfig config, SourceMachine machine, OwnershipServices ownership, GuardFolder guard, Func<TlsIdentity> identity, SourceNews news, IIdSource ids, ILoggerFactory loggers)
     : IAsyncDisposable
 {
     /// <summary>Captures at once: each reads a disk at full speed, and two keep a disk busy.</summary>
@@ -20,8 +22,9 @@ internal sealed class SourceSide(
     private static readonly TimeSpan OpenAgainAfter = TimeSpan.FromSeconds(10);
 
     private readonly AsyncGate _gate = new();
-    private readonly Lock _lock = new(); // guards _sources, which reports read from any thread
+    private readonly Lock _lock = new(); // guards the two below, which reports read from any thread
     private readonly SortedDictionary<Guid, RunningSource> _sources = [];
+    private readonly SortedDictionary<Guid, RetiredVm> _retired = [];
     private readonly CaptureLimiter _limiter = new(CapturesAtOnce);
     private readonly ILogger _logger = loggers.CreateLogger("source");
 
@@ -29,7 +32,11 @@ internal sealed class SourceSide(
     {
         lock (_lock)
         {
-            return [.. _sources.Values.Select(s => SourceWords.Report(s.Source, s.Order, s.Power))];
+            return
+            [
+                .. _sources.Values.Select(s => SourceWords.Report(s.Source, s.Order, s.Power)),
+                .. _retired.Values.Select(r => SourceWords.Report(r.Source)),
+            ];
         }
     }
 
@@ -49,7 +56,7 @@ internal sealed class SourceSide(
         while (true)
         {
             await OpenAllAsync(cancellationToken);
-            await Task.Delay(OpenAgainAfter, time, cancellationToken);
+            await Task.Delay(OpenAgainAfter, ownership.Time, cancellationToken);
         }
     }
 
@@ -59,7 +66,7 @@ internal sealed class SourceSide(
         Directory.CreateDirectory(config.SpoolFolder);
         foreach (string folder in Directory.EnumerateDirectories(config.SpoolFolder).Order(StringComparer.Ordinal))
         {
-            if (folder != config.ScratchFolder && VmId.TryParse(Path.GetFileName(folder), out VmId vm) && Find(vm) is null)
+            if (folder != config.ScratchFolder && VmId.TryParse(Path.GetFileName(folder), out VmId vm) && Find(vm) is null && FindRetired(vm) is null)
             {
                 await TryOpenAsync(folder, cancellationToken);
             }
@@ -70,11 +77,16 @@ internal sealed class SourceSide(
     {
         try
         {
-            if (await SourceOrder.TryReadAsync(folder, cancellationToken) is { } order
-                && await SourceVm.OpenAsync(Environment(folder, order), order.Policy, cancellationToken) is { } source)
+            SourceOrder? order = await SourceOrder.TryReadAsync(folder, cancellationToken);
+            if (order is not null && await OpenAsync(folder, order, cancellationToken) is { } source)
             {
                 Start(source, order);
                 AgentLog.GoesOn(_logger, $"Replication of {source.Spec.VmName}");
+            }
+            else if (await RetiredSource.OpenAsync(Environment(folder, order), cancellationToken) is { } retired)
+            {
+                SourceOrder.Delete(folder);
+                Start(retired);
             }
         }
         catch (Exception e) when (e is not OperationCanceledException)
@@ -91,6 +103,8 @@ internal sealed class SourceSide(
         {
             ExcludedDisks = request.ExcludedDisks ?? [],
             StartAt = request.StartAt,
+            GuardStartsAfter = request.Settings.GuardStartsAfter,
+            IsolatedSource = request.Settings.IsolatedSource,
         };
         if (Find(request.Vm) is { } running)
         {
@@ -103,33 +117,40 @@ internal sealed class SourceSide(
             return;
         }
 
-        VmFacts vm = await hypervisor.FindVmAsync(request.Vm, cancellationToken) ?? throw new ErrorException(Errors.UnknownVm(request.Vm.ToString()));
+        if (FindRetired(request.Vm) is { } retired)
+        {
+            throw new ErrorException(Errors.InUse("VM", retired.Source.Ownership.VmName, "a copy of it at the other side, which owns it; what is here are old disks"));
+        }
+
+        VmFacts vm = await machine.Inventory.FindVmAsync(request.Vm, cancellationToken) ?? throw new ErrorException(Errors.UnknownVm(request.Vm.ToString()));
         IReadOnlyList<DiskNow> disks = SourceDisks.Of(vm, order.Policy.ExcludedDisks);
         SourceSpec spec = new(request.Replica, request.Vm, vm.Name, request.Line);
         string folder = FolderOf(request.Vm);
         Directory.CreateDirectory(folder);
         await order.WriteAsync(folder, cancellationToken); // Before the engine's state: a state without an order could not be continued.
-        SourceEnvironment environment = Environment(folder, order);
-        SourceVm source = await SourceVm.OpenAsync(environment, order.Policy, cancellationToken)
-            ?? await SourceVm.CreateAsync(environment, spec, disks, order.Policy, cancellationToken);
-        Start(source, order);
+        guard.SetPolicy(request.Vm, order.GuardStartsAfter);
+        Start(await SourceHost.CreateAsync(Environment(folder, order), spec, disks, order.Policy, cancellationToken), order);
     }
 
     public async Task ConfigureAsync(SourceConfigureRequest request, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         RunningSource running = Find(request.Vm) ?? throw new ErrorException(Errors.NotProtected(request.Vm.ToString()));
-        await ChangeAsync(running, running.Order with { Frequency = request.Settings.Frequency, Compression = request.Settings.Compression });
+        await ChangeAsync(running, running.Order with
+        {
+            Frequency = request.Settings.Frequency,
+            Compression = request.Settings.Compression,
+            GuardStartsAfter = request.Settings.GuardStartsAfter,
+            IsolatedSource = request.Settings.IsolatedSource,
+        });
     }
 
     /// <summary>Which disks take part, from the next cut on (CFG-9).</summary>
     public async Task SetDisksAsync(SourceDisksRequest request, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
-        RunningSource running = Find(request.Vm) is { } found && found.Source.Spec.Replica == request.Replica
-            ? found
-            : throw new ErrorException(Errors.NotProtected(request.Vm.ToString()));
-        VmFacts vm = await hypervisor.FindVmAsync(request.Vm, cancellationToken) ?? throw new ErrorException(Errors.UnknownVm(request.Vm.ToString()));
+        RunningSource running = Require(request.Vm, request.Replica);
+        VmFacts vm = await machine.Inventory.FindVmAsync(request.Vm, cancellationToken) ?? throw new ErrorException(Errors.UnknownVm(request.Vm.ToString()));
         SourceDisks.Of(vm, request.Excluded);
         await ChangeAsync(running, running.Order with { ExcludedDisks = request.Excluded });
     }
@@ -146,7 +167,7 @@ internal sealed class SourceSide(
         await running.Loop.DisposeAsync();
         try
         {
-            await running.Source.UnprotectAsync(cancellationToken);
+            await (request.KeepGuard ? running.Source.RetireAsync(cancellationToken) : running.Source.UnprotectAsync(cancellationToken));
         }
         catch
         {
@@ -160,10 +181,58 @@ internal sealed class SourceSide(
         }
 
         running.Source.Dispose();
-        SourceOrder.Delete(FolderOf(request.Vm));
-        ReplicaFolders.RemoveEmpty(FolderOf(request.Vm));
-        return new Removed([$"change tracking of {running.Source.Spec.VmName}", $"spool {FolderOf(request.Vm)}"], []);
+        string folder = FolderOf(request.Vm);
+        SourceOrder.Delete(folder);
+        List<string> kept = [];
+        if (await RetiredSource.OpenAsync(Environment(folder, order: null), cancellationToken) is { } retired)
+        {
+            Start(retired);
+            kept.Add($"the old VM {retired.Ownership.VmName}, blocked, with {string.Join(", ", retired.Kept.Disks)}");
+        }
+
+        ReplicaFolders.RemoveEmpty(folder);
+        return new Removed([$"change tracking of {running.Source.Spec.VmName}", $"spool of {folder}"], kept);
     }
+
+    /// <summary>Deletes old disks that are kept as a branch, with the VM that has them. Asked for what is gone, there is nothing to do.</summary>
+    public async Task<Removed> DeleteBranchAsync(SourceBranchDeleteRequest request, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        if (Find(request.Vm) is { } running)
+        {
+            IReadOnlyList<string> paths = running.Source.Kept?.Disks ?? [];
+            return new Removed(paths, await running.Source.DeleteKeptAsync(request.Branch, cancellationToken));
+        }
+
+        if (FindRetired(request.Vm) is not { } retired)
+        {
+            return new Removed([], []);
+        }
+
+        await retired.Loop.DisposeAsync();
+        IReadOnlyList<string> disks = retired.Source.Kept.Disks;
+        IReadOnlyList<string> left;
+        try
+        {
+            left = await retired.Source.DeleteAsync(request.Branch, cancellationToken);
+        }
+        catch
+        {
+            retired.Loop.Start();
+            throw;
+        }
+
+        lock (_lock)
+        {
+            _retired.Remove(request.Vm.Value);
+        }
+
+        ReplicaFolders.RemoveEmpty(FolderOf(request.Vm));
+        return new Removed([$"VM {retired.Source.Ownership.VmName}", .. disks], left);
+    }
+
+    /// <exception cref="ErrorException">No such VM is protected here, to that replica.</exception>
+    public SourceHost FindHost(VmId vm, ReplicaId replica) => Require(vm, replica).Source;
 
     /// <summary>A run state that changed may end a pause at once.</summary>
     public void NotePower(IEnumerable<VmFacts> vms)
@@ -173,7 +242,7 @@ internal sealed class SourceSide(
             if (Find(vm.Id) is { } running && running.Power != Facts.Of(vm.State))
             {
                 running.Power = Facts.Of(vm.State);
-                running.Source.PeerIsBack();
+                running.Source.Engine.PeerIsBack();
             }
         }
     }
@@ -181,9 +250,16 @@ internal sealed class SourceSide(
     public async ValueTask DisposeAsync()
     {
         RunningSource[] all;
+        RetiredVm[] retired;
         lock (_lock)
         {
             all = [.. _sources.Values];
+            retired = [.. _retired.Values];
+        }
+
+        foreach (RetiredVm old in retired)
+        {
+            await old.Loop.DisposeAsync();
         }
 
         foreach (RunningSource running in all)
@@ -195,9 +271,28 @@ internal sealed class SourceSide(
 
     private string FolderOf(VmId vm) => Path.Combine(config.SpoolFolder, vm.ToString());
 
-    private SourceEnvironment Environment(string folder, SourceOrder order) => new(
-        hypervisor, hypervisor, new FolderStore(folder), new PeerConnector(order.Endpoint, order.Target, identity), _limiter, news, time, ids,
-        AgentVersion.Text, loggers.CreateLogger<SourceVm>());
+    /// <param name="order">Null for what is retired: it has nobody to speak to.</param>
+    private SourceHostEnvironment Environment(string folder, SourceOrder? order) => new(
+        machine,
+        new FolderStore(folder),
+        order?.Target ?? Guid.Empty,
+        new PeerConnector(order?.Endpoint ?? "", order?.Target ?? Guid.Empty, identity),
+        _limiter,
+        news,
+        ownership,
+        ids,
+        AgentVersion.Text,
+        loggers.CreateLogger<SourceVm>());
+
+    private ValueTask<SourceHost?> OpenAsync(string folder, SourceOrder order, CancellationToken cancellationToken)
+    {
+        if (VmId.TryParse(Path.GetFileName(folder), out VmId vm))
+        {
+            guard.SetPolicy(vm, order.GuardStartsAfter); // Before the token is opened: that writes the guard's file anew.
+        }
+
+        return SourceHost.OpenAsync(Environment(folder, order), order.Policy, cancellationToken);
+    }
 
     /// <summary>A new endpoint or target needs a new engine over the same state; settings do not.</summary>
     private async Task ChangeAsync(RunningSource running, SourceOrder order)
@@ -207,13 +302,15 @@ internal sealed class SourceSide(
         if (order.Endpoint == running.Order.Endpoint && order.Target == running.Order.Target)
         {
             running.Order = order;
+            guard.SetPolicy(running.Source.Spec.Vm, order.GuardStartsAfter);
             running.Source.ApplyPolicy(order.Policy);
+            await running.Source.Ownership.PublishAsync(CancellationToken.None);
             return;
         }
 
         await running.Loop.DisposeAsync();
         running.Source.Dispose();
-        SourceVm? source = await SourceVm.OpenAsync(Environment(folder, order), order.Policy, CancellationToken.None);
+        SourceHost? source = await OpenAsync(folder, order, CancellationToken.None);
         Invariant.Check(source is not null, "a running source has no state");
         Start(source!, order);
     }
@@ -226,7 +323,30 @@ internal sealed class SourceSide(
         }
     }
 
-    private void Start(SourceVm source, SourceOrder order)
+    private RunningSource Require(VmId vm, ReplicaId replica) => Find(vm) is { } found && found.Source.Spec.Replica == replica
+        ? found
+        : throw new ErrorException(Errors.NotProtected(vm.ToString()));
+
+    private RetiredVm? FindRetired(VmId vm)
+    {
+        lock (_lock)
+        {
+            return _retired.GetValueOrDefault(vm.Value);
+        }
+    }
+
+    private void Start(RetiredSource source)
+    {
+        RetiredVm retired = new(source, _logger);
+        lock (_lock)
+        {
+            _retired[source.Ownership.Vm.Value] = retired;
+        }
+
+        retired.Loop.Start();
+    }
+
+    private void Start(SourceHost source, SourceOrder order)
     {
         RunningSource running = new(source, order, _logger);
         lock (_lock)
@@ -237,9 +357,9 @@ internal sealed class SourceSide(
         running.Loop.Start();
     }
 
-    private sealed class RunningSource(SourceVm source, SourceOrder order, ILogger logger)
+    private sealed class RunningSource(SourceHost source, SourceOrder order, ILogger logger)
     {
-        public SourceVm Source { get; } = source;
+        public SourceHost Source { get; } = source;
 
         public SourceOrder Order { get; set; } = order;
 
@@ -247,5 +367,12 @@ internal sealed class SourceSide(
         public VmPower Power { get; set; } = VmPower.Running;
 
         public OwnedLoop Loop { get; } = new($"Replication of {source.Spec.VmName}", source.RunAsync, logger);
+    }
+
+    private sealed class RetiredVm(RetiredSource source, ILogger logger)
+    {
+        public RetiredSource Source { get; } = source;
+
+        public OwnedLoop Loop { get; } = new($"Keeping the old copy of {source.Ownership.VmName} from running", source.RunAsync, logger);
     }
 }

@@ -1,16 +1,19 @@
 using System.Diagnostics;
 using Understudy.Model;
+using Understudy.Protection.Ownership;
 using Understudy.Protection.Source;
+using Understudy.Protection.Source.Guest;
 using SourcePhase = Understudy.Model.SourcePhase;
 
 namespace Understudy.Agent;
 
-/// <summary>A source engine's status in the control plane's words.</summary>
+/// <summary>What stands at a source, in the control plane's words.</summary>
 internal static class SourceWords
 {
-    public static SourceReport Report(SourceVm source, SourceOrder order, VmPower power)
+    public static SourceReport Report(SourceHost source, SourceOrder order, VmPower power)
     {
-        SourceStatus s = source.Status;
+        SourceStatus s = source.Engine.Status;
+        OwnershipRecord owned = source.Ownership.Record;
         return new SourceReport(
             source.Spec.Vm,
             source.Spec.Replica,
@@ -20,7 +23,7 @@ internal static class SourceWords
             s.CopyTotalBytes,
             s.CopyBytesPerSecond,
             s.BytesBehind,
-            s.LastPoint is { } point ? new RecoveryPointInfo(point.Id, point.CutAt, PointKind.CrashConsistent, null) : null,
+            s.LastPoint is { } point ? Of(point) : null,
             s.NextCutAt,
             s.LastCycleDuration,
             s.CyclesMade,
@@ -29,8 +32,46 @@ internal static class SourceWords
             s.AverageCycleBytes,
             s.LargestCycleBytes,
             s.TargetFull,
-            ErrorOf(s, order));
+            ErrorOf(s, order) ?? ErrorOf(source.Guest.Fault),
+            PausedBy: s.PausedBy,
+            Fenced: owned.State is not Protection.Ownership.OwnershipState.Here { Fence: null },
+            Ownership: Reports.Of(owned, isValidated: owned.State is not Protection.Ownership.OwnershipState.Here here || here.Boot == source.Ownership.Boot),
+            Deposed: source.Guest.Deposed is { } deposed ? new DeposedInfo(deposed.Line, deposed.MintedAt, deposed.StoppedAt, ActionOf(deposed.Action)) : null,
+            Branches: source.Kept is { } kept ? [Of(kept)] : null,
+            Disks: [.. s.Disks.Select(disk => new DiskProgress(disk.TargetDevice, disk.SizeBytes, disk.CopiedBytes, disk.SizeBytes))],
+            ExcludedDisks: order.ExcludedDisks.Count > 0 ? order.ExcludedDisks : null);
     }
+
+    /// <summary>Of a source whose VM stays at the other side for good: nothing is replicated, the old disks are listed.</summary>
+    public static SourceReport Report(RetiredSource retired) => new(
+        retired.Ownership.Vm, retired.Ownership.Replica, SourcePhase.Protected, VmPower.Off, 0, 0, 0, 0, null, null, null, 0, 0, 0, 0, 0, false, null,
+        Fenced: true,
+        Ownership: Reports.Of(retired.Ownership, isValidated: true),
+        Branches: [Of(retired.Kept)]);
+
+    public static RecoveryPointInfo Of(SourcePoint point) => new(point.Id, point.CutAt, Reports.KindOf(point.Kind), point.Label);
+
+    public static DeposedAction ActionOf(IsolatedSourceAction action) => action switch
+    {
+        IsolatedSourceAction.Pause => DeposedAction.Pause,
+        IsolatedSourceAction.ShutDown => DeposedAction.ShutDown,
+        IsolatedSourceAction.CutNics => DeposedAction.CutNics,
+        _ => throw new UnreachableException($"action {action}"),
+    };
+
+    private static IsolatedSourceAction ActionOf(DeposedAction action) => action switch
+    {
+        DeposedAction.Pause => IsolatedSourceAction.Pause,
+        DeposedAction.ShutDown => IsolatedSourceAction.ShutDown,
+        DeposedAction.CutNics => IsolatedSourceAction.CutNics,
+        _ => throw new UnreachableException($"action {action}"),
+    };
+
+    private static BranchInfo Of(KeptDisks kept) => new(
+        kept.Branch, kept.IsRetired ? BranchKind.RetiredSource : BranchKind.DeposedSource, kept.Lost, null, kept.Since, null, Facts.BytesOf(kept.Disks), kept.Disks, []);
+
+    private static ErrorInfo? ErrorOf(string? guestFault) => guestFault is null ? null : new ErrorInfo(
+        ErrorKind.Failed, "agent-retrying", guestFault.TrimEnd('.'), "The guest is not where ownership wants it; it is tried again by itself.", "See the agent's log, and that libvirtd runs.");
 
     /// <summary>Why replication does not go on; a wait for the VM to run is a state of the VM, not an error.</summary>
     private static ErrorInfo? ErrorOf(SourceStatus status, SourceOrder order) => status switch
@@ -66,8 +107,9 @@ internal static class SourceWords
         SourceWait.CaptureSlot => "waiting for another VM's capture",
         SourceWait.SpaceAtTarget => "waiting for space at the target",
         SourceWait.SpaceHere => "waiting for space in the spool",
-        SourceWait.OwnerDecision => "waiting for a decision: the VM belongs to the other side",
+        SourceWait.OwnerDecision => "waiting: the VM belongs to the other side",
         SourceWait.Target => "waiting for the target",
+        SourceWait.Resume => "paused",
         _ => throw new UnreachableException($"wait {wait}"),
     };
 

@@ -1,6 +1,5 @@
 using Understudy.Api.Control;
 using Understudy.Model;
-using Understudy.Protection;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Definition;
 using Understudy.Protection.Target.Runs;
@@ -12,11 +11,11 @@ internal static class TargetOrders
 {
     public static void Register(AgentOperations operations, TargetSide target)
     {
-        operations.On(AgentMethods.ReplicaCreate, (request, _, ct) => Answer(() => target.CreateAsync(request, ct)));
-        operations.On(AgentMethods.ReplicaConfigure, (request, _, ct) => Done(() => target.ConfigureAsync(request, ct)));
-        operations.On(AgentMethods.TargetUnprotect, (request, _, ct) => Answer(() => target.UnprotectAsync(request, ct)));
-        operations.On(AgentMethods.TestStart, (request, _, ct) => Answer(() => StartTestAsync(target, request, ct)));
-        operations.On(AgentMethods.TestComplete, (request, _, ct) => Answer(
+        operations.On(AgentMethods.ReplicaCreate, (request, _, ct) => OrderAnswer.Of(() => target.CreateAsync(request, ct)));
+        operations.On(AgentMethods.ReplicaConfigure, (request, _, ct) => OrderAnswer.Done(() => target.ConfigureAsync(request, ct)));
+        operations.On(AgentMethods.TargetUnprotect, (request, _, ct) => OrderAnswer.Of(() => target.UnprotectAsync(request, ct)));
+        operations.On(AgentMethods.TestStart, (request, _, ct) => OrderAnswer.Of(() => StartTestAsync(target, request, ct)));
+        operations.On(AgentMethods.TestComplete, (request, _, ct) => OrderAnswer.Of(
             async () => Words(await target.Find(request.Replica).CompleteTestAsync(request.Test.Value, request.Note, ct))));
         RegisterFailover(operations, target);
         RegisterPoints(operations, target);
@@ -24,21 +23,21 @@ internal static class TargetOrders
 
     private static void RegisterFailover(AgentOperations operations, TargetSide target)
     {
-        operations.On(AgentMethods.FailoverStart, (request, _, ct) => Answer(() => FailOverAsync(target, request, ct)));
-        operations.On(AgentMethods.ChangePoint, (request, _, ct) => Answer(async () => Words(await target.Find(request.Replica).ChangePointAsync(
+        operations.On(AgentMethods.FailoverStart, (request, _, ct) => OrderAnswer.Of(() => FailOverAsync(target, request, ct)));
+        operations.On(AgentMethods.ChangePoint, (request, _, ct) => OrderAnswer.Of(async () => Words(await target.Find(request.Replica).ChangePointAsync(
             new ChangePointOrder(
                 request.Point, request.BranchDays, request.Label, request.Nics is { } nics ? Cards(nics) : null,
                 request.Cpus is null && request.MemoryBytes is null ? null : new VmSize(request.Cpus, request.MemoryBytes)),
             ct))));
-        operations.On(AgentMethods.FailoverCancel, (request, _, ct) => Answer(async () =>
+        operations.On(AgentMethods.FailoverCancel, (request, _, ct) => OrderAnswer.Of(async () =>
         {
             Protection.Target.Runs.FailoverCancelled cancelled = await target.Find(request.Replica).CancelAsync(
                 new CancelOrder(request.Transfer, request.Source.Value, request.BranchDays), ct);
             return new Api.Control.FailoverCancelled(cancelled.Line, cancelled.Parent, cancelled.Branch);
         }));
-        operations.On(AgentMethods.TransferRefuse, (request, _, ct) => Done(() => target.Find(request.Replica).RefuseTransferAsync(request.Transfer, ct).AsTask()));
-        operations.On(AgentMethods.TransferSettled, (request, _, ct) => Done(() => target.Find(request.Replica).SettleTransferAsync(request.Transfer, ct).AsTask()));
-        operations.On(AgentMethods.Commit, (request, _, ct) => Answer(async () =>
+        operations.On(AgentMethods.TransferRefuse, (request, _, ct) => OrderAnswer.Done(() => target.Find(request.Replica).RefuseTransferAsync(request.Transfer, ct).AsTask()));
+        operations.On(AgentMethods.TransferSettled, (request, _, ct) => OrderAnswer.Done(() => target.Find(request.Replica).SettleTransferAsync(request.Transfer, ct).AsTask()));
+        operations.On(AgentMethods.Commit, (request, _, ct) => OrderAnswer.Of(async () =>
         {
             CommitOutcome outcome = await target.Find(request.Replica).CommitAsync(ct);
             return new Committed(outcome.Images, outcome.Pending);
@@ -47,15 +46,15 @@ internal static class TargetOrders
 
     private static void RegisterPoints(AgentOperations operations, TargetSide target)
     {
-        operations.On(AgentMethods.PointsList, (request, _, _) => Answer(() =>
+        operations.On(AgentMethods.PointsList, (request, _, _) => OrderAnswer.Of(() =>
         {
             ReplicaHost host = target.Find(request.Replica);
             return Task.FromResult(new PointsAnswer([.. host.Points.Select(Reports.Of)], [.. host.Status.Branches.Select(Reports.Of)]));
         }));
-        operations.On(AgentMethods.PointExport, (request, _, ct) => Answer(async () => new PointExported(request.Branch is { } branch
+        operations.On(AgentMethods.PointExport, (request, _, ct) => OrderAnswer.Of(async () => new PointExported(request.Branch is { } branch
             ? await target.Find(request.Replica).ExportBranchAsync(branch, request.Folder, request.Format, ct)
             : await target.Find(request.Replica).ExportPointAsync(request.Point, request.Folder, request.Format, ct))));
-        operations.On(AgentMethods.BranchDelete, (request, _, ct) => Answer(
+        operations.On(AgentMethods.BranchDelete, (request, _, ct) => OrderAnswer.Of(
             async () => Words(await target.Find(request.Replica).DeleteBranchAsync(request.Branch, ct))));
     }
 
@@ -94,24 +93,4 @@ internal static class TargetOrders
         new(started.Line, started.VmName, started.Made, started.Notes, started.Branch);
 
     private static Removed Words(RemovedThings things) => new(things.Gone, things.Kept);
-
-    private static Task<Nothing> Done(Func<Task> order) => Answer(async () =>
-    {
-        await order();
-        return Nothing.Value;
-    });
-
-    /// <summary>A refusal of the engine keeps its own code; programs and the error page know it by that.</summary>
-    private static async Task<T> Answer<T>(Func<Task<T>> order)
-    {
-        try
-        {
-            return await order();
-        }
-        catch (RefusedException e)
-        {
-            throw new ErrorException(
-                new ErrorInfo(ErrorKind.Refused, RefusalWords.CodeOf(e.Code), e.Message.TrimEnd('.'), "Nothing was changed.", e.Remedy ?? "See the agent's log."), e);
-        }
-    }
 }

@@ -1,4 +1,7 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
+using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Source;
 using Understudy.Replication.Wire;
@@ -30,10 +33,13 @@ internal sealed class SourceAgent(RunContext context, SimProcess process, ModelH
         {
             string folder = $"sources/{watch.Vm.Name}";
             await MakeFolderAsync(host.Disk.OpenStore(_process, ""), folder);
+            IFileStore store = host.Disk.OpenStore(_process, folder);
             var environment = new SourceEnvironment(
                 client,
                 capture,
-                host.Disk.OpenStore(_process, folder),
+                new NeverStopped(),
+                await OpenTokenAsync(store, watch),
+                store,
                 new Connector(network, _process, target),
                 limiter,
                 new Events(_context, watch),
@@ -64,9 +70,19 @@ internal sealed class SourceAgent(RunContext context, SimProcess process, ModelH
 
         DiskNow[] disks = [.. watch.Vm.Disks.Select((d, i) => new DiskNow(watch.Vm.Targets[i], d.SizeBytes))];
         var spec = new SourceSpec(watch.Id, watch.Vm.Id, watch.Vm.Name, watch.FirstLine);
-        SourceVm made = await SourceVm.CreateAsync(environment, spec, disks, _policy, default);
+        await SourceVm.PrepareAsync(environment.Store, spec, disks, default);
+        SourceVm? made = await SourceVm.OpenAsync(environment, _policy, default);
         watch.IsProtected = true;
-        return made;
+        return made ?? throw new InvalidOperationException("a state that was just made is not there");
+    }
+
+    /// <summary>In this world no VM ever changes its owner.</summary>
+    private async Task<OwnershipToken> OpenTokenAsync(IFileStore store, ReplicaWatch watch)
+    {
+        OwnershipRecord begin = OwnershipRules.Begin(
+            watch.Vm.Id, watch.Vm.Name, watch.Id, Guid.Empty, watch.FirstLine, [], new OwnershipState.Here("boot"), _process.Time.GetUtcNow());
+        return await OwnershipToken.BeginAsync(
+            new OwnershipServices(new NoGuard(), "boot", _process.Time, NullLogger.Instance), store, begin, default);
     }
 
     private static async Task MakeFolderAsync(IFileStore root, string folder)
@@ -74,6 +90,21 @@ internal sealed class SourceAgent(RunContext context, SimProcess process, ModelH
         await root.CreateFolderAsync(folder, default);
         await root.FlushFolderAsync("", default);
         await root.FlushFolderAsync("sources", default);
+    }
+
+    private sealed class NoGuard : IStartGuard
+    {
+        public ValueTask PublishAsync(OwnershipRecord record, CancellationToken cancellationToken) => default;
+
+        public ValueTask RemoveAsync(VmId vm, CancellationToken cancellationToken) => default;
+    }
+
+    private sealed class NeverStopped : IStoppedDisks
+    {
+        public ValueTask<ICapture> OpenAsync(StoppedDisksRequest request, CancellationToken cancellationToken) =>
+            throw new NotSupportedException("no VM of this world is handed over");
+
+        public ValueTask CloseStaleAsync(VmId vm, CancellationToken cancellationToken) => default;
     }
 
     private sealed class Connector(SimNetwork network, SimProcess process, SimHost target) : IPeerConnector

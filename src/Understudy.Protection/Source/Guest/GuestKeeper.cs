@@ -52,6 +52,9 @@ public sealed partial class GuestKeeper
     /// <summary>Set from the moment a newer line is known until the VM is owned here again.</summary>
     public DeposedSource? Deposed => _record.Deposed;
 
+    /// <summary>Set once the VM stays at the other side for good.</summary>
+    public RetiredDisks? Retired => _record.Retired;
+
     /// <summary>Why the guest cannot be brought to where the token wants it; null while it can. It is tried again.</summary>
     public string? Fault => _fault;
 
@@ -70,6 +73,9 @@ public sealed partial class GuestKeeper
         GuestRecord? known = await GuestFile.Document.LoadAsync(environment.Store, GuestFile.Name, cancellationToken);
         return new GuestKeeper(environment, known ?? GuestRecord.Untouched) { WhenDeposed = whenDeposed };
     }
+
+    public static async ValueTask<bool> IsRetiredAsync(IFileStore store, CancellationToken cancellationToken) =>
+        await GuestFile.Document.LoadAsync(store, GuestFile.Name, cancellationToken) is { Retired: not null };
 
     /// <summary>Looks after the guest until it is cancelled; every fault is shown and tried again.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
@@ -158,6 +164,24 @@ public sealed partial class GuestKeeper
         if (_record.GoesOn != goesOn)
         {
             await SaveAsync(_record with { GoesOn = goesOn }, cancellationToken);
+        }
+    }
+
+    /// <summary>The VM stays at the other side for good; what is left here stays blocked, and is listed from now on.</summary>
+    /// <exception cref="RefusedException">The VM is owned here.</exception>
+    public async ValueTask RetireAsync(CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        if (Ownership.Record.State is not OwnershipState.Elsewhere)
+        {
+            throw new RefusedException(
+                RefusalCode.NotFailedOver, $"{Ownership.Record.VmName} is not owned by the other side: nothing of it here is old.", "Stop protecting it without keeping anything.");
+        }
+
+        if (_record.Retired is null)
+        {
+            BranchId branch = _record.Deposed?.Branch ?? new BranchId(_environment.Ids.NewGuid());
+            await SaveAsync(_record with { Retired = new RetiredDisks(branch, _environment.Time.GetUtcNow()) }, cancellationToken);
         }
     }
 

@@ -36,10 +36,14 @@ public sealed record DeposedSource(
 /// <summary>What we did to a guest and must not forget (docs/formats/run-state.md).</summary>
 /// <param name="GoesOn">It ran until we stopped it, or it is to be started: it runs again as soon as it may run here.</param>
 /// <param name="LinksAreCut">Its network cables are out, and go in again when it may run here.</param>
-internal sealed record GuestRecord(bool GoesOn, bool LinksAreCut, DeposedSource? Deposed)
+/// <param name="Retired">The VM stays at the other side for good: what is left of it here is listed until it is deleted by name.</param>
+internal sealed record GuestRecord(bool GoesOn, bool LinksAreCut, DeposedSource? Deposed, RetiredDisks? Retired)
 {
-    public static GuestRecord Untouched { get; } = new(false, false, null);
+    public static GuestRecord Untouched { get; } = new(false, false, null, null);
 }
+
+/// <param name="Branch">Under which the old disks are listed.</param>
+public sealed record RetiredDisks(BranchId Branch, DateTimeOffset At);
 
 [JsonSourceGenerationOptions(
     WriteIndented = true,

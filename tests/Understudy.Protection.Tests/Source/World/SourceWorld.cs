@@ -4,6 +4,7 @@ using Understudy.Blocks.Identity;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Source;
 using Understudy.Protection.Tests.Ownership;
+using Understudy.Protection.Tests.Target.World;
 using Understudy.Replication.Receiving;
 using Understudy.Replication.Wire;
 using Understudy.Testing.Simulation;
@@ -57,6 +58,9 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
 
     /// <summary>The engine of the agent that runs now.</summary>
     public SourceVm? Engine => Host?.Engine;
+
+    /// <summary>The files the VM's disks are in.</summary>
+    public ModelHost Images { get; } = new();
 
     public MemoryGuard Guard { get; private set; } = new("boot-1");
 
@@ -203,7 +207,7 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
     {
         ScriptedHypervisor hypervisor = Vm.For(process);
         return new SourceHostEnvironment(
-            new SourceMachine(hypervisor, hypervisor, hypervisor, hypervisor),
+            new SourceMachine(hypervisor, hypervisor, hypervisor, hypervisor, new ModelImageTool(Images, new ModelSockets(Images))),
             _source.Disk.OpenStore(process, "source/app"),
             Peer,
             new Connector(this, process),

@@ -1,0 +1,66 @@
+using Understudy.Blocks.Identity;
+using Understudy.Protection.Ownership;
+using Understudy.Protection.Source.Guest;
+
+namespace Understudy.Protection.Source;
+
+/// <summary>
+/// What is left of a source whose VM stays at the other side for good: the old VM and its disks, blocked by the start guard
+/// and listed, until they are deleted by name. Nothing is replicated.
+/// </summary>
+public sealed class RetiredSource
+{
+    private readonly SourceHostEnvironment _environment;
+    private readonly OwnershipToken _ownership;
+    private readonly GuestKeeper _guest;
+
+    private RetiredSource(SourceHostEnvironment environment, OwnershipToken ownership, GuestKeeper guest)
+    {
+        _environment = environment;
+        _ownership = ownership;
+        _guest = guest;
+    }
+
+    public OwnershipRecord Ownership => _ownership.Record;
+
+    public KeptDisks Kept => new(
+        Retired.Branch, _guest.Deposed?.Lost ?? _ownership.Record.Line, Retired.At, _ownership.Record.Disks, IsRetired: true);
+
+    /// <summary>Null when nothing is kept in this store.</summary>
+    public static async ValueTask<RetiredSource?> OpenAsync(SourceHostEnvironment environment, CancellationToken cancellationToken)
+    {
+        if (!await GuestKeeper.IsRetiredAsync(environment.Store, cancellationToken))
+        {
+            return null;
+        }
+
+        if (await OwnershipToken.OpenAsync(environment.Ownership, environment.Store, cancellationToken) is not { } token)
+        {
+            await GuestKeeper.DeleteAsync(environment.Store, cancellationToken); // Its deletion had all but ended.
+            return null;
+        }
+
+        GuestKeeper guest = await GuestKeeper.OpenAsync(environment.OfGuest(token), DeposedAction.Pause, cancellationToken);
+        return new RetiredSource(environment, token, guest);
+    }
+
+    /// <summary>Keeps the old copy from running, until it is cancelled.</summary>
+    public Task RunAsync(CancellationToken cancellationToken) => _guest.RunAsync(cancellationToken);
+
+    /// <summary>Deletes the old disks and the old VM; then nothing is left here. To be called when <see cref="RunAsync"/> has ended.</summary>
+    /// <returns>What could not be deleted.</returns>
+    public async ValueTask<IReadOnlyList<string>> DeleteAsync(BranchId branch, CancellationToken cancellationToken)
+    {
+        if (Kept.Branch != branch)
+        {
+            throw KeptDisks.Unknown(_ownership.Record.VmName, branch);
+        }
+
+        IReadOnlyList<string> left = await KeptDisks.DeleteAsync(_environment.Machine, _ownership, cancellationToken);
+        await _ownership.EndAsync(cancellationToken);
+        await GuestKeeper.DeleteAsync(_environment.Store, cancellationToken);
+        return left;
+    }
+
+    private RetiredDisks Retired => _guest.Retired!; // Opened only when it is set, and never unset.
+}
