@@ -72,7 +72,7 @@ internal sealed partial class FakeAgent
         {
             OwnershipRecord begun = OwnershipRules.Begin(
                 request.Vm, "web1", request.Replica, request.Target.Value, request.Line, [], new OwnershipState.Here("boot-1"), TimeProvider.System.GetUtcNow());
-            Sources.TryAdd(request.Replica, new FakeSource(request, new FakeToken(begun)));
+            _link!.Post(Report(Sources.GetOrAdd(request.Replica, _ => new FakeSource(request, new FakeToken(begun)))));
             return Nothing.Value;
         });
         On(operations, AgentMethods.SourceConfigure, request =>
@@ -156,9 +156,12 @@ internal sealed partial class FakeAgent
         {
             DateTimeOffset now = TimeProvider.System.GetUtcNow();
             source.Token.Take(new OwnershipMessage.Learn(request.Line, request.MintedAt, now));
-            source.Deposed ??= new DeposedInfo(request.Line, request.MintedAt, source.Running ? now : null, request.Action);
-            source.Branches.Add(NewBranch(BranchKind.DeposedSource, source.Token.Record.Line, null, null));
-            Run(source, false);
+            if (source.Deposed is null) // told twice, it is done once
+            {
+                source.Deposed = new DeposedInfo(request.Line, request.MintedAt, source.Running ? now : null, request.Action);
+                source.Branches.Add(NewBranch(BranchKind.DeposedSource, source.Token.Record.Line, null, null));
+                Run(source, false);
+            }
         });
         OnSource(operations, AgentMethods.SourceRevalidate, request => request.Replica, (source, request) =>
         {

@@ -204,6 +204,7 @@ internal sealed partial class FakeAgent
 
     private PointMounted Give(ReplicaId replica, MountInfo mount)
     {
+        Replicas[replica].Mounts.RemoveAll(given => given.Id == mount.Id); // asked twice, it is given once
         Replicas[replica].Mounts.Add(mount);
         Post(Replicas[replica]);
         return new PointMounted(mount.Devices);

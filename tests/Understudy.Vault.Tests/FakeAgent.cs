@@ -69,7 +69,7 @@ internal sealed partial class FakeAgent : IAsyncDisposable
         _link = new VaultLink(
             new VaultLinkSettings([.. Membership!.VaultUrls.Select(url => new Uri(url))], Membership.CaCertificate, null), // joined before
             () => Membership.ToCertificate(),
-            _ => ValueTask.FromResult(new AgentHello("0.1.0", $"{Name}:7443", Facts(), [.. Vms], [.. Sources.Values.Select(Report)], [.. Replicas.Values.Select(Report)])),
+            _ => ValueTask.FromResult(new AgentHello("0.1.0", $"{Name}:7443", Facts(), [.. Vms], [.. Sources.Values.Concat(Retired.Values).Select(Report)], [.. Replicas.Values.Select(Report)])),
             _operations,
             TimeProvider.System,
             NullLogger.Instance);

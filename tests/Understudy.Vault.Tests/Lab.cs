@@ -32,6 +32,9 @@ internal sealed class Lab : IAsyncDisposable
 
     public string Token => File.ReadAllText(Path.Combine(Folder, "admin.token")).Trim();
 
+    /// <summary>How long a job waits for a host that has gone away.</summary>
+    public TimeSpan HostReturnLimit { get; set; } = TimeSpan.FromMinutes(1);
+
     public static async Task<Lab> StartAsync()
     {
         Lab lab = new(new MovableTime());
@@ -66,7 +69,7 @@ internal sealed class Lab : IAsyncDisposable
             Listen = new IPEndPoint(IPAddress.Loopback, Port == 0 ? FreePort() : Port),
             Time = Time,
             Ids = new RandomIds(),
-            HostReturnLimit = TimeSpan.FromMinutes(1),
+            HostReturnLimit = HostReturnLimit,
         };
         settings = settings with { PublicUrls = [$"https://localhost:{settings.Listen.Port}"] };
         _server = await VaultServer.StartAsync(settings, logging => logging.ClearProviders(), CancellationToken.None);
@@ -123,6 +126,17 @@ internal sealed class Lab : IAsyncDisposable
         Assert.Equal(JobState.Succeeded, (await EndOfAsync(job.Id)).State);
         return replica;
     }
+
+    public async Task<ProtectionState> StateAsync(string vm) => (await Client.GetVmAsync(vm, CancellationToken.None)).State;
+
+    /// <summary>A planned failover, to its end.</summary>
+    public async Task FailOverAsync(string vm)
+    {
+        JobDto job = await Client.FailoverAsync(vm, new FailoverDto(false, null, null), CancellationToken.None);
+        Assert.Equal(JobState.Succeeded, (await EndOfAsync(job.Id)).State);
+    }
+
+    public async Task<bool> HasEventAsync(string kind) => (await Client.ListEventsAsync(0, 1000, CancellationToken.None)).Any(news => news.Kind == kind);
 
     public async Task<JobDto> EndOfAsync(long job) => await UntilAsync(job, state => state.EndedAt is not null);
 

@@ -46,6 +46,9 @@ public sealed record ProtectedVm
 
     public IReadOnlyList<TestInfo> Tests { get; init; } = [];
 
+    /// <summary>It was running at its source when the last failover began, and shall again when that is cancelled.</summary>
+    public bool RanAtSource { get; init; }
+
     /// <summary>Set while a failover stands that is not committed.</summary>
     public PendingFailover? Pending { get; init; }
 }

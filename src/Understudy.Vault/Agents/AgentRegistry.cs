@@ -4,8 +4,12 @@ using Understudy.Model;
 namespace Understudy.Vault.Agents;
 
 /// <summary>Who is connected now. An agent that comes again replaces its older connection, which may be half dead.</summary>
-internal sealed class AgentRegistry(Changes changes)
+internal sealed class AgentRegistry(Changes changes, TimeProvider time)
 {
+    /// <summary>Agents dial again within 10 s after the vault has started: until then an absent one is no news.</summary>
+    private static readonly TimeSpan _dialling = TimeSpan.FromSeconds(15);
+
+    private readonly DateTimeOffset _started = time.GetUtcNow();
     private readonly ConcurrentDictionary<HostId, AgentSession> _sessions = new();
 
     public AgentSession? Find(HostId host) => _sessions.GetValueOrDefault(host);
@@ -28,6 +32,28 @@ internal sealed class AgentRegistry(Changes changes)
         bool removed = _sessions.TryRemove(new KeyValuePair<HostId, AgentSession>(session.Host, session));
         changes.Publish(Changes.Hosts);
         return removed;
+    }
+
+    /// <summary>Is the host connected? Just after a start of the vault it is given the time to say so.</summary>
+    public async Task<bool> IsThereAsync(HostId host, CancellationToken cancellationToken)
+    {
+        TimeSpan left = _started + _dialling - time.GetUtcNow();
+        if (Find(host) is not null || left <= TimeSpan.Zero)
+        {
+            return Find(host) is not null;
+        }
+
+        using CancellationTokenSource limit = new(left, time);
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            await WaitAsync(host, either.Token);
+            return true;
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return false;
+        }
     }
 
     /// <summary>The host's session, waiting for it to connect.</summary>

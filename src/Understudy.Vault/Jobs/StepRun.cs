@@ -69,7 +69,11 @@ internal sealed class StepRun(JobRow job, OperationId operation, AgentRegistry a
         }
     }
 
-    public bool IsOnline(HostRow host) => agents.Find(new HostId(host.Id)) is not null;
+    /// <summary>For steps that can leave a host's part for later.</summary>
+    public Task<bool> IsThereAsync(HostRow host, CancellationToken cancellationToken) => agents.IsThereAsync(new HostId(host.Id), cancellationToken);
+
+    /// <summary>Waits for the host as an order to it would.</summary>
+    public Task WaitForAsync(HostRow host, CancellationToken cancel, CancellationToken stopping) => WaitForHostAsync(new HostId(host.Id), host.Name, cancel, stopping);
 
     private async Task<AgentSession> WaitForHostAsync(HostId host, string hostName, CancellationToken cancel, CancellationToken stopping)
     {

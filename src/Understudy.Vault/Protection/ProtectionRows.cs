@@ -32,6 +32,7 @@ internal static class ProtectionRows
         ExcludedDisks = VaultJson.Read(row.ExcludedJson, VaultJson.Default.IReadOnlyListString) ?? [],
         Stage = Enum.Parse<ProtectionStage>(row.Stage),
         Tests = [.. tests.Select(ToModel)],
+        RanAtSource = row.RanAtSource,
         Pending = row.PendingSince is { } since && EnumWords<FailoverKind>.TryParse(row.FailoverKind, out FailoverKind kind)
             ? new PendingFailover(kind, since, row.RanAtSource)
             : null,
@@ -60,6 +61,11 @@ internal static class ProtectionRows
         await db.Protections.Where(row => row.VmId == vm.Value)
             .ExecuteUpdateAsync(row => row.SetProperty(r => r.Stage, text), cancellationToken);
     }
+
+    /// <summary>A failover begins; what it may have to undo is known from here on.</summary>
+    public static async Task SetFailingOverAsync(this VaultDb db, VmId vm, bool ranAtSource, CancellationToken cancellationToken) =>
+        await db.Protections.Where(row => row.VmId == vm.Value).ExecuteUpdateAsync(
+            row => row.SetProperty(r => r.Stage, nameof(ProtectionStage.FailingOver)).SetProperty(r => r.RanAtSource, ranAtSource), cancellationToken);
 
     /// <summary>The VM runs at its target from now on, and nobody has committed it.</summary>
     public static async Task SetPendingAsync(this VaultDb db, VmId vm, LineId line, PendingFailover pending, CancellationToken cancellationToken)

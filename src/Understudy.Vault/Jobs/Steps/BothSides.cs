@@ -16,6 +16,7 @@ internal sealed class BothSides(HostStore hosts)
         List<Finding> findings = [];
         foreach (HostRow host in new[] { source, target })
         {
+            await run.WaitForAsync(host, cancel, stopping);
             run.Reporter.Report(null, $"checking {host.Name}");
             findings.AddRange(await hosts.CheckAsync(host, stopping));
         }

@@ -2,6 +2,7 @@ using Understudy.Api.Control;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Plans;
+using Understudy.Vault.Agents;
 using Understudy.Vault.Protection;
 using Understudy.Vault.Sites;
 using Understudy.Vault.Storage;
@@ -12,7 +13,7 @@ namespace Understudy.Vault.Jobs.Steps;
 /// The way over in order (FO-1): fence first, so that nothing starts the guest again; the VM is offered only when its last
 /// change is at the target. Until the offer everything can be undone; after it only the target's word counts.
 /// </summary>
-internal sealed class PlannedSteps(StepScene scene, BothSides sides, ReportBoard board)
+internal sealed class PlannedSteps(StepScene scene, BothSides sides, ReportBoard board, AgentRegistry agents)
 {
     public async Task<StepResult> CheckFailoverAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {
@@ -20,7 +21,8 @@ internal sealed class PlannedSteps(StepScene scene, BothSides sides, ReportBoard
         (ProtectedVm vm, HostRow source, HostRow target) = await scene.LoadAsync(run, stopping);
         string findings = await sides.CheckAsync(run, vm, source, target, cancel, stopping);
         DiscoveredVm discovered = await scene.DiscoveredAsync(vm, source, stopping);
-        if (FailoverChecks.Evaluate(vm, discovered, target.Name, HostStore.FactsOf(target), board.Get(vm.Vm).Source) is { } refusal)
+        HostFacts? facts = agents.Find(vm.TargetHost) is { } session ? await session.TryGetFactsAsync(stopping) : null;
+        if (FailoverChecks.Evaluate(vm, discovered, target.Name, facts ?? HostStore.FactsOf(target), board.Get(vm.Vm).Source) is { } refusal)
         {
             throw new ErrorException(refusal);
         }
@@ -44,7 +46,7 @@ internal sealed class PlannedSteps(StepScene scene, BothSides sides, ReportBoard
     public async Task<StepResult> FenceSourceAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {
         (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
-        await scene.SetStageAsync(run, ProtectionStage.FailingOver, stopping);
+        await scene.SetFailingOverAsync(run, stopping);
         await run.AskAsync(
             source, AgentMethods.SourceFence, new SourceFenceRequest(vm.Vm, vm.Replica, $"job {run.Job}, {run.JobName}, is moving it"), cancel, stopping);
         return StepResult.Done($"nobody can start {vm.Name} at {source.Name}");
@@ -84,7 +86,7 @@ internal sealed class PlannedSteps(StepScene scene, BothSides sides, ReportBoard
     {
         FailoverInput input = run.InputAs<FailoverInput>();
         (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
-        if (!run.IsOnline(source) || vm.Line is not { } line)
+        if (!await run.IsThereAsync(source, stopping) || vm.Line is not { } line)
         {
             return StepResult.Done($"{source.Name} is not connected; it hears it when it comes back");
         }
@@ -117,7 +119,7 @@ internal sealed class PlannedSteps(StepScene scene, BothSides sides, ReportBoard
     {
         FailoverInput input = run.InputAs<FailoverInput>();
         (ProtectedVm vm, HostRow source, HostRow target) = await scene.LoadAsync(run, stopping);
-        if (!run.IsOnline(target))
+        if (!await run.IsThereAsync(target, stopping))
         {
             throw new ErrorException(Errors.TokenInTransit(vm.Name, target.Name));
         }

@@ -100,7 +100,7 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
     public async Task<StepResult> StopSourceAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {
         (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
-        if (!run.IsOnline(source))
+        if (!await run.IsThereAsync(source, stopping))
         {
             return await RemoveLaterAsync(run, vm, source, HostDuties.Source, keepGuard: false, stopping);
         }
@@ -131,7 +131,7 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
             }
         }
 
-        if (!run.IsOnline(source))
+        if (!await run.IsThereAsync(source, stopping))
         {
             return await RemoveLaterAsync(run, vm, source, HostDuties.Source, keepGuard: true, stopping);
         }
@@ -144,7 +144,7 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
     public async Task<StepResult> RemoveReplicaAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {
         (ProtectedVm vm, _, HostRow target) = await scene.LoadAsync(run, stopping);
-        if (!run.IsOnline(target))
+        if (!await run.IsThereAsync(target, stopping))
         {
             return await RemoveLaterAsync(run, vm, target, HostDuties.Target, keepGuard: false, stopping);
         }

@@ -9,7 +9,7 @@ using Understudy.Vault.Storage;
 namespace Understudy.Vault.Jobs.Steps;
 
 /// <summary>Tests, the start at the target, and the commit.</summary>
-internal sealed class RecoverySteps(StepScene scene, AgentRegistry agents, ReportBoard board, PointFinder points)
+internal sealed class RecoverySteps(StepScene scene, AgentRegistry agents, ReportBoard board)
 {
     public async Task<StepResult> StartTestAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {
@@ -54,8 +54,8 @@ internal sealed class RecoverySteps(StepScene scene, AgentRegistry agents, Repor
     {
         FailoverInput input = run.InputAs<FailoverInput>();
         (ProtectedVm vm, _, HostRow target) = await scene.LoadAsync(run, stopping);
-        await scene.SetStageAsync(run, ProtectionStage.FailingOver, stopping);
-        RecoveryPointId point = input.Point ?? (await points.FindAsync(vm, PointChoice.Latest, stopping)).Id;
+        await scene.SetFailingOverAsync(run, stopping);
+        RecoveryPointId point = input.Point ?? await NewestAsync(run, vm, target, cancel, stopping);
         Policy policy = await scene.PolicyOfAsync(vm, stopping);
         FailoverStarted started = await run.AskAsync(
             target,
@@ -75,6 +75,12 @@ internal sealed class RecoverySteps(StepScene scene, AgentRegistry agents, Repor
             StepWords.With($"{started.VmName} runs at {target.Name} from {point}; commit it when it is good", started.Notes),
             [.. StepWords.On(target, started.Made), .. started.Branch is { } branch ? [$"{target.Name}: branch {branch}, what the test had written"] : Array.Empty<string>()],
             input with { Point = point });
+    }
+
+    private static async Task<RecoveryPointId> NewestAsync(StepRun run, ProtectedVm vm, HostRow target, CancellationToken cancel, CancellationToken stopping)
+    {
+        PointsAnswer all = await run.AskAsync(target, AgentMethods.PointsList, new PointsRequest(vm.Replica), cancel, stopping);
+        return all.Points.Count == 0 ? throw new ErrorException(Errors.UnknownPoint(vm.Name, PointChoice.Latest)) : all.Points[^1].Id;
     }
 
     public async Task<StepResult> CommitAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)

@@ -41,7 +41,7 @@ internal sealed class ReplicationSteps(StepScene scene)
     public async Task<StepResult> SettingsAtSourceAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {
         (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
-        if (vm.Stage == ProtectionStage.Preparing || !run.IsOnline(source))
+        if (vm.Stage == ProtectionStage.Preparing || !await run.IsThereAsync(source, stopping))
         {
             return TakenUpLater(vm, source);
         }
@@ -59,7 +59,7 @@ internal sealed class ReplicationSteps(StepScene scene)
             return StepResult.Done("as before");
         }
 
-        if (vm.Stage == ProtectionStage.Preparing || !run.IsOnline(source))
+        if (vm.Stage == ProtectionStage.Preparing || !await run.IsThereAsync(source, stopping))
         {
             return TakenUpLater(vm, source);
         }
@@ -71,7 +71,7 @@ internal sealed class ReplicationSteps(StepScene scene)
     public async Task<StepResult> SettingsAtTargetAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {
         (ProtectedVm vm, _, HostRow target) = await scene.LoadAsync(run, stopping);
-        if (vm.Stage == ProtectionStage.Preparing || !run.IsOnline(target))
+        if (vm.Stage == ProtectionStage.Preparing || !await run.IsThereAsync(target, stopping))
         {
             return TakenUpLater(vm, target);
         }

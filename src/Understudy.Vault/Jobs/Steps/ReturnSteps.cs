@@ -83,7 +83,7 @@ internal sealed class ReturnSteps(StepScene scene)
             return StepResult.Done($"the fence at {source.Name} is open");
         }
 
-        if (!run.IsOnline(source))
+        if (!await run.IsThereAsync(source, stopping))
         {
             return StepResult.Done($"{source.Name} is not connected; it takes the VM when it comes back");
         }
@@ -97,7 +97,7 @@ internal sealed class ReturnSteps(StepScene scene)
     {
         CancelInput input = run.InputAs<CancelInput>();
         (ProtectedVm vm, HostRow source, HostRow target) = await scene.LoadAsync(run, stopping);
-        if (input.Line is null || !run.IsOnline(target) || !run.IsOnline(source))
+        if (input.Line is null || !await run.IsThereAsync(target, stopping) || !await run.IsThereAsync(source, stopping))
         {
             return StepResult.Done(input.Line is null ? "nothing was in transit" : "done when both hosts are connected");
         }

@@ -57,6 +57,13 @@ internal sealed class StepScene(VaultStorage storage, EventJournal events, Chang
         Tell(run.Vm);
     }
 
+    public async Task SetFailingOverAsync(StepRun run, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        await db.SetFailingOverAsync(run.Vm, run.InputAs<FailoverInput>().Running, cancellationToken);
+        Tell(run.Vm);
+    }
+
     public void Tell(VmId vm) => changes.Publish(Changes.Vm(vm.Value));
 
     /// <summary>Ends when something about the VM has changed; take it before reading.</summary>

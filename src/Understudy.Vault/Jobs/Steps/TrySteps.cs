@@ -16,7 +16,7 @@ internal sealed class TrySteps(StepScene scene, TimeProvider time)
     public async Task<StepResult> TryFenceSourceAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {
         (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
-        await scene.SetStageAsync(run, ProtectionStage.FailingOver, stopping);
+        await scene.SetFailingOverAsync(run, stopping);
         return await TryAsync(run, source, async limited =>
         {
             await run.AskAsync(
@@ -58,7 +58,7 @@ internal sealed class TrySteps(StepScene scene, TimeProvider time)
 
     private async Task<StepResult> TryAsync(StepRun run, HostRow source, Func<CancellationToken, Task<StepResult>> attempt, CancellationToken cancel)
     {
-        if (!run.IsOnline(source))
+        if (!await run.IsThereAsync(source, cancel))
         {
             return StepResult.Done($"not done: {source.Name} is not connected");
         }

@@ -75,7 +75,7 @@ internal sealed class FailoverCommands(CommandDesk desk, PointFinder points, Age
     }
 
     /// <summary>It shall run at its source again when it did before.</summary>
-    public CancelInput NewCancel(ProtectedVm vm) => new(vm.Replica, new TransferId(ids.NewGuid()), vm.Pending?.RanAtSource ?? RanAtSource(vm));
+    public CancelInput NewCancel(ProtectedVm vm) => new(vm.Replica, new TransferId(ids.NewGuid()), vm.RanAtSource);
 
     private async Task<JobId> PlannedAsync(string vmName, FailoverDto request, string user, CancellationToken cancellationToken)
     {
@@ -113,7 +113,13 @@ internal sealed class FailoverCommands(CommandDesk desk, PointFinder points, Age
         return await desk.StartAsync(subject with { Go = go }, input, user, cancellationToken);
     }
 
-    private bool RanAtSource(ProtectedVm vm) => desk.Board.Get(vm.Vm).Source is not { Power: VmPower.Off or VmPower.Crashed };
+    /// <summary>A VM that an earlier attempt has fenced and shut down is off because of that attempt.</summary>
+    private bool RanAtSource(ProtectedVm vm) => desk.Board.Get(vm.Vm).Source switch
+    {
+        { Fenced: true } => vm.RanAtSource,
+        { Power: VmPower.Off or VmPower.Crashed } => false,
+        _ => true,
+    };
 
     private static TimeSpan ShutdownLimit(FailoverDto request)
     {
