@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Understudy.Agent.Guard;
 using Understudy.Api.Control;
 using Understudy.Api.Registration;
 using Understudy.Blocks.Storage;
@@ -42,6 +43,9 @@ internal sealed record AgentConfig
 
     /// <summary>Folder for sockets; short, because a UNIX socket's path ends at 107 bytes.</summary>
     public required string RunFolder { get; init; }
+
+    /// <summary>libvirt's folder of hooks, into which the start guard is put.</summary>
+    public string HooksFolder { get; init; } = GuardInstaller.DefaultHooksFolder;
 
     /// <summary>Where the host's own command line reaches its agent.</summary>
     [JsonIgnore]

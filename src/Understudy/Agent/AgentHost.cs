@@ -58,7 +58,9 @@ internal sealed class AgentHost
         await using LibvirtHypervisor hypervisor = new(
             new LibvirtSettings { Uri = _config.LibvirtUri, ScratchFolder = _config.ScratchFolder }, time, ids, images, _loggers.CreateLogger("libvirt"));
         HostBoot boot = HostBoot.Read();
-        GuardFolder guard = new(new FolderStore(Directory.CreateDirectory(Path.Combine(_dataFolder, "guard")).FullName), boot.Id, boot.UpSeconds);
+        string guardFolder = Directory.CreateDirectory(GuardFolderOf(_dataFolder)).FullName;
+        GuardFolder guard = new(new FolderStore(guardFolder), boot.Id, boot.UpSeconds);
+        GuardInstaller installer = new(guardFolder, _config.HooksFolder, GuardInstaller.DefaultRunFolder, boot);
         OwnershipServices ownership = new(guard, boot.Id, time, _loggers.CreateLogger("ownership"));
         TargetServices services = new(
             hypervisor,
@@ -106,8 +108,12 @@ internal sealed class AgentHost
             target.RunAsync,
             source.RunAsync,
             new NewsLoop(view, link, time, _logger).RunAsync,
+            new GuardWatch(installer, link.Post, time, _logger).RunAsync,
             _identity.RunAsync);
     }
+
+    /// <summary>Of the files that libvirt's hook reads.</summary>
+    public static string GuardFolderOf(string dataFolder) => Path.Combine(dataFolder, "guard");
 
     /// <summary>A part that ends by a fault ends the agent: half an agent would look healthy and not be.</summary>
     private static async Task RunPartsAsync(CancellationToken cancellationToken, params Func<CancellationToken, Task>[] parts)

@@ -29,6 +29,12 @@ internal static partial class AgentLog
     [LoggerMessage(10, LogLevel.Warning, "No connection can be accepted now: {Why}")]
     public static partial void CannotAccept(ILogger logger, string why);
 
+    [LoggerMessage(11, LogLevel.Warning, "The start guard is not in force: {Problem}")]
+    public static partial void GuardNotInForce(ILogger logger, string problem);
+
+    [LoggerMessage(12, LogLevel.Information, "The start guard is in force")]
+    public static partial void GuardInForce(ILogger logger);
+
     [LoggerMessage(7, LogLevel.Information, "{Subject} goes on from what it was doing before the restart")]
     public static partial void GoesOn(ILogger logger, string subject);
 }

@@ -25,6 +25,12 @@ public sealed class PrivateHost : IAsyncLifetime
     /// <summary>A file system of 4 MiB.</summary>
     public string SmallFolder => Path.Combine(_folder, "small");
 
+    /// <summary>Where its libvirtd looks for hooks, if it finds any when it starts.</summary>
+    public string HooksFolder => Path.Combine(_folder, "etc", "hooks");
+
+    /// <summary>By which libvirtd knows that it has started, in this boot, what is to be started with the host.</summary>
+    public string AutostartMark => Path.Combine(_folder, "run", "qemu", "autostarted");
+
     public ValueTask InitializeAsync()
     {
         Require(Environment.UserName == "root", "these tests start a libvirt host of their own and must run as root");

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Understudy.Agent;
+using Understudy.Agent.Guard;
 using Understudy.Api.Registration;
 using Understudy.Model;
 
@@ -27,9 +28,44 @@ internal static class AgentCommand
     private static readonly Option<string> _logs = new("--guest-logs") { Description = "Folder for serial logs of recovered guests", DefaultValueFactory = _ => "/var/log/libvirt/guests" };
     private static readonly Option<string?> _proxy = new("--proxy") { Description = "HTTP CONNECT proxy towards the vault" };
 
-    public static Command Build(CommandFactory make) => make.Verb(
-        "agent", "Run the agent of this host (join first, once)", RunAsync,
-        _join, _joinOnly, _data, _name, _listen, _advertise, _libvirt, _replicas, _images, _spool, _run, _logs, _proxy);
+    private static readonly Option<string> _hooks = new("--libvirt-hooks")
+    {
+        Description = "libvirt's folder of hooks, for the start guard",
+        DefaultValueFactory = _ => GuardInstaller.DefaultHooksFolder,
+    };
+
+    private static readonly Option<bool> _remove = new("--remove") { Description = "Take the start guard away: from then on anything may start here" };
+
+    public static Command Build(CommandFactory make)
+    {
+        Command agent = make.Verb(
+            "agent", "Run the agent of this host (join first, once)", RunAsync,
+            _join, _joinOnly, _data, _name, _listen, _advertise, _libvirt, _hooks, _replicas, _images, _spool, _run, _logs, _proxy);
+        agent.Subcommands.Add(make.Verb(
+            "install-guard", "Put the start guard into libvirt's hooks (the agent does it by itself when it starts)", InstallGuard, _data, _hooks, _remove));
+        return agent;
+    }
+
+    private static Task<ExitCode> InstallGuard(CommandContext c, CancellationToken cancellationToken)
+    {
+        string data = Path.GetFullPath(c.Get(_data)!); // has a default
+        GuardInstaller installer = new(AgentHost.GuardFolderOf(data), c.Get(_hooks)!, GuardInstaller.DefaultRunFolder, HostBoot.Read());
+        if (c.Get(_remove))
+        {
+            installer.Remove();
+            return Task.FromResult(ExitCode.Done);
+        }
+
+        GuardState state = installer.Install();
+        if (state.Force == GuardForce.NotInstalled)
+        {
+            throw new ErrorException(new ErrorInfo(
+                ErrorKind.Failed, "start-guard-off", "The start guard is not installed", state.Problem ?? "", "Run this as root on a host with libvirt."));
+        }
+
+        c.Io.Error.WriteLine(state.Problem ?? "the start guard is in force");
+        return Task.FromResult(ExitCode.Done);
+    }
 
     private static async Task<ExitCode> RunAsync(CommandContext c, CancellationToken cancellationToken)
     {
@@ -59,6 +95,7 @@ internal static class AgentCommand
             Listen = listen,
             Advertise = c.Get(_advertise) ?? $"{AgentJoin.FullHostName()}:{AgentJoin.EndPoint(listen).Port}",
             LibvirtUri = c.Get(_libvirt)!,
+            HooksFolder = Path.GetFullPath(c.Get(_hooks)!),
             ReplicasFolder = Path.GetFullPath(c.Get(_replicas) ?? Path.Combine(data, "replicas")),
             ImagesFolder = Path.GetFullPath(c.Get(_images) ?? Path.Combine(data, "images")),
             SpoolFolder = Path.GetFullPath(c.Get(_spool) ?? Path.Combine(data, "spool")),
