@@ -49,6 +49,18 @@ internal sealed class TestVm : IAsyncDisposable
 
     public string PathOf(string device) => PathIn(_folder, IndexOf(device));
 
+    /// <summary>A further qcow2 disk for the running VM, plugged in and kept in its definition.</summary>
+    public void Attach(PrivateHost host, string device)
+    {
+        Tool.Run("qemu-img", "create", "-q", "-f", "qcow2", PathOf(device), DiskBytes.ToString(CultureInfo.InvariantCulture));
+        Virsh(host, "attach-disk", _name, PathOf(device), device, "--driver", "qemu", "--subdriver", "qcow2", "--targetbus", "scsi", "--live", "--config");
+    }
+
+    public void Detach(PrivateHost host, string device) => Virsh(host, "detach-disk", _name, device, "--live", "--config");
+
+    public void Resize(PrivateHost host, string device, long bytes) =>
+        Virsh(host, "blockresize", _name, device, string.Create(CultureInfo.InvariantCulture, $"{bytes}B"));
+
     public string NewPath(string fileName) => Path.Combine(_folder, fileName);
 
     /// <summary>Fills a range with one byte, as the guest.</summary>
@@ -97,6 +109,8 @@ internal sealed class TestVm : IAsyncDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
+    private static void Virsh(PrivateHost host, params string[] arguments) => Tool.Run("virsh", ["-c", host.Uri, .. arguments]);
+
     private static int IndexOf(string device) => device[^1] - 'a';
 
     private static string PathIn(string folder, int disk) => Path.Combine(folder, $"vd{(char)('a' + disk)}.qcow2");
@@ -108,10 +122,12 @@ internal sealed class TestVm : IAsyncDisposable
           <memory unit='MiB'>32</memory>
           <vcpu>1</vcpu>
           <os><type arch='x86_64' machine='pc'>hvm</type></os>
+          <features><acpi/></features>
           <cpu mode='custom' match='exact'><model fallback='allow'>qemu64</model></cpu>
           <devices>
             <emulator>/usr/bin/qemu-system-x86_64</emulator>
             {string.Concat(Enumerable.Range(0, disks).Select(disk => Disk(folder, disk)))}
+            <controller type='scsi' model='virtio-scsi'/>
             <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
             <memballoon model='none'/>
           </devices>
