@@ -29,9 +29,39 @@ public sealed partial class Replica
         PointState state = FindPoint(point);
         DiskGeometry geometry = state.Geometry.OfPoint.Find(disk)
             ?? throw new StorageException(FaultKind.Missing, $"recovery point {point}", $"it has no disk {disk}");
-        Pin pin = _pins.Find(p => p.Point.Point.Id == point && (p.IsDurable || p.BaseSequence == _manifest.Applied.Sequence))
+        return await OpenViewAsync(state, geometry, cancellationToken);
+    }
+
+    /// <summary>
+    /// Opens a disk as everything durable has it, be that a point or not; null when the replica has no such disk. For comparing
+    /// with what the source has: never shown to anybody as a state of the VM.
+    /// </summary>
+    public async ValueTask<ReplicaView?> OpenNewestAsync(DiskId disk, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass pass = await _gate.EnterAsync(cancellationToken);
+        ThrowIfDead();
+        RecoveryPointId newest = new(_manifest.Line, _log.FlushedSequence);
+        if (_manifest.BaseStage != BaseStage.Open || IsDiverged(out _))
+        {
+            throw new StorageException(FaultKind.Denied, $"what is newest at {newest}", "a failover of this VM is not settled", "It can be compared again when the failover is cancelled or committed.");
+        }
+
+        if (_builder.InForce.Disks is not { } disks || disks.Find(disk) is not { } geometry)
+        {
+            return null;
+        }
+
+        RecoveryPoint unlisted = new(newest, PointKind.Crash, _env.Time.GetUtcNow(), "");
+        PointState state = TryFindListed(newest) ?? new PointState(unlisted, Hidden: true, _builder.InForce, disks, default, null);
+        return await OpenViewAsync(state, geometry, cancellationToken);
+    }
+
+    /// <summary>The caller holds the gate.</summary>
+    private async ValueTask<ReplicaView> OpenViewAsync(PointState state, DiskGeometry geometry, CancellationToken cancellationToken)
+    {
+        Pin pin = _pins.Find(p => p.Point.Point.Id == state.Point.Id && (p.IsDurable || p.BaseSequence == _manifest.Applied.Sequence))
             ?? NewPin(new PinId(_env.Ids.NewGuid()), state);
-        BaseDisk? baseDisk = pin.BaseGeometry?.Find(disk) is { } inBase ? await GetBaseAsync(inBase, create: false, cancellationToken) : null;
+        BaseDisk? baseDisk = pin.BaseGeometry?.Find(geometry.Disk) is { } inBase ? await GetBaseAsync(inBase, create: false, cancellationToken) : null;
         if (!_pins.Contains(pin))
         {
             _pins.Add(pin);

@@ -1,5 +1,6 @@
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
+using Understudy.Journal.Records;
 using Understudy.Journal.Tests.Rig;
 
 namespace Understudy.Journal.Tests;
@@ -78,6 +79,66 @@ public sealed class ReplicaTests
         Assert.Equal(FaultKind.Missing, (await Assert.ThrowsAsync<StorageException>(async () => await replica.AddPinAsync(pinned, "again", default))).Kind);
         await using ReplicaView view = await replica.OpenViewAsync(pinned, A, default);
         await view.AssertReadsAsync(new byte[65536]);
+    }
+
+    [Fact]
+    public async Task What_is_newest_reads_as_all_that_was_flushed_be_it_a_point_or_not_and_a_joining_disk_too()
+    {
+        SourceModel source = new(TestRig.Line1);
+        Replica replica = await Replica.CreateAsync(TestRig.Environment(new CrashDisk()), TestRig.Spec, default);
+        Assert.Null(await replica.OpenNewestAsync(A, default));
+        DiskGeometry joining = TestRig.Disk(1, 3 * 65536) with { Joining = true };
+        await replica.AppendAsync(source.SetGeometry(TestRig.Disk(0, 5 * 65536), joining), source.Write(A, 0, Bytes(1, 70_656)), source.Checkpoint(TestRig.Start));
+        RecoveryPointId point = source.LastPoint;
+        await replica.AppendAsync(source.Write(A, 65536, Bytes(2, 65536)), source.Write(B, 4096, Bytes(3, 4096)), source.Checkpoint(TestRig.Start, hidden: true));
+        await replica.FlushAsync(default);
+        await replica.AppendAsync(source.Zero(A, new ByteRange(0, 512))); // Not flushed: not there.
+
+        byte[] a = new byte[5 * 65536];
+        Bytes(1, 70_656).CopyTo(a, 0);
+        Bytes(2, 65536).CopyTo(a, 65536);
+        byte[] b = new byte[3 * 65536];
+        Bytes(3, 4096).CopyTo(b, 4096);
+        await AssertNewestAsync(replica, a, b);
+        await replica.ApplyAsync(point, default); // The base moves under it.
+        await AssertNewestAsync(replica, a, b);
+        Assert.Null(await replica.OpenNewestAsync(new DiskId(9), default));
+        Assert.Equal(0, replica.Status.OpenViews);
+
+        // No point has the disk that joins, until a geometry says so.
+        Assert.Equal([A], (await replica.GetPointAsync(point, default)).Geometry.Disks.Select(disk => disk.Disk));
+        Assert.Equal(FaultKind.Missing, (await Assert.ThrowsAsync<StorageException>(async () => await replica.OpenViewAsync(point, B, default))).Kind);
+        await replica.AppendAsync(source.SetGeometry(TestRig.Disk(0, 5 * 65536), joining with { Joining = false }), source.Checkpoint(TestRig.Start));
+        await replica.FlushAsync(default);
+        await replica.ApplyAsync(source.LastPoint, default); // What came while it joined is not lost with its records.
+        await using ReplicaView view = await replica.OpenViewAsync(source.LastPoint, B, default);
+        await view.AssertReadsAsync(b);
+        await replica.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task What_is_newest_is_not_shown_while_a_failover_is_not_settled()
+    {
+        SourceModel source = new(TestRig.Line1);
+        Replica replica = await Replica.CreateAsync(TestRig.Environment(new CrashDisk()), TestRig.Spec, default);
+        await replica.AppendAsync(source.SetGeometry(TestRig.Disk(0, 65536)), source.Checkpoint(TestRig.Start));
+        RecoveryPointId parent = source.LastPoint;
+        await replica.AppendAsync(source.Write(A, 0, Bytes(1, 4096)), source.Checkpoint(TestRig.Start));
+        await replica.FlushAsync(default);
+        await replica.MintLineAsync(new LineId(2, 2), parent, "test", default);
+        Assert.Equal(FaultKind.Denied, (await Assert.ThrowsAsync<StorageException>(async () => await replica.OpenNewestAsync(A, default))).Kind);
+        await replica.DropAfterAsync(parent, default);
+        await AssertNewestAsync(replica, new byte[65536]);
+        await replica.DisposeAsync();
+    }
+
+    private static async Task AssertNewestAsync(Replica replica, params byte[][] disks)
+    {
+        for (int i = 0; i < disks.Length; i++)
+        {
+            await using ReplicaView newest = (await replica.OpenNewestAsync(new DiskId((ushort)i), default))!;
+            await newest.AssertReadsAsync(disks[i]);
+        }
     }
 
     private static byte[] Bytes(int seed, int count)

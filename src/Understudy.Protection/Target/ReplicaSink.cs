@@ -22,5 +22,10 @@ internal sealed class ReplicaSink(Replica replica, Func<CurrentLine> describeLin
     public ValueTask<AppendOutcome> AppendAsync(ReadOnlyMemory<byte> record, CancellationToken cancellationToken) =>
         replica.AppendAsync(record, cancellationToken);
 
+    public bool HoldsSeed => false;
+
+    public async ValueTask<IBlockDevice?> OpenNewestAsync(DiskId disk, CancellationToken cancellationToken) =>
+        await replica.OpenNewestAsync(disk, cancellationToken);
+
     public ValueTask<ulong> FlushAsync(CancellationToken cancellationToken) => replica.FlushAsync(cancellationToken);
 }

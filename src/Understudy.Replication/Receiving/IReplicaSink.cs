@@ -1,3 +1,4 @@
+using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Journal;
 using Understudy.Replication.Wire;
@@ -23,6 +24,13 @@ public interface IReplicaSink
 
     /// <summary>Verifies and appends one whole record. The memory is the caller's again when the call has returned.</summary>
     ValueTask<AppendOutcome> AppendAsync(ReadOnlyMemory<byte> record, CancellationToken cancellationToken);
+
+    /// <summary>The replica began with content that no source has sent it.</summary>
+    bool HoldsSeed { get; }
+
+    /// <summary>What the replica holds of a disk now, be it a point or not; null when it has no such disk. Everything received
+    /// has been flushed. Disposed by the caller.</summary>
+    ValueTask<IBlockDevice?> OpenNewestAsync(DiskId disk, CancellationToken cancellationToken);
 
     /// <summary>Makes everything received durable and returns up to where that is. Only this number is ever acknowledged.</summary>
     ValueTask<ulong> FlushAsync(CancellationToken cancellationToken);

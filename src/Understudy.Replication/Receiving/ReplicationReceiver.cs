@@ -114,7 +114,7 @@ public sealed partial class ReplicationReceiver(
 
         await channel.WriteAsync(
             new ControlFrame.Welcome(
-                hello.Line, flushed, sink.LastPoint, ProtocolLimits.WindowBytes, ProtocolLimits.SilenceLimit, ProtocolFeatures.None),
+                hello.Line, flushed, sink.LastPoint, ProtocolLimits.WindowBytes, ProtocolLimits.SilenceLimit, FeaturesFor(hello, sink)),
             cancellationToken);
         channel.AcceptRecords = true;
         Log.Welcomed(logger, hello.Vm, hello.Replica, flushed);
@@ -146,6 +146,10 @@ public sealed partial class ReplicationReceiver(
                     break;
                 case ParseResult.Control { Frame: ControlFrame.EndOfBatch }:
                     await FlushAsync(channel, core, hello, sink, cancellationToken);
+                    break;
+                case ParseResult.Control { Frame: ControlFrame.AskSums ask }:
+                    await FlushAsync(channel, core, hello, sink, cancellationToken);
+                    await AnswerAsync(channel, sink, ask.Range, cancellationToken);
                     break;
                 case ParseResult.Control { Frame: ControlFrame.Ping ping }:
                     await channel.WriteAsync(new ControlFrame.Pong(ping.Nonce), cancellationToken);

@@ -9,7 +9,7 @@ public sealed partial class ReplicationSender
     {
         await stream.WriteAsync(new Banner(ProtocolLimits.Version, identity.Software).Encode(), cancellationToken);
         await stream.WriteAsync(
-            ControlFrameCodec.Encode(new ControlFrame.Hello(identity.Replica, identity.Vm, identity.Line, ProtocolFeatures.None)),
+            ControlFrameCodec.Encode(new ControlFrame.Hello(identity.Replica, identity.Vm, identity.Line, ProtocolFeatures.Comparison)),
             cancellationToken);
         await stream.FlushAsync(cancellationToken);
 

@@ -62,6 +62,14 @@ public sealed partial class ReplicationSender
                 return null;
             case ParseResult.Control { Frame: ControlFrame.Pong }:
                 return null;
+            case ParseResult.Control { Frame: ControlFrame.Sums sums }:
+                if (!_sums.TryTake(sums))
+                {
+                    return new RefusedException(Refusal.Malformed("the target told sums that nobody had asked for"), byPeer: false);
+                }
+
+                _changed.Beat();
+                return null;
             case ParseResult.Control { Frame: ControlFrame.Refuse refuse }:
                 return new RefusedException(refuse.Refusal, byPeer: true);
             case ParseResult.Broken broken:

@@ -1,5 +1,6 @@
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
+using Understudy.Replication.Comparing;
 using Understudy.Replication.Wire;
 
 namespace Understudy.Replication.Sending;
@@ -25,6 +26,8 @@ public sealed partial class ReplicationSender : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly TimeSpan _silenceLimit;
     private readonly AsyncGate _writing = new();
+    private readonly AsyncGate _asking = new();
+    private readonly SumsAwaited _sums = new();
     private readonly Pulse _changed = new();
     private readonly CancellationTokenSource _ending = new();
     private readonly byte[] _gathered = new byte[GatherBytes];
@@ -51,6 +54,9 @@ public sealed partial class ReplicationSender : IAsyncDisposable
     public ControlFrame.Welcome Welcome { get; }
 
     public Banner Peer { get; }
+
+    /// <summary>Whether <see cref="AskSumsAsync"/> may be called.</summary>
+    public bool CanCompare => Welcome.Features.HasFlag(ProtocolFeatures.Comparison);
 
     /// <summary>Durable at the target up to here.</summary>
     public ulong AcknowledgedSequence => _window.Acknowledged;

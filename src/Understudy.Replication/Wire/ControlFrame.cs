@@ -1,4 +1,5 @@
 using Understudy.Blocks.Identity;
+using Understudy.Replication.Comparing;
 
 namespace Understudy.Replication.Wire;
 
@@ -12,13 +13,21 @@ public enum ControlType : byte
     Pong = 5,
     EndOfBatch = 6,
     Ack = 7,
+    AskSums = 8,
+    Sums = 9,
 }
 
-/// <summary>Optional abilities. A side uses only what both have named; this version has none.</summary>
+/// <summary>Optional abilities. A side uses only what both have named; the target's WELCOME names what counts.</summary>
 [Flags]
 public enum ProtocolFeatures : uint
 {
     None = 0,
+
+    /// <summary>The target can be asked for the sums of what it holds.</summary>
+    Comparison = 1,
+
+    /// <summary>In WELCOME: the replica began with content that no source has sent it (a seed). Nothing of it may be taken for zeros.</summary>
+    HoldsSeed = 2,
 }
 
 /// <summary>A closed set: a type that is not here ends the connection.</summary>
@@ -53,6 +62,23 @@ public abstract record ControlFrame
 
     /// <summary>Source to target: nothing follows for now; flush and acknowledge up to here.</summary>
     public sealed record EndOfBatch(ulong LastSequence) : ControlFrame;
+
+    /// <summary>Source to target: the sums of what you hold of this, and of everything I have sent before.</summary>
+    public sealed record AskSums(ComparedRange Range) : ControlFrame;
+
+    /// <summary>Target to source: sums of neighbouring blocks, in answer to the oldest question; several to a question.</summary>
+    /// <param name="Content">Of each block; empty when all of them are zeros. Without a sum: not comparable, send it.</param>
+    public sealed record Sums(DiskId Disk, long OffsetBytes, int Blocks, ReadOnlyMemory<byte> Content) : ControlFrame
+    {
+        public bool IsZeros => Content.IsEmpty;
+
+        public bool Equals(Sums? other) =>
+            other is not null && (Disk, OffsetBytes, Blocks) == (other.Disk, other.OffsetBytes, other.Blocks) && Content.Span.SequenceEqual(other.Content.Span);
+
+        public override int GetHashCode() => HashCode.Combine(Disk, OffsetBytes, Blocks);
+
+        public static Sums OfZeros(DiskId disk, long offsetBytes, int blocks) => new(disk, offsetBytes, blocks, ReadOnlyMemory<byte>.Empty);
+    }
 
     /// <summary>Target to source: everything up to here is durable.</summary>
     public sealed record Ack(ulong FlushedSequence) : ControlFrame;

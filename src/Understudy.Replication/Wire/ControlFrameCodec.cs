@@ -10,7 +10,7 @@ namespace Understudy.Replication.Wire;
 /// The bytes of control frames (docs/protocols/replication.md, section 3): a header of 20 bytes that can be trusted by
 /// its own checksum before anything is made of the length in it, then the body. All numbers little-endian.
 /// </summary>
-public static class ControlFrameCodec
+public static partial class ControlFrameCodec
 {
     /// <summary>"UsCf" as bytes; a record begins with another magic, so the first four bytes tell them apart.</summary>
     public const uint Magic = 0x66437355;
@@ -92,6 +92,8 @@ public static class ControlFrameCodec
         ControlFrame.Pong => ControlType.Pong,
         ControlFrame.EndOfBatch => ControlType.EndOfBatch,
         ControlFrame.Ack => ControlType.Ack,
+        ControlFrame.AskSums => ControlType.AskSums,
+        ControlFrame.Sums => ControlType.Sums,
         _ => throw new System.Diagnostics.UnreachableException(),
     };
 
@@ -123,6 +125,10 @@ public static class ControlFrameCodec
                 return WriteNumber(body, end.LastSequence);
             case ControlFrame.Ack ack:
                 return WriteNumber(body, ack.FlushedSequence);
+            case ControlFrame.AskSums ask:
+                return EncodeAskSums(ask.Range, body);
+            case ControlFrame.Sums sums:
+                return EncodeSums(sums, body);
             default:
                 throw new System.Diagnostics.UnreachableException();
         }
@@ -147,6 +153,8 @@ public static class ControlFrameCodec
         ControlType.Pong when body.Length == 8 => new ControlFrame.Pong(BinaryPrimitives.ReadUInt64LittleEndian(body)),
         ControlType.EndOfBatch when body.Length == 8 => new ControlFrame.EndOfBatch(BinaryPrimitives.ReadUInt64LittleEndian(body)),
         ControlType.Ack when body.Length == 8 => new ControlFrame.Ack(BinaryPrimitives.ReadUInt64LittleEndian(body)),
+        ControlType.AskSums => DecodeAskSums(body),
+        ControlType.Sums => DecodeSums(body),
         _ => null,
     };
 

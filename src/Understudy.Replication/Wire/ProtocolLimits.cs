@@ -28,6 +28,16 @@ public static class ProtocolLimits
     /// between two flushes: an eighth of it.</summary>
     public const int FlushEveryBytes = WindowBytes / 8;
 
+    /// <summary>What one question may ask the sums of: about as long as a flush takes, so that records behind it do not wait
+    /// long, and 1024 sums of 16 bytes.</summary>
+    public const int ComparedBytes = 64 * 1024 * 1024;
+
+    /// <summary>Questions a source has out: the target reads for the next while the answer to the first travels.</summary>
+    public const int QuestionsOut = 4;
+
+    /// <summary>Sums in one answer; a control frame's body holds a few more.</summary>
+    public const int SumsInFrame = 64;
+
     /// <summary>Banner, HELLO and WELCOME together must be done in this time, so that a silent peer holds a slot briefly.</summary>
     public static readonly TimeSpan HandshakeTime = TimeSpan.FromSeconds(15);
 

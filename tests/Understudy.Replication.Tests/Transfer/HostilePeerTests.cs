@@ -32,6 +32,8 @@ public sealed class HostilePeerTests
         { "HELLO twice", [.. Greeting, .. Hello, .. Hello], RefusalCode.Malformed },
         { "an unknown frame", [.. Greeting, .. Hello, .. ControlFrameCodecTests.Forge(77, 8, 8)], RefusalCode.Malformed },
         { "a target's frame", [.. Greeting, .. Hello, .. ControlFrameCodec.Encode(new ControlFrame.Ack(1))], RefusalCode.Malformed },
+        { "an answer nobody asks a source for", [.. Greeting, .. Hello, .. ControlFrameCodec.Encode(ControlFrame.Sums.OfZeros(new DiskId(0), 0, 1))], RefusalCode.Malformed },
+        { "a question before HELLO", [.. Greeting, .. ControlFrameCodec.Encode(new ControlFrame.AskSums(new(new DiskId(0), new ByteRange(0, 512), 65536)))], RefusalCode.Malformed },
         { "a record of another line", [.. Greeting, .. Hello, .. TransferWorld.MakeRecords(new LineId(9, 9), 1, 1)[0]], RefusalCode.StaleLine },
         { "a record too far ahead", [.. Greeting, .. Hello, .. TransferWorld.MakeRecords(TransferWorld.Identity.Line, 3, 1)[2]], RefusalCode.Gap },
         { "a damaged header", [.. Greeting, .. Hello, .. Flip(Record, 40)], RefusalCode.Corrupt },

@@ -1,3 +1,4 @@
+using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Journal;
 using Understudy.Journal.Records;
@@ -38,6 +39,20 @@ internal sealed class RecordingSink(LineId line) : IReplicaSink
     public Func<RecordHeader, AppendOutcome?>? Instead { get; set; }
 
     public Exception? FlushFault { get; set; }
+
+    public bool HoldsSeed { get; set; }
+
+    /// <summary>What is there to compare with.</summary>
+    public Func<DiskId, IBlockDevice?> Open { get; set; } = _ => null;
+
+    /// <summary>Flushes there had been at each opening.</summary>
+    public List<int> OpenedAfterFlushes { get; } = [];
+
+    public ValueTask<IBlockDevice?> OpenNewestAsync(DiskId disk, CancellationToken cancellationToken)
+    {
+        OpenedAfterFlushes.Add(Flushes);
+        return ValueTask.FromResult(Open(disk));
+    }
 
     public ValueTask<AppendOutcome> AppendAsync(ReadOnlyMemory<byte> record, CancellationToken cancellationToken)
     {

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Journal.Records;
+using Understudy.Replication.Comparing;
 using Understudy.Replication.Wire;
 
 namespace Understudy.Replication.Tests.Wire;
@@ -27,6 +28,9 @@ public sealed class ControlFrameCodecTests
         { new ControlFrame.Pong(1), 8 },
         { new ControlFrame.EndOfBatch(2), 8 },
         { new ControlFrame.Ack(3), 8 },
+        { new ControlFrame.AskSums(new ComparedRange(new DiskId(7), new ByteRange(1L << 40, 512), 1 << 20)), 24 },
+        { ControlFrame.Sums.OfZeros(new DiskId(7), 1L << 40, 1024), 16 },
+        { new ControlFrame.Sums(new DiskId(7), 0, 64, Enumerable.Range(0, 1024).Select(i => (byte)i).ToArray()), 16 + 1024 },
     };
 
     [Theory]
@@ -56,6 +60,53 @@ public sealed class ControlFrameCodecTests
             Assert.False(whole, $"bit {bit} of a {frame.GetType().Name} went unnoticed");
             bytes[bit / 8] ^= (byte)(1 << (bit % 8));
         }
+    }
+
+    [Theory]
+    [InlineData(0, 512, 65536 - 1)] // no block size
+    [InlineData(0, 512, 32768)]
+    [InlineData(0, 512, 1 << 21)]
+    [InlineData(0, 512, 196608)]
+    [InlineData(0, 512, -65536)]
+    [InlineData(65536, 512, 131072)] // not at a block
+    [InlineData(-65536, 512, 65536)]
+    [InlineData(0, 0, 65536)]
+    [InlineData(0, -512, 65536)]
+    [InlineData(0, ProtocolLimits.ComparedBytes + 1L, 65536)] // more than one question may ask
+    [InlineData(1L << 53, 65536, 65536)] // behind the largest disk
+    [InlineData(long.MaxValue - 65535, 65536, 65536)]
+    public void Question_about_what_no_disk_has_is_not_understood(long offset, long length, int blockBytes)
+    {
+        byte[] bytes = Forge((byte)ControlType.AskSums, 24, 24, body =>
+        {
+            BinaryPrimitives.WriteUInt16LittleEndian(body[2..], 1);
+            BinaryPrimitives.WriteInt32LittleEndian(body[4..], blockBytes);
+            BinaryPrimitives.WriteInt64LittleEndian(body[8..], offset);
+            BinaryPrimitives.WriteInt64LittleEndian(body[16..], length);
+        });
+        Assert.Null(ControlFrameCodec.Decode(bytes, out string? error));
+        Assert.NotNull(error);
+        Assert.False(ComparedRange.IsLawful(offset, length, blockBytes));
+    }
+
+    [Theory]
+    [InlineData(2, 1, 0)] // an unknown kind
+    [InlineData(0, 2, 16)] // a sum is missing
+    [InlineData(0, 0, 0)]
+    [InlineData(0, -1, 16)]
+    [InlineData(0, 65, 65 * 16)] // more than a frame may hold
+    [InlineData(1, 1, 16)] // zeros have no sums
+    [InlineData(1, 0, 0)]
+    [InlineData(1, 1025, 0)] // more than a question may ask
+    public void Answer_that_does_not_add_up_is_not_understood(ushort kind, int blocks, int sumBytes)
+    {
+        byte[] bytes = Forge((byte)ControlType.Sums, 16 + (uint)sumBytes, 16 + sumBytes, body =>
+        {
+            BinaryPrimitives.WriteUInt16LittleEndian(body[2..], kind);
+            BinaryPrimitives.WriteInt32LittleEndian(body[4..], blocks);
+        });
+        Assert.Null(ControlFrameCodec.Decode(bytes, out string? error));
+        Assert.NotNull(error);
     }
 
     [Fact]
@@ -100,6 +151,9 @@ public sealed class ControlFrameCodecTests
     [InlineData((byte)ControlType.Welcome, 56)]
     [InlineData((byte)ControlType.Refuse, 8)]
     [InlineData((byte)ControlType.Refuse, 35)]
+    [InlineData((byte)ControlType.AskSums, 24)] // of no known kind of sum
+    [InlineData((byte)ControlType.AskSums, 23)]
+    [InlineData((byte)ControlType.Sums, 15)]
     public void Unknown_type_or_wrong_size_is_not_understood(byte type, int bodyBytes)
     {
         byte[] bytes = Forge(type, (uint)bodyBytes, bodyBytes);
@@ -119,12 +173,15 @@ public sealed class ControlFrameCodecTests
         Assert.Equal(0, bodyBytes);
     }
 
-    internal static byte[] Forge(byte type, uint claimedBytes, int bodyBytes)
+    internal delegate void WriteBody(Span<byte> body);
+
+    internal static byte[] Forge(byte type, uint claimedBytes, int bodyBytes, WriteBody? write = null)
     {
         byte[] bytes = new byte[ControlFrameCodec.HeaderBytes + bodyBytes];
         BinaryPrimitives.WriteUInt32LittleEndian(bytes, ControlFrameCodec.Magic);
         bytes[4] = 1;
         bytes[5] = type;
+        write?.Invoke(bytes.AsSpan(ControlFrameCodec.HeaderBytes));
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(8), claimedBytes);
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(12), Crc32C.Compute(bytes.AsSpan(20)));
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(16), Crc32C.Compute(bytes.AsSpan(0, 16)));

@@ -64,6 +64,10 @@ public sealed class FoundInReceiverTests
         public ValueTask<AppendOutcome> AppendAsync(ReadOnlyMemory<byte> record, CancellationToken cancellationToken) =>
             throw new NotSupportedException();
 
+        public bool HoldsSeed => false;
+
+        public ValueTask<Blocks.IBlockDevice?> OpenNewestAsync(DiskId disk, CancellationToken cancellationToken) => throw new NotSupportedException();
+
         public ValueTask<ulong> FlushAsync(CancellationToken cancellationToken) => ValueTask.FromResult(FlushedSequence);
 
         public ValueTask<DirectoryAnswer> FindAsync(ControlFrame.Hello hello, Guid agentId, CancellationToken cancellationToken) =>

@@ -45,6 +45,12 @@ internal sealed class WatchingSink(ReplicaKeeper keeper, Action<StorageException
         return outcome;
     }
 
+    public bool HoldsSeed => false;
+
+    /// <summary>A read that fails leaves the replica as it was.</summary>
+    public async ValueTask<IBlockDevice?> OpenNewestAsync(DiskId disk, CancellationToken cancellationToken) =>
+        await _keeper.Replica.OpenNewestAsync(disk, cancellationToken);
+
     public async ValueTask<ulong> FlushAsync(CancellationToken cancellationToken)
     {
         ulong flushed = await GuardAsync(_keeper.Replica.FlushAsync(cancellationToken));

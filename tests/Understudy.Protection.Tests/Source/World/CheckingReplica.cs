@@ -1,9 +1,11 @@
 using System.Text;
+using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Journal;
 using Understudy.Journal.Records;
 using Understudy.Replication.Receiving;
 using Understudy.Replication.Wire;
+using Understudy.Testing.Devices;
 
 namespace Understudy.Protection.Tests.Source.World;
 
@@ -52,6 +54,25 @@ internal sealed class CheckingReplica(ScriptedVm vm, LineId line) : IReplicaSink
         Assert.Equal(RecordDefect.None, RecordHeader.Read(record.Span, out RecordHeader header));
         Assert.True(header.Matches(record.Span[RecordHeader.SizeBytes..]));
         return ValueTask.FromResult(Instead?.Invoke(header) ?? Append(header, record));
+    }
+
+    public bool HoldsSeed { get; set; }
+
+    /// <summary>Bytes of sums asked for.</summary>
+    public long ComparedBytes { get; private set; }
+
+    public async ValueTask<IBlockDevice?> OpenNewestAsync(DiskId disk, CancellationToken cancellationToken)
+    {
+        Assert.Empty(_unflushed);
+        if (_geometry?.Find(disk) is null)
+        {
+            return null;
+        }
+
+        MemoryBlockDevice device = new(_disks[disk].Length);
+        await device.WriteAsync(0, _disks[disk], cancellationToken);
+        ComparedBytes += device.SizeBytes;
+        return device;
     }
 
     public ValueTask<ulong> FlushAsync(CancellationToken cancellationToken)
