@@ -6,14 +6,17 @@ namespace Understudy.Protection.Source;
 /// <summary>What a drained job brought.</summary>
 /// <param name="ChangedBytes">Changed content, before zero detection and compression.</param>
 /// <param name="Disks">The disks as far as they are copied with it.</param>
-internal sealed record DrainResult(long ChangedBytes, IReadOnlyList<SourceDisk> Disks);
+/// <param name="Compared">What was compared with the target, and how much of it differed.</param>
+internal sealed record DrainResult(long ChangedBytes, IReadOnlyList<SourceDisk> Disks, ComparedBytes Compared);
 
 /// <summary>
 /// Reads one capture into a cycle: what changed since the last checkpoint in the part already copied, all of it, and then,
 /// while a disk is not whole at the target, the next slice within its budget. Disks of the points come before those that
 /// are still to join them. Otherwise the order matters to no one: everything was cut at one instant.
 /// </summary>
-internal sealed class CycleDrain(ICapture capture, CycleWriter writer, SourceState state, SourcePolicy policy, TimeProvider time)
+/// <param name="sums">Where the slice compares; it ends where they end.</param>
+internal sealed class CycleDrain(
+    ICapture capture, CycleWriter writer, SourceState state, SourcePolicy policy, SliceSums sums, TimeProvider time)
 {
     /// <summary>Allocation is asked for, and the slice's budget looked at, in windows of this size.</summary>
     private const long WindowBytes = 64L * 1024 * 1024;
@@ -22,6 +25,7 @@ internal sealed class CycleDrain(ICapture capture, CycleWriter writer, SourceSta
     private const long AskAllocationFrom = 1024 * 1024;
 
     private readonly SourceDisk[] _disks = [.. state.Disks];
+    private readonly ComparedSlice _comparing = new(capture, writer, sums);
 
     public async ValueTask<DrainResult> RunAsync(CancellationToken cancellationToken)
     {
@@ -36,7 +40,7 @@ internal sealed class CycleDrain(ICapture capture, CycleWriter writer, SourceSta
         }
 
         await DrainSliceAsync(reader, changedBytes, cancellationToken);
-        return new DrainResult(changedBytes, _disks);
+        return new DrainResult(changedBytes, _disks, _comparing.Bytes);
     }
 
     /// <summary>Whether a disk's changes since the state's checkpoint are wanted: what is not copied is read with its slice,
@@ -66,9 +70,8 @@ internal sealed class CycleDrain(ICapture capture, CycleWriter writer, SourceSta
     {
         long budget = Math.Max(policy.SliceBytes - changedBytes, policy.SliceBytes / 4);
         long began = time.GetTimestamp();
-        foreach (int index in SliceOrder())
+        foreach (int index in ComparedGround.SliceOrder(_disks))
         {
-            CapturedDisk disk = capture.Disks[index];
             while (!_disks[index].IsWhole)
             {
                 if (budget <= 0)
@@ -76,15 +79,14 @@ internal sealed class CycleDrain(ICapture capture, CycleWriter writer, SourceSta
                     return;
                 }
 
-                long at = _disks[index].CopiedBytes;
-                ByteRange window = ByteRange.FromTo(at, Math.Min(disk.SizeBytes, at + WindowBytes));
-                ExtentSet data = await DataOfAsync(disk, window, cancellationToken);
-                window = WithinBudget(window, data, budget);
-                data = data.Intersect(window);
-                await WriteAsync(reader, index, window, data, _disks[index].VirginFromBytes, cancellationToken);
+                (long reached, long cost) = await DrainWindowAsync(reader, index, budget, cancellationToken);
+                if (reached == _disks[index].CopiedBytes)
+                {
+                    return; // What the target holds here is not known yet.
+                }
 
-                budget -= data.TotalBytes;
-                _disks[index] = _disks[index].CopiedTo(window.EndBytes);
+                budget -= cost;
+                _disks[index] = _disks[index].CopiedTo(reached);
                 if (time.GetElapsedTime(began) >= policy.SliceTime)
                 {
                     return;
@@ -93,23 +95,30 @@ internal sealed class CycleDrain(ICapture capture, CycleWriter writer, SourceSta
         }
     }
 
-    private IEnumerable<int> SliceOrder()
+    /// <summary>Returns where the window ends, and the data that counts for the budget.</summary>
+    private async ValueTask<(long ReachedBytes, long Cost)> DrainWindowAsync(
+        CaptureReader reader, int index, long budget, CancellationToken cancellationToken)
     {
-        for (int i = 0; i < _disks.Length; i++)
+        CapturedDisk disk = capture.Disks[index];
+        SourceDisk copy = _disks[index];
+        ByteRange compared = sums.Compares ? ComparedGround.Of(copy) : default;
+        long end = Math.Min(copy.CopiedBytes + WindowBytes, compared.IsEmpty ? disk.SizeBytes : sums.KnownTo(copy.Disk, compared));
+        ByteRange window = ByteRange.FromTo(copy.CopiedBytes, end);
+        if (window.IsEmpty)
         {
-            if (!_disks[i].Joining)
-            {
-                yield return i;
-            }
+            return (end, 0);
         }
 
-        for (int i = 0; i < _disks.Length; i++)
+        ExtentSet data = await DataOfAsync(disk, window, cancellationToken);
+        if (!compared.IsEmpty)
         {
-            if (_disks[i].Joining)
-            {
-                yield return i;
-            }
+            return (end, await _comparing.DrainAsync(reader, index, copy.Disk, window, data, cancellationToken));
         }
+
+        window = WithinBudget(window, data, budget);
+        data = data.Intersect(window);
+        await WriteAsync(reader, index, window, data, copy.VirginFromBytes, cancellationToken);
+        return (window.EndBytes, data.TotalBytes);
     }
 
     /// <summary>Cuts the window where its data reaches the budget, at a block's border; a whole window when it does not.</summary>

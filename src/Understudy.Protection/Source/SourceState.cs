@@ -84,13 +84,15 @@ public enum CopyKind
     Growth,
 }
 
-public sealed record CopyState(CopyKind Kind, string? Reason = null);
+/// <param name="Compared">By the slices that were acknowledged.</param>
+public sealed record CopyState(CopyKind Kind, string? Reason = null, ComparedBytes Compared = default);
 
 /// <summary>A cycle that ends with its checkpoint record, durable in the spool.</summary>
 /// <param name="Checkpoint">From which on changes are wanted once it is acknowledged: the libvirt checkpoint that began at
 /// its cut, or, where the VM was off and none could begin, the one before.</param>
 /// <param name="Listed">Whether its checkpoint record is a recovery point (false for slices before the last).</param>
 /// <param name="Disks">The disks, and how much of them the target has, once it is acknowledged.</param>
+/// <param name="Compared">What its slice compared with the target.</param>
 /// <param name="DefinitionHash">The definition it carries; null when it carries none.</param>
 public sealed record PendingCycle(
     string? Checkpoint,
@@ -102,6 +104,7 @@ public sealed record PendingCycle(
     ulong LastSegment,
     long Bytes,
     IReadOnlyList<SourceDisk> Disks,
+    ComparedBytes Compared,
     bool CarriesGeometry,
     string? DefinitionHash,
     CutPurpose Purpose);

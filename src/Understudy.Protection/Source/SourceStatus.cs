@@ -21,6 +21,9 @@ public enum SourceWait
 
     /// <summary>The first copy begins at a set time.</summary>
     StartTime,
+
+    /// <summary>The target reads what it holds, to be compared with.</summary>
+    Sums,
     Link,
     VmToRun,
     Hypervisor,

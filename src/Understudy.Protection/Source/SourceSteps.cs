@@ -18,6 +18,9 @@ internal enum SourceStep
     /// <summary>Ask the target where it stands; records cannot be numbered before.</summary>
     AskTarget,
 
+    /// <summary>Ask the target what it holds of the next slice: no capture waits for the network.</summary>
+    Compare,
+
     /// <summary>Cut and drain a cycle, or the next slice of a copy.</summary>
     Cut,
 
@@ -42,7 +45,9 @@ internal enum SourceHold
 /// <param name="IsEarly">The time at which the first copy begins has not come.</param>
 /// <param name="Connected">A session with the target stands: it would tell at once of a newer line.</param>
 /// <param name="IsFinal">The last change is ordered, from the disks of the VM that is off.</param>
-internal readonly record struct SourceSituation(bool Recovered, SourceHold Hold, bool Due, bool IsEarly, bool Connected, bool IsFinal);
+/// <param name="LacksSums">The next slice is compared with what the target holds, and that is not at hand.</param>
+internal readonly record struct SourceSituation(
+    bool Recovered, SourceHold Hold, bool Due, bool IsEarly, bool Connected, bool IsFinal, bool LacksSums);
 
 internal static class SourceSteps
 {
@@ -52,11 +57,13 @@ internal static class SourceSteps
         : now.Hold == SourceHold.Away ? SourceStep.Contact
         : state.Pending is not null ? SourceStep.Deliver
         : !state.SequenceKnown ? SourceStep.AskTarget
-        : now.IsFinal ? SourceStep.Cut
+        : now.IsFinal ? CutOr(now)
         : state.PausedBy is not null ? Rest(now)
         : now.IsEarly && state.HasNotBegun ? Rest(now)
-        : state.Copy is not null || state.IsCopying || now.Due ? SourceStep.Cut
+        : state.Copy is not null || state.IsCopying || now.Due ? CutOr(now)
         : Rest(now);
+
+    private static SourceStep CutOr(SourceSituation now) => now.LacksSums ? SourceStep.Compare : SourceStep.Cut;
 
     private static SourceStep Rest(SourceSituation now) => now.Connected ? SourceStep.Wait : SourceStep.Contact;
 }

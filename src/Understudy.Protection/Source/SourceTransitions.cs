@@ -37,7 +37,7 @@ public static class SourceTransitions
             UsedSequence = cycle.LastSequence,
             Checkpoint = cycle.Checkpoint,
             Disks = cycle.Disks,
-            Copy = cycle.Disks.All(disk => disk.IsWhole || disk.Joining) ? null : state.Copy,
+            Copy = cycle.Disks.All(disk => disk.IsWhole || disk.Joining) ? null : state.Copy is { } copy ? copy with { Compared = copy.Compared + cycle.Compared } : null,
             GeometrySent = state.GeometrySent || cycle.CarriesGeometry,
             DefinitionHash = cycle.DefinitionHash ?? state.DefinitionHash,
             LastPoint = cycle.Listed ? new LastPoint(new RecoveryPointId(state.Spec.Line, cycle.LastSequence), cycle.CutAt, cycle.Purpose) : state.LastPoint,
@@ -110,6 +110,13 @@ public static class SourceTransitions
     public static SourceState Pause(SourceState state, string by) => state with { PausedBy = by };
 
     public static SourceState Resume(SourceState state) => state with { PausedBy = null };
+
+    /// <summary>The target began with content of its own: before the first slice nothing of it may be taken for zeros.</summary>
+    public static SourceState SeedFound(SourceState state)
+    {
+        Invariant.Check(state is { HasNotBegun: true, Pending: null }, "a seed turned up in the middle of a copy");
+        return state with { Disks = [.. state.Disks.Select(disk => disk with { VirginFromBytes = SourceDisk.Nowhere })] };
+    }
 
     /// <summary>The target has said where it stands.</summary>
     public static SourceState SequenceLearnt(SourceState state, ulong flushedSequence) => state with

@@ -77,6 +77,7 @@ public sealed partial class SourceVm
 
     private async ValueTask DisconnectAsync()
     {
+        await DropSumsAsync();
         if (_sender is { } sender)
         {
             _sender = null;

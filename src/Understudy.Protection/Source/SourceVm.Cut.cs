@@ -135,7 +135,7 @@ public sealed partial class SourceVm
 
         string? definitionHash = await WriteDefinitionAsync(writer, cancellationToken);
         SourcePolicy scaled = policy with { SliceBytes = Math.Max(BlockSize.Bytes, (long)(policy.SliceBytes * _sliceScale)) };
-        DrainResult drained = await new CycleDrain(capture, writer, _state, scaled, _environment.Time).RunAsync(cancellationToken);
+        DrainResult drained = await new CycleDrain(capture, writer, _state, scaled, SumsAtHand, _environment.Time).RunAsync(cancellationToken);
         if (_state.Checkpoint is not null)
         {
             _statistics.Changed(drained.ChangedBytes, _environment.Time.GetElapsedTime(_lastCut, began));
@@ -161,6 +161,7 @@ public sealed partial class SourceVm
             spool.LastSegment,
             spool.Bytes,
             disks,
+            drained.Compared,
             CarriesGeometry: joins || !_state.GeometrySent,
             definitionHash,
             purpose);

@@ -53,7 +53,7 @@ public sealed partial class SourceVm
 
         if (before.Copy is { } done && _state.Copy is null)
         {
-            RaiseCopyDone(done);
+            RaiseCopyDone(done, done.Compared + cycle.Compared);
         }
 
         RaiseJoined(before.Disks, _state.Disks);
@@ -100,6 +100,7 @@ public sealed partial class SourceVm
 
         ReplicationSender sender = await OpenSessionAsync(cancellationToken);
         await ValidateAsync(cancellationToken);
+        await NoteSeedAsync(sender, cancellationToken);
         ulong flushed = sender.Welcome.FlushedSequence;
         Reconciliation meaning = ReconciliationRules.Decide(_state, flushed);
         Log.Connected(_environment.Logger, Spec.Vm, flushed, meaning);

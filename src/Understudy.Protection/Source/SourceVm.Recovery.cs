@@ -108,7 +108,7 @@ public sealed partial class SourceVm
         _statistics.CopyBegins();
         Raise(
             SourceEventKind.ResynchronisationStarted,
-            $"all disks are read and sent again: {reason}",
+            $"all disks are compared with what the target holds, and only what differs is sent: {reason}",
             "The recovery points listed stay good; the next one comes when this is done.");
     }
 }

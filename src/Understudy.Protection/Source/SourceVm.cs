@@ -181,7 +181,7 @@ public sealed partial class SourceVm : IDisposable
         }
 
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, interruption);
-        SourceSituation now = new(_recovered, Hold(), IsDue(), EarlyBy() > TimeSpan.Zero, IsConnected, IsFinal: NextFinal() is not null);
+        SourceSituation now = new(_recovered, Hold(), IsDue(), EarlyBy() > TimeSpan.Zero, IsConnected, IsFinal: NextFinal() is not null, LacksSums);
         SourceStep step = SourceSteps.Next(_state, now);
         try
         {
@@ -207,6 +207,7 @@ public sealed partial class SourceVm : IDisposable
         SourceStep.Contact => ContactAsync(cancellationToken),
         SourceStep.Deliver => DeliverAsync(cancellationToken),
         SourceStep.AskTarget => AskTargetAsync(cancellationToken),
+        SourceStep.Compare => CompareAsync(cancellationToken),
         SourceStep.Cut => CutAsync(cancellationToken),
         SourceStep.Wait => WaitForNextCycleAsync(cancellationToken),
         _ => throw new System.Diagnostics.UnreachableException(),
@@ -227,6 +228,8 @@ public sealed partial class SourceVm : IDisposable
     {
         cancellationToken.ThrowIfCancellationRequested();
         await _states.SaveAsync(state, CancellationToken.None);
+        IReadOnlyList<SourceDisk> before = _state.Disks;
         _state = state;
+        await KeepSumsAsync(before);
     }
 }

@@ -1,3 +1,4 @@
+using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Journal;
 using Understudy.Replication.Receiving;

@@ -102,6 +102,7 @@ internal static class SourceWords
         SourceWait.None or SourceWait.NextCycle => "going on",
         SourceWait.Link => "waiting for the link",
         SourceWait.StartTime => "waiting for the time at which the first copy begins",
+        SourceWait.Sums => "waiting for the target to read what it holds",
         SourceWait.VmToRun => "waiting for the VM to run",
         SourceWait.Hypervisor => "waiting for the hypervisor",
         SourceWait.CaptureSlot => "waiting for another VM's capture",

@@ -2,6 +2,7 @@ using Understudy.Blocks;
 using Understudy.Journal.Records;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Source;
+using Understudy.Replication.Comparing;
 using Understudy.Testing;
 using Understudy.Testing.Devices;
 using static Understudy.Protection.Tests.Source.SourceRulesTests;
@@ -141,13 +142,80 @@ public sealed class CycleDrainTests
         Assert.True(result.Disks[1].IsWhole);
     }
 
+    [Fact]
+    public async Task Compared_slice_writes_what_differs_neighbours_together_and_asks_no_capture_for_its_holes()
+    {
+        foreach (int block in (int[])[1, 2, 3, 5, 9])
+        {
+            _capture.Fill(0, block, block);
+        }
+
+        _capture.Fill(0, 6, 0);
+        FixedSums sums = new(knownTo: 10 * Block) { [0] = new byte[Block], [1] = Filled(1), [2] = Filled(77), [3] = Filled(78), [5] = Filled(5), [7] = Filled(3), [9] = null };
+        SourceState state = Copying(0, 0) with { Disks = [New().Disks[0] with { VirginFromBytes = SourceDisk.Nowhere }, Whole()[1]] };
+        (DrainResult result, List<RecordHeader> records) = await DrainAsync(state, sliceBlocks: 1, sums: sums);
+        Assert.Equal(["Zero 0 [458752, 524288)", "Data 0 [131072, 262144)", "Data 0 [589824, 655360)"], records.Select(Describe));
+        Assert.Equal(new ComparedBytes(6 * Block, 4 * Block), result.Compared);
+        Assert.True(result.Disks[0].IsWhole);
+    }
+
+    [Fact]
+    public async Task Compared_slice_ends_where_the_sums_end_and_where_virgin_ground_begins_zeros_are_left_out_again()
+    {
+        _capture.Fill(0, 6, 1);
+        SourceDisk disk = New().Disks[0] with { VirginFromBytes = 5 * Block };
+        SourceState state = Copying(0, 0) with { Disks = [disk, Whole()[1]] };
+        FixedSums sums = new(knownTo: 3 * Block) { [1] = Filled(1) };
+        (DrainResult result, List<RecordHeader> records) = await DrainAsync(state, sliceBlocks: 100, sums: sums);
+        Assert.Equal(["Zero 0 [65536, 131072)"], records.Select(Describe));
+        Assert.Equal(3 * Block, Reached(result).First());
+
+        (result, records) = await DrainAsync(state, sliceBlocks: 100, sums: SliceSums.NotYet);
+        Assert.Empty(records);
+        Assert.Equal(0, Reached(result).First());
+
+        (result, records) = await DrainAsync(state, sliceBlocks: 100, sums: new FixedSums(knownTo: 5 * Block));
+        Assert.Equal(["Data 0 [393216, 458752)"], records.Select(Describe));
+        Assert.True(result.Disks[0].IsWhole);
+    }
+
+    private static byte[] Filled(int value)
+    {
+        byte[] content = new byte[Block];
+        Array.Fill(content, (byte)value);
+        return content;
+    }
+
+    /// <summary>What the target holds, by block; null for a block it cannot read. The others are zeros.</summary>
+    private sealed class FixedSums(long knownTo) : SliceSums
+    {
+        private readonly Dictionary<long, byte[]?> _blocks = [];
+
+        public override bool Compares => true;
+
+        public byte[]? this[long block]
+        {
+            set => _blocks[block] = value;
+        }
+
+        public override long KnownTo(Blocks.Identity.DiskId disk, ByteRange ground) => Math.Clamp(knownTo, ground.OffsetBytes, ground.EndBytes);
+
+        public override ContentSum At(Blocks.Identity.DiskId disk, long offsetBytes)
+        {
+            Assert.True(offsetBytes < knownTo);
+            return _blocks.TryGetValue(offsetBytes / Block, out byte[]? content)
+                ? content is null ? default : ContentSum.Of(content, Block)
+                : ContentSum.OfZeros(Block);
+        }
+    }
+
     private static IEnumerable<long> Reached(DrainResult result) => result.Disks.Select(disk => disk.CopiedBytes);
 
     private static SourceState Copying(long first, long second) => New() with { Disks = Copied(first, second), SequenceKnown = true };
 
     private static string Describe(RecordHeader record) => $"{record.Kind} {record.Disk} {record.Range}";
 
-    private async Task<(DrainResult Result, List<RecordHeader> Records)> DrainAsync(SourceState state, int sliceBlocks, ManualTime? time = null)
+    private async Task<(DrainResult Result, List<RecordHeader> Records)> DrainAsync(SourceState state, int sliceBlocks, ManualTime? time = null, SliceSums? sums = null)
     {
         MemoryFileStore store = new();
         Spool spool = new(store, Spec, new ManualTime());
@@ -156,7 +224,7 @@ public sealed class CycleDrainTests
         await using SpoolWriter writer = spool.Begin(1);
         CycleWriter cycle = new(writer, codec, Spec.Line);
         SourcePolicy policy = new() { Frequency = SourcePolicy.ShortestFrequency, SliceBytes = sliceBlocks * Block };
-        DrainResult result = await new CycleDrain(_capture, cycle, state, policy, time ?? new ManualTime()).RunAsync(CancellationToken.None);
+        DrainResult result = await new CycleDrain(_capture, cycle, state, policy, sums ?? SliceSums.Unavailable, time ?? new ManualTime()).RunAsync(CancellationToken.None);
         await cycle.CheckpointAsync(new CheckpointBody { Kind = PointKind.Crash, CutAt = DateTimeOffset.UnixEpoch }, CancellationToken.None);
 
         List<RecordHeader> records = [];

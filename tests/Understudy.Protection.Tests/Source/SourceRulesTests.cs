@@ -28,12 +28,12 @@ public sealed class SourceRulesTests
     [Fact]
     public void Next_step_for_every_combination()
     {
-        for (int bits = 0; bits < 1 << 10; bits++)
+        for (int bits = 0; bits < 1 << 11; bits++)
         {
             int given = bits;
             bool Bit(int number) => (given & (1 << number)) != 0;
             (bool pending, bool known, bool copying, bool begun, bool paused) = (Bit(0), Bit(1), Bit(2), Bit(3), Bit(4));
-            (bool recovered, bool due, bool early, bool connected, bool final) = (Bit(5), Bit(6), Bit(7), Bit(8), Bit(9));
+            (bool recovered, bool due, bool early, bool connected, bool final, bool lacks) = (Bit(5), Bit(6), Bit(7), Bit(8), Bit(9), Bit(10));
             SourceState state = New() with
             {
                 Pending = pending ? Cycle(1, 5) : null,
@@ -52,12 +52,12 @@ public sealed class SourceRulesTests
                     : hold == SourceHold.Away ? SourceStep.Contact // nothing is cut or sent that is not owned here
                     : pending ? SourceStep.Deliver // never a second cut over an undelivered one
                     : !known ? SourceStep.AskTarget // never a record without a number the target agrees with
-                    : final ? SourceStep.Cut // of the VM that is off, paused or not
+                    : final ? (lacks ? SourceStep.Compare : SourceStep.Cut) // of the VM that is off, paused or not
                     : paused ? rest
                     : copying && early && !begun ? rest // the first copy has a time of its own
-                    : copying | due ? SourceStep.Cut
+                    : copying | due ? (lacks ? SourceStep.Compare : SourceStep.Cut) // no capture waits for the network
                     : rest;
-                Assert.Equal(expected, SourceSteps.Next(state, new SourceSituation(recovered, hold, due, early, connected, final)));
+                Assert.Equal(expected, SourceSteps.Next(state, new SourceSituation(recovered, hold, due, early, connected, final, lacks)));
             }
         }
     }
@@ -66,7 +66,7 @@ public sealed class SourceRulesTests
     public void A_disk_that_joins_is_copied_slice_after_slice_though_no_point_is_due()
     {
         SourceState state = New() with { SequenceKnown = true, Copy = null, Disks = [Whole()[0], New().Disks[1] with { Joining = true }] };
-        Assert.Equal(SourceStep.Cut, SourceSteps.Next(state, new SourceSituation(true, SourceHold.Owned, false, false, true, false)));
+        Assert.Equal(SourceStep.Cut, SourceSteps.Next(state, new SourceSituation(true, SourceHold.Owned, false, false, true, false, false)));
     }
 
     [Fact]
@@ -144,5 +144,5 @@ public sealed class SourceRulesTests
     internal static SourceDisk[] Whole() => Copied(Now[0].SizeBytes, Now[1].SizeBytes);
 
     internal static PendingCycle Cycle(ulong first, ulong last, IReadOnlyList<SourceDisk>? disks = null, bool listed = true) =>
-        new($"us-{last}", DateTimeOffset.UnixEpoch, listed, first, last, 1, 1, 1000, disks ?? Whole(), true, "hash", CutPurpose.Timetable);
+        new($"us-{last}", DateTimeOffset.UnixEpoch, listed, first, last, 1, 1, 1000, disks ?? Whole(), default, true, "hash", CutPurpose.Timetable);
 }

@@ -28,7 +28,7 @@ public sealed class SourceVmDisksTests
                 }
 
                 pointWhileItJoins |= world.Vm.Disks.Count == 3 && world.Engine?.Status is { CopyTotalBytes: > 0 and < 301 * BlockSize.Bytes, Phase: SourcePhase.Protected };
-                return world.Replica.Points.Count >= 4 && world.Replica.DisksOfPoints[^1].Contains("vdc", StringComparison.Ordinal);
+                return world.Replica.Points.Count >= 4 && world.Events.Exists(happened => happened.Kind == SourceEventKind.DiskJoined);
             },
             guestWrites: false);
 
@@ -36,7 +36,6 @@ public sealed class SourceVmDisksTests
         Assert.Equal($"0:vda:{A} 1:vdb:{B}", world.Replica.DisksOfPoints[1]);
         Assert.Equal($"0:vda:{A} 1:vdb:{B} 2:vdc:{(300 * BlockSize.Bytes) - 512}", world.Replica.DisksOfPoints[^1]);
         Assert.InRange(world.Replica.DataBytes - before, 299 * BlockSize.Bytes, 301 * BlockSize.Bytes);
-        Assert.Contains(world.Events, happened => happened.Kind == SourceEventKind.DiskJoined);
         Assert.DoesNotContain(world.Events, happened => happened.Kind == SourceEventKind.ResynchronisationStarted);
         Assert.Equal(0, world.Engine!.Status.CyclesFailed);
     }
@@ -84,7 +83,7 @@ public sealed class SourceVmDisksTests
             guestWrites: false);
         Assert.Equal($"0:vda:{A} 1:vdb:{B}", world.Replica.DisksOfPoints[1]);
         Assert.Equal($"0:vda:{(30 * BlockSize.Bytes) - 512} 1:vdb:{B}", world.Replica.DisksOfPoints[2]);
-        Assert.Equal(2 * BlockSize.Bytes, world.Replica.DataBytes - before); // The written block, and the one that was short.
+        Assert.Equal(BlockSize.Bytes, world.Replica.DataBytes - before); // The one that was short is compared, and the same.
         Assert.Contains(world.Events, happened => happened.Kind == SourceEventKind.DisksChanged && happened.What.Contains("grown", StringComparison.Ordinal));
     }
 

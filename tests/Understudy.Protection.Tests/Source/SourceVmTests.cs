@@ -32,12 +32,14 @@ public sealed class SourceVmTests
     public void Idle_vm_gets_points_all_the_same_and_sends_no_data_for_them()
     {
         SourceWorld world = new(Seed());
+        world.FillDisks();
         world.RunUntil(() => world.Replica.Points.Count == 1, guestWrites: false);
         long sent = world.Replica.DataBytes;
         Assert.InRange(sent, 1, world.Vm.Written.Count * (long)BlockSize.Bytes);
         Assert.Equal(0, world.Replica.ZeroRecords);
 
         SourceWorld longer = new(world.Simulator.Seed);
+        longer.FillDisks();
         longer.RunUntil(() => longer.Replica.Points.Count == 5, guestWrites: false);
         Assert.Equal(sent, longer.Replica.DataBytes);
     }
@@ -141,7 +143,7 @@ public sealed class SourceVmTests
         Assert.Single(world.Events, happened => happened.Kind == SourceEventKind.ResynchronisationStarted);
         Assert.Single(world.Events, happened => happened.Kind == SourceEventKind.ResynchronisationDone);
         Assert.Equal(2, world.Vm.Requests.Count(since => since == "-"));
-        Assert.True(world.Replica.ZeroRecords > 0, "a resynchronisation must overwrite what was there");
+        Assert.True(world.Replica.Questions > 0, "a resynchronisation must ask what is there");
     }
 
     [Fact]

@@ -56,23 +56,27 @@ internal sealed class CheckingReplica(ScriptedVm vm, LineId line) : IReplicaSink
         return ValueTask.FromResult(Instead?.Invoke(header) ?? Append(header, record));
     }
 
-    public bool HoldsSeed { get; set; }
+    public bool HoldsSeed => Seeds.Count > 0;
 
-    /// <summary>Bytes of sums asked for.</summary>
-    public long ComparedBytes { get; private set; }
+    /// <summary>What a disk holds before anything is sent, by its device at the guest.</summary>
+    public Dictionary<string, byte[]> Seeds { get; } = [];
 
-    public async ValueTask<IBlockDevice?> OpenNewestAsync(DiskId disk, CancellationToken cancellationToken)
+    /// <summary>A block that cannot be read any more, by its place in the first disk; null for none.</summary>
+    public int? DamagedBlock { get; set; }
+
+    public int Questions { get; private set; }
+
+    public ValueTask<IBlockDevice?> OpenNewestAsync(DiskId disk, CancellationToken cancellationToken)
     {
         Assert.Empty(_unflushed);
         if (_geometry?.Find(disk) is null)
         {
-            return null;
+            return ValueTask.FromResult<IBlockDevice?>(null);
         }
 
-        MemoryBlockDevice device = new(_disks[disk].Length);
-        await device.WriteAsync(0, _disks[disk], cancellationToken);
-        ComparedBytes += device.SizeBytes;
-        return device;
+        Questions++;
+        MemoryBlockDevice device = new((byte[])_disks[disk].Clone(), isReadOnly: true);
+        return ValueTask.FromResult<IBlockDevice?>(DamagedBlock is { } block && disk.Value == 0 ? new DamagedDevice(device, block) : device);
     }
 
     public ValueTask<ulong> FlushAsync(CancellationToken cancellationToken)
@@ -198,10 +202,10 @@ internal sealed class CheckingReplica(ScriptedVm vm, LineId line) : IReplicaSink
     {
         foreach (DiskGeometry disk in geometry.Disks)
         {
-            byte[] before = _disks.GetValueOrDefault(disk.Disk) ?? [];
+            byte[] before = _disks.GetValueOrDefault(disk.Disk) ?? Seeds.GetValueOrDefault(disk.Target) ?? [];
             Assert.True(disk.SizeBytes >= before.Length, $"disk {disk.Disk} shrinks");
             Assert.True(
-                _geometry?.Find(disk.Disk) is not null || before.Length == 0 || _names[disk.Disk] == disk.Target,
+                _geometry?.Find(disk.Disk) is not null || !_names.TryGetValue(disk.Disk, out string? name) || name == disk.Target,
                 $"number {disk.Disk} is given to {disk.Target} after {_names.GetValueOrDefault(disk.Disk)}");
             Array.Resize(ref before, (int)disk.SizeBytes);
             _disks[disk.Disk] = before;
