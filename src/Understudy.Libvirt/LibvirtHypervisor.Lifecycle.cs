@@ -78,6 +78,21 @@ public sealed partial class LibvirtHypervisor
             },
             cancellationToken);
 
+    public async ValueTask AttachDiskAsync(VmId vm, string diskXml, CancellationToken cancellationToken) =>
+        await ChangeAsync(vm, "give a disk", domain => LibvirtLibrary.DomainAttachDevice(domain, diskXml, LibvirtConstants.AffectLive), cancellationToken);
+
+    public async ValueTask RequestDetachAsync(VmId vm, string alias, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await ChangeAsync(vm, "take a disk back", domain => LibvirtLibrary.DomainDetachAlias(domain, alias, LibvirtConstants.AffectLive), cancellationToken);
+        }
+        catch (HypervisorException refused) when (refused.Fault is not (HypervisorFault.Unreachable or HypervisorFault.TimedOut))
+        {
+            // Gone already, or its guest was asked before and has not answered: the live definition says which.
+        }
+    }
+
     /// <summary>Past all lanes: it is what ends a VM whose other calls hang.</summary>
     public async ValueTask DestroyAsync(VmId vm, CancellationToken cancellationToken)
     {

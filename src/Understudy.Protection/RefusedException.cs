@@ -12,6 +12,15 @@ public enum RefusalCode
     NoSuchReplica,
     NoSuchRun,
     NoSuchBranch,
+
+    /// <summary>The host has no VM of that name.</summary>
+    NoSuchVm,
+
+    /// <summary>The order needs the VM running.</summary>
+    VmOff,
+
+    /// <summary>The host lacks something that the order needs: a kernel module, a program.</summary>
+    HostLacks,
     NoSpace,
     AlreadyFailedOver,
     NotFailedOver,

@@ -36,7 +36,7 @@ public sealed class ImageTool : IImageTool
         MakeDurable(path);
     }
 
-    public async ValueTask CreateOverlayAsync(string path, ImageBacking backing, CancellationToken cancellationToken)
+    public async ValueTask CreateOverlayAsync(string path, ImageBacking backing, OverlayShape? shape, CancellationToken cancellationToken)
     {
         PrepareNew(path);
         MakePrivate(path);
@@ -46,7 +46,10 @@ public sealed class ImageTool : IImageTool
             ImageBacking.File image => (image.Path, image.Format),
             _ => throw new System.Diagnostics.UnreachableException(),
         };
-        await RunAsync(["create", "-q", "-f", "qcow2", "-F", format, "-b", file, path], $"The overlay {path} could not be made", _settings.CommandLimit, cancellationToken);
+        string[] size = shape is null
+            ? [path]
+            : ["-u", "-o", string.Create(CultureInfo.InvariantCulture, $"cluster_size={shape.ClusterBytes}"), path, shape.SizeBytes.ToString(CultureInfo.InvariantCulture)];
+        await RunAsync(["create", "-q", "-f", "qcow2", "-F", format, "-b", file, .. size], $"The overlay {path} could not be made", _settings.CommandLimit, cancellationToken);
     }
 
     public async ValueTask AddBitmapAsync(string path, string bitmap, CancellationToken cancellationToken)

@@ -13,6 +13,9 @@ public sealed record QemuSettings
 
     public string ImageProgram { get; init; } = "qemu-img";
 
+    /// <summary>Makes and ends loop devices (util-linux).</summary>
+    public string LoopProgram { get; init; } = "losetup";
+
     public string ImageServerProgram { get; init; } = "qemu-nbd";
 
     /// <summary>Put before a storage daemon's command, so that it does not live in the agent's own control group, where

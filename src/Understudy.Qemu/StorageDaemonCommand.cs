@@ -15,69 +15,78 @@ internal static class StorageDaemonCommand
         List<string> command = [program, "--daemonize", "--pidfile", pidFile];
         for (int i = 0; i < spec.Exports.Count; i++)
         {
-            AddNodes(command, i, spec.Exports[i]);
+            AddNodes(command, Numbered("", i), spec.Exports[i].Backing, spec.Exports[i].Writable);
         }
 
-        command.Add("--nbd-server");
-        command.Add(new JsonObject
+        if (spec.Exports.Any(export => export.File is null))
         {
-            ["addr"] = new JsonObject { ["type"] = "unix", ["path"] = spec.SocketPath },
-            ["max-connections"] = 0, // No limit: the socket is not reachable for others anyway.
-        }.ToJsonString());
+            command.Add("--nbd-server");
+            command.Add(new JsonObject
+            {
+                ["addr"] = new JsonObject { ["type"] = "unix", ["path"] = spec.SocketPath },
+                ["max-connections"] = 0, // No limit: the socket is not reachable for others anyway.
+            }.ToJsonString());
+        }
+
         for (int i = 0; i < spec.Exports.Count; i++)
         {
-            JsonObject export = new()
-            {
-                ["type"] = "nbd",
-                ["id"] = Named("export", i),
-                ["node-name"] = Named("disk", i),
-                ["name"] = spec.Exports[i].Name,
-                ["writable"] = spec.Exports[i].Writable,
-            };
-            if (spec.Exports[i].Bitmap is { } bitmap)
-            {
-                export["bitmaps"] = new JsonArray(bitmap);
-            }
-
             command.Add("--export");
-            command.Add(export.ToJsonString());
+            command.Add(Export(i, spec.Exports[i]).ToJsonString());
         }
 
         return command;
     }
 
-    private static void AddNodes(List<string> command, int index, StorageExport export)
+    private static JsonObject Export(int index, StorageExport export)
     {
-        switch (export.Backing)
+        JsonObject shown = new()
+        {
+            ["type"] = export.File is null ? "nbd" : "fuse",
+            ["id"] = Numbered("export", index),
+            ["node-name"] = Numbered("disk", index),
+            ["writable"] = export.Writable,
+        };
+        if (export.File is { } file)
+        {
+            shown["mountpoint"] = file;
+            shown["growable"] = false;
+            shown["allow-other"] = "off";
+        }
+        else
+        {
+            shown["name"] = export.Name;
+        }
+
+        if (export.Bitmap is { } bitmap)
+        {
+            shown["bitmaps"] = new JsonArray(bitmap);
+        }
+
+        return shown;
+    }
+
+    /// <summary>The node <c>disk</c> and all that it stands on.</summary>
+    private static void AddNodes(List<string> command, string suffix, StorageBacking backing, bool writable)
+    {
+        switch (backing)
         {
             case StorageBacking.Image image:
-                Add(command, new JsonObject
-                {
-                    ["driver"] = "file",
-                    ["node-name"] = Named("file", index),
-                    ["filename"] = image.Path,
-                    ["read-only"] = !export.Writable,
-                    ["discard"] = "unmap",
-                    ["cache"] = Direct(),
-                    ["aio"] = "native",
-                });
-                Add(command, new JsonObject
-                {
-                    ["driver"] = image.Format,
-                    ["node-name"] = Named("disk", index),
-                    ["file"] = Named("file", index),
-                    ["read-only"] = !export.Writable,
-                    ["discard"] = "unmap",
-                    ["detect-zeroes"] = export.Writable ? "unmap" : "off",
-                    ["cache"] = Direct(),
-                });
+                AddFile(command, suffix, image.Path, writable);
+                Add(command, Format(suffix, image.Format, writable));
+                break;
+            case StorageBacking.Overlay overlay:
+                AddNodes(command, suffix + "b", overlay.Below, writable: false);
+                AddFile(command, suffix, overlay.Path, writable);
+                JsonObject format = Format(suffix, "qcow2", writable);
+                format["backing"] = $"disk{suffix}b";
+                Add(command, format);
                 break;
             case StorageBacking.Nbd server:
                 Add(command, new JsonObject
                 {
                     ["driver"] = "nbd",
-                    ["node-name"] = Named("disk", index),
-                    ["read-only"] = !export.Writable,
+                    ["node-name"] = $"disk{suffix}",
+                    ["read-only"] = !writable,
                     ["server"] = new JsonObject { ["type"] = "unix", ["path"] = server.SocketPath },
                     ["export"] = server.ExportName,
                     ["reconnect-delay"] = (long)server.ReconnectDelay.TotalSeconds,
@@ -89,6 +98,28 @@ internal static class StorageDaemonCommand
         }
     }
 
+    private static void AddFile(List<string> command, string suffix, string path, bool writable) => Add(command, new JsonObject
+    {
+        ["driver"] = "file",
+        ["node-name"] = $"file{suffix}",
+        ["filename"] = path,
+        ["read-only"] = !writable,
+        ["discard"] = "unmap",
+        ["cache"] = Direct(),
+        ["aio"] = "native",
+    });
+
+    private static JsonObject Format(string suffix, string driver, bool writable) => new()
+    {
+        ["driver"] = driver,
+        ["node-name"] = $"disk{suffix}",
+        ["file"] = $"file{suffix}",
+        ["read-only"] = !writable,
+        ["discard"] = "unmap",
+        ["detect-zeroes"] = writable ? "unmap" : "off",
+        ["cache"] = Direct(),
+    };
+
     /// <summary>Around the page cache (the journal's side has read or will read the same data), flushes kept.</summary>
     private static JsonObject Direct() => new() { ["direct"] = true, ["no-flush"] = false };
 
@@ -98,5 +129,5 @@ internal static class StorageDaemonCommand
         command.Add(node.ToJsonString());
     }
 
-    private static string Named(string kind, int index) => string.Create(CultureInfo.InvariantCulture, $"{kind}{index}");
+    private static string Numbered(string kind, int index) => string.Create(CultureInfo.InvariantCulture, $"{kind}{index}");
 }

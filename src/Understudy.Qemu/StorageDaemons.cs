@@ -37,7 +37,7 @@ public sealed class StorageDaemons : IStorageDaemons
         IReadOnlyList<string> command = StorageDaemonCommand.Build(_settings.StorageDaemonProgram, PidFile(spec.Name), spec);
         if (FindProcess(spec.Name) is { } running)
         {
-            if (running.Arguments.SequenceEqual(command) && File.Exists(spec.SocketPath))
+            if (running.Arguments.SequenceEqual(command) && (!HasSocket(spec) || File.Exists(spec.SocketPath)))
             {
                 Restrict(spec); // The agent that started it may have died before it came to this.
                 Log.Adopted(_logger, spec.Name, running.Id);
@@ -75,9 +75,13 @@ public sealed class StorageDaemons : IStorageDaemons
 
     private async ValueTask<StorageDaemonFacts> StartAsync(StorageDaemonSpec spec, IReadOnlyList<string> command, CancellationToken cancellationToken)
     {
-        LocalSockets.RequireShort(spec.SocketPath);
-        Directory.CreateDirectory(Path.GetDirectoryName(spec.SocketPath)!); // Not null: RequireShort wants an absolute file path.
-        File.Delete(spec.SocketPath);
+        if (HasSocket(spec))
+        {
+            LocalSockets.RequireShort(spec.SocketPath);
+            Directory.CreateDirectory(Path.GetDirectoryName(spec.SocketPath)!); // Not null: RequireShort wants an absolute file path.
+            File.Delete(spec.SocketPath);
+        }
+
         await LaunchAsync(spec, command, cancellationToken);
         RunningProcess started = FindProcess(spec.Name)
             ?? throw new ImageToolException(FaultClass.Transient, $"The storage daemon {spec.Name} ended as soon as it had started.");
@@ -119,6 +123,11 @@ public sealed class StorageDaemons : IStorageDaemons
     /// <summary>Only root, or only the guests' user, may connect: what is behind the socket is the content of a disk.</summary>
     private void Restrict(StorageDaemonSpec spec)
     {
+        if (!HasSocket(spec))
+        {
+            return; // A FUSE export of ours is its user's alone.
+        }
+
         File.SetUnixFileMode(spec.SocketPath, OwnerOnly);
         if (!spec.ForGuests || _settings.GuestUser is not { } user)
         {
@@ -131,6 +140,8 @@ public sealed class StorageDaemons : IStorageDaemons
             "Set the guests' user to the one in libvirt's qemu.conf.");
         PosixCalls.GiveTo(spec.SocketPath, id);
     }
+
+    private static bool HasSocket(StorageDaemonSpec spec) => spec.Exports.Any(export => export.File is null);
 
     private void Spare(string name, int processId)
     {

@@ -110,7 +110,7 @@ public sealed class StorageDaemonsTests : IAsyncLifetime
             ForGuests: true,
             [new StorageExport("vda", new StorageBacking.Nbd(_folder.At("b.sock"), "vda", TimeSpan.FromSeconds(60)), Writable: false)]);
         await _folder.Daemons.EnsureAsync(run, CancellationToken.None);
-        await _folder.Images.CreateOverlayAsync(_folder.At("over.qcow2"), new ImageBacking.Nbd(_folder.At("r.sock"), "vda"), CancellationToken.None);
+        await _folder.Images.CreateOverlayAsync(_folder.At("over.qcow2"), new ImageBacking.Nbd(_folder.At("r.sock"), "vda"), null, CancellationToken.None);
 
         await QemuFolder.Kill(server.ProcessId);
         Task<string> read = QemuFolder.Run("qemu-io", "-c", "read -P 0x77 1M 64k", _folder.At("over.qcow2"));

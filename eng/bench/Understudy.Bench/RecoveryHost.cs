@@ -38,10 +38,12 @@ internal sealed class RecoveryHost : IReplicaDirectory, IPeerConnector, IAsyncDi
             Directory.CreateDirectory(host.At(folder));
         }
 
+        StorageDaemons daemons = new(host.Qemu, NullLogger<StorageDaemons>.Instance);
         TargetServices services = new(
             host.Hypervisor,
-            new StorageDaemons(host.Qemu, NullLogger<StorageDaemons>.Instance),
+            daemons,
             host.Images,
+            new HostDevices(host.Qemu, daemons),
             new LocalSockets(),
             TimeProvider.System,
             SystemIds.Instance,

@@ -58,6 +58,12 @@ internal static unsafe partial class LibvirtLibrary
     [LibraryImport(Libvirt, EntryPoint = "virDomainResume")]
     public static partial int DomainResume(DomainHandle domain);
 
+    [LibraryImport(Libvirt, EntryPoint = "virDomainAttachDeviceFlags", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int DomainAttachDevice(DomainHandle domain, string xml, uint flags);
+
+    [LibraryImport(Libvirt, EntryPoint = "virDomainDetachDeviceAlias", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int DomainDetachAlias(DomainHandle domain, string alias, uint flags);
+
     [LibraryImport(Libvirt, EntryPoint = "virDomainUpdateDeviceFlags", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int DomainUpdateDevice(DomainHandle domain, string xml, uint flags);
 

@@ -20,6 +20,10 @@ internal static class DomainXml
 {
     private const string GuestAgentChannel = "org.qemu.guest_agent.0";
 
+    /// <summary>Names of disks that Understudy has given to a running VM for a while, a recovery point of another: no part of
+    /// what the VM is, and not protected with it (TST-3).</summary>
+    private const string GivenOutPrefix = "ua-understudy-";
+
     public static DomainDescription Read(string xml)
     {
         XElement domain = SafeXml.Parse(xml);
@@ -31,7 +35,7 @@ internal static class DomainXml
             ReadFirmware(domain.Element("os")),
             domain.Element("os")?.Element("type").Text("machine") ?? "",
             devices?.Elements("channel").Any(channel => channel.Element("target").Text("name") == GuestAgentChannel) ?? false,
-            [.. devices?.Elements("disk").Select(ReadDisk) ?? []],
+            [.. devices?.Elements("disk").Where(disk => !IsGivenOut(disk)).Select(ReadDisk) ?? []],
             [.. devices?.Elements("interface").Select(ReadNic) ?? []]);
     }
 
@@ -102,6 +106,9 @@ internal static class DomainXml
             disk.Element("readonly") is not null,
             disk.Element("shareable") is not null);
     }
+
+    private static bool IsGivenOut(XElement disk) =>
+        disk.Element("alias").Text("name")?.StartsWith(GivenOutPrefix, StringComparison.Ordinal) == true;
 
     private static string? ReadSource(XElement? source)
     {

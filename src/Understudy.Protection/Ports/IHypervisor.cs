@@ -8,7 +8,7 @@ namespace Understudy.Protection.Ports;
 /// call can throw <see cref="HypervisorException"/>; a call that hangs is ended by its token, and the caller then reads
 /// the state back before it does anything else.
 /// </summary>
-public interface IHypervisor : IVmInventory, IVmCapture, IVmLifecycle, IVmBlockJobs, IVirtualNetworks
+public interface IHypervisor : IVmInventory, IVmCapture, IVmLifecycle, IVmDisks, IVmBlockJobs, IVirtualNetworks
 {
 }
 
@@ -110,6 +110,17 @@ public interface IVmLifecycle
 
     /// <summary>A QMP command to the running VM's QEMU; the JSON answer's "return" member.</summary>
     ValueTask<string> MonitorCommandAsync(VmId vm, string qmpJson, CancellationToken cancellationToken);
+}
+
+/// <summary>Disks that come and go while a VM runs.</summary>
+public interface IVmDisks
+{
+    /// <summary>Gives the running VM another disk; its definition stays as it is.</summary>
+    ValueTask AttachDiskAsync(VmId vm, string diskXml, CancellationToken cancellationToken);
+
+    /// <summary>Asks the running VM to let go of a disk, by its alias. Returns when asked: a guest takes its time, and the live
+    /// definition tells whether it has. No error when it has no such disk, or is asked for it already.</summary>
+    ValueTask RequestDetachAsync(VmId vm, string alias, CancellationToken cancellationToken);
 }
 
 /// <summary>Moving a running VM's disks underneath it.</summary>

@@ -10,7 +10,8 @@ public interface IImageTool
     ValueTask GrowAsync(string path, string format, long sizeBytes, CancellationToken cancellationToken);
 
     /// <summary>An empty qcow2 over a backing image; refuses when the file exists.</summary>
-    ValueTask CreateOverlayAsync(string path, ImageBacking backing, CancellationToken cancellationToken);
+    /// <param name="shape">Null: as the backing, which must be reachable.</param>
+    ValueTask CreateOverlayAsync(string path, ImageBacking backing, OverlayShape? shape, CancellationToken cancellationToken);
 
     /// <summary>Adds an enabled, persistent dirty bitmap with 64 KiB granularity; no error when it is there already.</summary>
     ValueTask AddBitmapAsync(string path, string bitmap, CancellationToken cancellationToken);
@@ -56,8 +57,12 @@ public abstract record ImageBacking
     public sealed record File(string Path, string Format) : ImageBacking;
 }
 
-/// <param name="Backing">Backing file as the image names it; null when it stands alone.</param>
+/// <param name="SizeBytes">The backing's size, so that nobody need ask there.</param>
+/// <param name="ClusterBytes">The unit in which it takes over from the backing.</param>
+public sealed record OverlayShape(long SizeBytes, int ClusterBytes);
+
 /// <param name="AllocatedBytes">What it takes on disk.</param>
+/// <param name="Backing">Backing file as the image names it; null when it stands alone.</param>
 public sealed record ImageFacts(string Format, long SizeBytes, long AllocatedBytes, string? Backing, IReadOnlyList<ImageBitmap> Bitmaps);
 
 public sealed record ImageBitmap(string Name, bool Enabled, bool Consistent);

@@ -24,7 +24,7 @@ public interface IStorageDaemons
 }
 
 /// <param name="Name">Unique on the host; letters, digits, hyphens.</param>
-/// <param name="SocketPath">UNIX socket of the daemon's NBD server.</param>
+/// <param name="SocketPath">UNIX socket of the daemon's NBD server; empty when nothing is exported over it.</param>
 /// <param name="ForGuests">The guests' QEMU, which runs as another user, must be able to connect.</param>
 public sealed record StorageDaemonSpec(string Name, string SocketPath, bool ForGuests, IReadOnlyList<StorageExport> Exports)
 {
@@ -37,7 +37,8 @@ public sealed record StorageDaemonSpec(string Name, string SocketPath, bool ForG
 /// <param name="Name">NBD export name.</param>
 /// <param name="Bitmap">A dirty bitmap of the image that is shown too, as <c>qemu:dirty-bitmap:NAME</c>; only of one that is
 /// not written.</param>
-public sealed record StorageExport(string Name, StorageBacking Backing, bool Writable, string? Bitmap = null);
+/// <param name="File">Shown as this file, through FUSE, instead of over the socket. It exists and is empty before.</param>
+public sealed record StorageExport(string Name, StorageBacking Backing, bool Writable, string? Bitmap = null, string? File = null);
 
 /// <summary>What an export shows.</summary>
 public abstract record StorageBacking
@@ -52,6 +53,9 @@ public abstract record StorageBacking
     /// <summary>Another NBD server on a UNIX socket. Requests wait up to <paramref name="ReconnectDelay"/> for a server
     /// that went away before they fail.</summary>
     public sealed record Nbd(string SocketPath, string ExportName, TimeSpan ReconnectDelay) : StorageBacking;
+
+    /// <summary>A qcow2 image over something else, whatever its own header names as its backing. What is below is only read.</summary>
+    public sealed record Overlay(string Path, StorageBacking Below) : StorageBacking;
 }
 
 /// <param name="Adopted">It was running already when asked for.</param>

@@ -52,4 +52,10 @@ internal static partial class Log
 
     [LoggerMessage(6016, LogLevel.Warning, "{Vm}: its source owns it by the newer line {Line}: somebody has claimed it there")]
     public static partial void Deposed(ILogger logger, string vm, LineId line);
+
+    [LoggerMessage(6017, LogLevel.Information, "{Vm}: mount {Mount} of point {Point} stands as {Devices}")]
+    public static partial void Mounted(ILogger logger, string vm, Guid mount, string point, string devices);
+
+    [LoggerMessage(6018, LogLevel.Information, "{Vm}: mount {Mount} was taken away")]
+    public static partial void Unmounted(ILogger logger, string vm, Guid mount);
 }

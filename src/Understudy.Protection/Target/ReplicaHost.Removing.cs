@@ -26,6 +26,14 @@ public sealed partial class ReplicaHost
             throw new RefusedException(RefusalCode.Busy, $"{_context.Vm}: test {test.VmName} stands.", "Complete it first (understudy job complete).");
         }
 
+        if (_mounts.Current is [var mount, ..])
+        {
+            throw new RefusedException(
+                RefusalCode.Busy,
+                $"{_context.Vm}: point {mount.Point} is given out as {string.Join(", ", mount.Disks.Select(disk => disk.Device))}{(mount.ToVmName is { } vm ? $" of VM {vm}" : "")}.",
+                "Unmount or detach it first (understudy point unmount).");
+        }
+
         RequireCommittable();
         List<string> gone = await DeleteBranchesAsync(withBranches, cancellationToken);
         await _failover.TendAsync(cancellationToken); // The last merge may have waited for just those.

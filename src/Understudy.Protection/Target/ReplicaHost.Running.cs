@@ -18,11 +18,13 @@ public sealed partial class ReplicaHost
         TargetSettings settings = _context.Services.Settings;
         GuestWatch production = new(_context);
         GuestWatch tests = new(_context);
+        GuestWatch mounts = new(_context);
         return
         [
             new HostLoop("serving views", settings.HousekeepingEvery, _context.Views.RunAsync),
             new HostLoop("looking after the failed-over VM", settings.WatchEvery, (_, token) => _failover.WatchAsync(production, token)),
             new HostLoop("looking after tests", settings.WatchEvery, (_, token) => _tests.WatchAsync(tests, token)),
+            new HostLoop("looking after mounts", settings.WatchEvery, (_, token) => _mounts.WatchAsync(mounts, token)),
             new HostLoop("housekeeping", settings.HousekeepingEvery, (_, token) => HousekeepAsync(token)),
         ];
     }

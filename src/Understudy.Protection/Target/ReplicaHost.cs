@@ -4,6 +4,7 @@ using Understudy.Journal;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Target.Branches;
 using Understudy.Protection.Target.Hosting;
+using Understudy.Protection.Target.Mounts;
 using Understudy.Protection.Target.Runs;
 using Understudy.Replication.Receiving;
 using Understudy.Replication.Wire;
@@ -25,6 +26,7 @@ public sealed partial class ReplicaHost : IAsyncDisposable
     private readonly ReplicaStores _stores;
     private readonly TestRuns _tests;
     private readonly FailoverRuns _failover;
+    private readonly MountRuns _mounts;
     private readonly PointExports _exports;
     private readonly HostLoop[] _loops;
     private ReplicaSpec _spec;
@@ -47,6 +49,7 @@ public sealed partial class ReplicaHost : IAsyncDisposable
             services);
         _tests = new TestRuns(_context);
         _failover = new FailoverRuns(_context, _tests);
+        _mounts = new MountRuns(_context);
         _exports = new PointExports(_context);
         _loops = MakeLoops();
     }
@@ -60,6 +63,7 @@ public sealed partial class ReplicaHost : IAsyncDisposable
         _context.Token.Record.State is not OwnershipState.Here here || here.Boot == _context.Token.Boot,
         _tests.Current,
         _context.Branches.Current,
+        _mounts.Current,
         _failover.Current,
         _failover.Waiting,
         HostLoop.WorstOf(_loops));
@@ -136,6 +140,12 @@ public sealed partial class ReplicaHost : IAsyncDisposable
     /// <inheritdoc cref="FailoverRuns.HeardAsync"/>
     public ValueTask HeardAsync(LineId line, CancellationToken cancellationToken) => _failover.HeardAsync(line, cancellationToken);
 
+    /// <inheritdoc cref="MountRuns.MountAsync"/>
+    public ValueTask<MountRecord> MountAsync(MountOrder order, CancellationToken cancellationToken) => _mounts.MountAsync(order, cancellationToken);
+
+    /// <inheritdoc cref="MountRuns.RemoveAsync"/>
+    public ValueTask<RemovedThings> UnmountAsync(Guid mount, CancellationToken cancellationToken) => _mounts.RemoveAsync(mount, cancellationToken);
+
     /// <inheritdoc cref="BranchKeeper.DeleteAsync"/>
     public ValueTask<RemovedThings> DeleteBranchAsync(BranchId branch, CancellationToken cancellationToken) => _context.Branches.DeleteAsync(branch, cancellationToken);
 
@@ -189,10 +199,17 @@ public sealed partial class ReplicaHost : IAsyncDisposable
         }
 
         await _context.Branches.RecoverAsync(cancellationToken);
+        await _mounts.LoadAsync(cancellationToken);
         await _failover.RecoverAsync(cancellationToken);
         await _tests.RecoverAsync(cancellationToken);
+        await _mounts.RecoverAsync(cancellationToken);
         await _context.Pins.RemoveOthersAsync(
-            [.. _tests.Current.Select(test => test.Id), .. _context.Branches.Current.Select(status => status.Branch.Id.Value)], cancellationToken);
+            [
+                .. _tests.Current.Select(test => test.Id),
+                .. _context.Branches.Current.Select(status => status.Branch.Id.Value),
+                .. _mounts.Current.Select(mount => mount.Id),
+            ],
+            cancellationToken);
     }
 
     /// <summary>As the protection begins, the VM is its source's.</summary>

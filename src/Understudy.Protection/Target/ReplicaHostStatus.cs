@@ -1,6 +1,7 @@
 using Understudy.Journal;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Target.Branches;
+using Understudy.Protection.Target.Mounts;
 using Understudy.Protection.Target.Runs;
 
 namespace Understudy.Protection.Target;
@@ -20,6 +21,7 @@ public sealed record ReplicaHostStatus(
     bool IsValidated,
     IReadOnlyList<TestRecord> Tests,
     IReadOnlyList<BranchStatus> Branches,
+    IReadOnlyList<MountRecord> Mounts,
     FailoverRecord? Failover,
     string? Waiting,
     Blocks.UnderstudyException? Error);

@@ -12,6 +12,7 @@ public sealed record TargetServices(
     IHypervisor Hypervisor,
     IStorageDaemons Daemons,
     IImageTool Images,
+    IHostDevices Devices,
     ILocalSockets Sockets,
     TimeProvider Time,
     IIdSource Ids,

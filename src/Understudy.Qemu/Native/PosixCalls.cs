@@ -8,6 +8,11 @@ internal static partial class PosixCalls
 {
     private const int NoSuchProcess = 3;
     private const int ReadOnlyCloseOnExec = 0x80000;
+    private const int Exclusive = 0x80;
+    private const int Busy = 16;
+    private const int NotMounted = 22;
+    private const int NoSuchFile = 2;
+    private const int DetachedMount = 2;
 
     public const int Terminate = 15;
     public const int KillNow = 9;
@@ -51,6 +56,28 @@ internal static partial class PosixCalls
         }
     }
 
+    /// <summary>False when somebody has the block device for himself.</summary>
+    public static bool CanOpenForItself(string device)
+    {
+        int descriptor = Open(device, ReadOnlyCloseOnExec | Exclusive);
+        if (descriptor >= 0)
+        {
+            _ = Close(descriptor);
+            return true;
+        }
+
+        return Marshal.GetLastPInvokeError() is var error && error != Busy ? throw new Win32Exception(error) : false;
+    }
+
+    /// <summary>At once, for whoever looks it up from now on; no error when nothing is mounted there.</summary>
+    public static void Unmount(string path)
+    {
+        if (Unmount(path, DetachedMount) != 0 && Marshal.GetLastPInvokeError() is var error and not (NotMounted or NoSuchFile))
+        {
+            throw new Win32Exception(error);
+        }
+    }
+
     /// <summary>Null when there is no such user.</summary>
     public static uint? FindUser(string name)
     {
@@ -74,6 +101,9 @@ internal static partial class PosixCalls
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Open(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "umount2", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Unmount(string path, int flags);
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     private static partial int Sync(int descriptor);

@@ -62,10 +62,12 @@ internal sealed class AgentHost
         GuardFolder guard = new(new FolderStore(guardFolder), boot.Id, boot.UpSeconds);
         GuardInstaller installer = new(guardFolder, _config.HooksFolder, GuardInstaller.DefaultRunFolder, boot);
         OwnershipServices ownership = new(guard, boot.Id, time, _loggers.CreateLogger("ownership"));
+        StorageDaemons daemons = new(qemu, _loggers.CreateLogger<StorageDaemons>());
         TargetServices services = new(
             hypervisor,
-            new StorageDaemons(qemu, _loggers.CreateLogger<StorageDaemons>()),
+            daemons,
             images,
+            new HostDevices(qemu, daemons),
             new LocalSockets(),
             time,
             ids,

@@ -4,6 +4,7 @@ using Understudy.Model;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Branches;
+using Understudy.Protection.Target.Mounts;
 using Understudy.Protection.Target.Runs;
 
 namespace Understudy.Agent;
@@ -39,7 +40,17 @@ internal static class Reports
         status.Waiting,
         Of(status.Ownership, status.IsValidated),
         status.Failover is { } failover ? Of(failover, power) : null,
-        [.. status.Branches.Select(Of)]);
+        [.. status.Branches.Select(Of)],
+        [.. status.Mounts.Where(mount => mount.Step != MountStep.Making).Select(Of)]);
+
+    private static MountInfo Of(MountRecord mount) => new(
+        new MountId(mount.Id),
+        mount.Point,
+        mount.Branch,
+        mount.ToVmName,
+        mount.Writable,
+        [.. mount.Disks.Select(disk => disk.Device ?? "")],
+        mount.Since);
 
     public static BranchInfo Of(BranchStatus status) => new(
         status.Branch.Id,

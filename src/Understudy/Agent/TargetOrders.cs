@@ -1,7 +1,9 @@
 using Understudy.Api.Control;
+using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Definition;
+using Understudy.Protection.Target.Mounts;
 using Understudy.Protection.Target.Runs;
 
 namespace Understudy.Agent;
@@ -54,6 +56,14 @@ internal static class TargetOrders
         operations.On(AgentMethods.PointExport, (request, _, ct) => OrderAnswer.Of(async () => new PointExported(request.Branch is { } branch
             ? await target.Find(request.Replica).ExportBranchAsync(branch, request.Folder, request.Format, ct)
             : await target.Find(request.Replica).ExportPointAsync(request.Point, request.Folder, request.Format, ct))));
+        operations.On(AgentMethods.PointMount, (request, _, ct) => OrderAnswer.Of(() => MountAsync(
+            target, request.Replica, new MountOrder(request.Mount.Value, request.Point, request.Branch, ToVm: null, request.Writable), ct)));
+        operations.On(AgentMethods.PointAttach, (request, _, ct) => OrderAnswer.Of(() => MountAsync(
+            target, request.Replica, new MountOrder(request.Attach.Value, request.Point, request.Branch, request.ToVm, request.Writable), ct)));
+        operations.On(AgentMethods.PointUnmount, (request, _, ct) => OrderAnswer.Of(
+            async () => Words(await target.Find(request.Replica).UnmountAsync(request.Mount.Value, ct))));
+        operations.On(AgentMethods.PointDetach, (request, _, ct) => OrderAnswer.Of(
+            async () => Words(await target.Find(request.Replica).UnmountAsync(request.Attach.Value, ct))));
         operations.On(AgentMethods.BranchDelete, (request, _, ct) => OrderAnswer.Of(
             async () => Words(await target.Find(request.Replica).DeleteBranchAsync(request.Branch, ct))));
     }
@@ -85,6 +95,12 @@ internal static class TargetOrders
             Label = request.Label,
         };
         return Words(await target.Find(request.Replica).StartFailoverAsync(order, ct));
+    }
+
+    private static async Task<PointMounted> MountAsync(TargetSide target, ReplicaId replica, MountOrder order, CancellationToken ct)
+    {
+        MountRecord mount = await target.Find(replica).MountAsync(order, ct);
+        return new PointMounted([.. mount.Disks.Select(disk => disk.Device ?? "")]);
     }
 
     private static CardPlan[] Cards(IReadOnlyList<NicPlan> nics) => [.. nics.Select(n => new CardPlan(n.Mac, n.TargetNetwork, n.NewMac))];

@@ -164,6 +164,7 @@ internal sealed class RecoverySite : IAsyncDisposable
         hypervisor,
         new StorageDaemons(Settings, NullLogger<StorageDaemons>.Instance),
         new ImageTool(Settings),
+        new HostDevices(Settings, Daemons),
         _sockets,
         TimeProvider.System,
         _ids,

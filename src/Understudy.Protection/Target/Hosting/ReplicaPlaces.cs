@@ -41,6 +41,13 @@ internal sealed class ReplicaPlaces(ReplicaSpec spec, TargetSettings settings)
 
     public string SecondOverlay(Guid failover, string targetDevice) => $"{spec.ImageFolder}/merge-{Key(failover)}-{targetDevice}.qcow2";
 
+    public string MountOverlay(Guid mount, string targetDevice) => $"{spec.ImageFolder}/mount-{Key(mount)}-{targetDevice}.qcow2";
+
+    /// <summary>Files of the daemon that shows a mount as devices.</summary>
+    public string MountFolder(Guid mount) => $"{_runtime}/mount-{Key(mount)}";
+
+    public static string MountDaemon(Guid mount) => $"mount-{Key(mount)}";
+
     /// <summary>Begins with the product's name, as all checkpoints of ours do.</summary>
     public static string Bitmap(Guid failover) => $"understudy-since-{Key(failover)}";
 

@@ -34,7 +34,7 @@ internal sealed class RunDisks(ReplicaPlaces places, TargetServices services)
         foreach (RunDisk disk in disks)
         {
             await services.Images.DeleteAsync(disk.Overlay, cancellationToken);
-            await services.Images.CreateOverlayAsync(disk.Overlay, new ImageBacking.Nbd(places.RunSocket(run), disk.TargetDevice), cancellationToken);
+            await services.Images.CreateOverlayAsync(disk.Overlay, new ImageBacking.Nbd(places.RunSocket(run), disk.TargetDevice), null, cancellationToken);
             if (bitmap is not null)
             {
                 await services.Images.AddBitmapAsync(disk.Overlay, bitmap, cancellationToken);
@@ -49,7 +49,7 @@ internal sealed class RunDisks(ReplicaPlaces places, TargetServices services)
         {
             string image = below.First(other => other.Disk == disk.Disk).Overlay;
             await services.Images.DeleteAsync(disk.Overlay, cancellationToken);
-            await services.Images.CreateOverlayAsync(disk.Overlay, new ImageBacking.File(image, "qcow2"), cancellationToken);
+            await services.Images.CreateOverlayAsync(disk.Overlay, new ImageBacking.File(image, "qcow2"), null, cancellationToken);
         }
     }
 

@@ -41,7 +41,7 @@ internal sealed partial class FailoverRuns
                     return $"disk {disk.TargetDevice} of VM {failover.VmName} is not where the failover put it: somebody moved it, and it is left as it is";
                 case DiskMove.StartCopy:
                     await context.Services.Images.DeleteAsync(disk.SecondOverlay, cancellationToken);
-                    await context.Services.Images.CreateOverlayAsync(disk.SecondOverlay, new ImageBacking.File(disk.Base, "qcow2"), cancellationToken);
+                    await context.Services.Images.CreateOverlayAsync(disk.SecondOverlay, new ImageBacking.File(disk.Base, "qcow2"), null, cancellationToken);
                     await context.Services.Hypervisor.StartShallowCopyAsync(context.Spec.Vm, disk.TargetDevice, disk.SecondOverlay, "qcow2", cancellationToken);
                     break;
                 case DiskMove.StartMerge:

@@ -14,6 +14,9 @@ internal sealed record WatchedGuest(Guid Run, VmId Vm, string VmName, RecoveryPo
 {
     /// <summary>The overlays are a branch's: the guest writes to others above them.</summary>
     public bool OverlaysAreRead { get; init; }
+
+    /// <summary>It is not ours to resume: only what we gave it is looked after.</summary>
+    public bool IsForeign { get; init; }
 }
 
 /// <summary>
@@ -47,7 +50,7 @@ internal sealed class GuestWatch(ReplicaContext context)
             await ReopenAsync(guest, cancellationToken);
         }
 
-        if (state != VmRunState.PausedIoError)
+        if (state != VmRunState.PausedIoError || guest.IsForeign)
         {
             _resumed.Remove(guest.Run);
             return;

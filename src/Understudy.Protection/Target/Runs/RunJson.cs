@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using Understudy.Blocks.Identity;
 using Understudy.Protection.Durable;
 using Understudy.Protection.Target.Branches;
+using Understudy.Protection.Target.Mounts;
 
 namespace Understudy.Protection.Target.Runs;
 
@@ -16,6 +17,7 @@ namespace Understudy.Protection.Target.Runs;
 [JsonSerializable(typeof(TestRecord))]
 [JsonSerializable(typeof(FailoverRecord))]
 [JsonSerializable(typeof(BranchRecord))]
+[JsonSerializable(typeof(MountRecord))]
 internal sealed partial class RunJson : JsonSerializerContext;
 
 /// <summary>The target's state files, by kind.</summary>
@@ -25,6 +27,7 @@ internal static class RunFiles
     public const string Failover = "failover.state";
     public const string TestFolder = "tests";
     public const string BranchFolder = "branches";
+    public const string MountFolder = "mounts";
 
     public static DurableDocument<ReplicaSpec> ReplicaDocument { get; } = new("understudy-replica", RunJson.Default.ReplicaSpec);
 
@@ -34,7 +37,11 @@ internal static class RunFiles
 
     public static DurableDocument<BranchRecord> BranchDocument { get; } = new("understudy-branch", RunJson.Default.BranchRecord);
 
+    public static DurableDocument<MountRecord> MountDocument { get; } = new("understudy-mount", RunJson.Default.MountRecord);
+
     public static string Test(Guid id) => $"{TestFolder}/{id:N}.state";
+
+    public static string Mount(Guid id) => $"{MountFolder}/{id:N}.state";
 
     public static string Branch(BranchId id) => $"{BranchFolder}/{id.Value:N}.state";
 }

@@ -1,6 +1,8 @@
+using System.Xml.Linq;
 using Understudy.Blocks.Identity;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Target.Branches;
+using Understudy.Protection.Target.Mounts;
 using Understudy.Protection.Target.Runs;
 using Understudy.Protection.Tests.Target.World;
 using Understudy.Qemu.Tests.Recovery;
@@ -134,6 +136,52 @@ public sealed class EveryDeathOfLeavingTests(ITestOutputHelper output) : EveryDe
         return died;
     });
 
+    [Theory]
+    [InlineData(null, false)]
+    [InlineData(null, true)]
+    [InlineData("other", true)]
+    public Task A_point_is_given_out_and_taken_back_whatever_dies(string? toVm, bool writable) => ForEveryDeathAsync(async (site, life) =>
+    {
+        RecoveryPointId point = await site.Source.PointAsync(site.Host.Sink);
+        await site.Source.PointAsync(site.Host.Sink);
+        site.Machine.Images["/pool/other.qcow2"] = new ModelImage(ModelSite.DiskBytes, null);
+        VmId other = await site.Hypervisor.DefineAsync(Other, default);
+        await site.Hypervisor.StartAsync(other, default);
+        MountOrder order = new(new Guid(9, 0, 0, new byte[8]), point, Branch: null, toVm, writable);
+        bool died = await BeginAsync(site, life);
+        MountRecord? mount = null;
+        died |= await OrderAsync(site, async host => mount = await host.MountAsync(order, default));
+        Assert.Equal(["vda", "vdb"], mount!.Disks.Select(disk => disk.TargetDevice));
+        Assert.Equal(toVm is null ? ["/dev/mount-000000090000-vda", "/dev/mount-000000090000-vdb"] : ["vdb", "vdc"], mount.Disks.Select(disk => disk.Device));
+        Assert.Equal(toVm is null ? 1 : 0, site.Machine.Devices.Count);
+        Assert.Equal(toVm is null ? 1 : 3, XElement.Parse(site.Machine.Domains[other].Live!).Descendants("disk").Count());
+        Assert.Single(XElement.Parse(site.Machine.Domains[other].Inactive).Descendants("disk"));
+
+        died |= await OrderAsync(site, host => host.UnmountAsync(order.Id, default).AsTask());
+        Assert.Single(XElement.Parse(site.Machine.Domains[other].Live!).Descendants("disk"));
+        Assert.Empty(site.Machine.Devices);
+        Assert.Empty(site.Host.Status.Mounts);
+        Assert.Empty(site.Host.Status.Replica!.Pins);
+        Assert.DoesNotContain(site.Machine.ImagePaths(), image => image.Contains("mount-", StringComparison.Ordinal));
+        Assert.DoesNotContain(site.Machine.Daemons.Keys, daemon => daemon.StartsWith("run-", StringComparison.Ordinal));
+        return died;
+    });
+
+    [Fact]
+    public async Task A_device_in_use_is_not_taken_away_and_says_so()
+    {
+        await using ModelSite site = new();
+        await site.CreateAsync();
+        RecoveryPointId point = await site.Source.PointAsync(site.Host.Sink);
+        MountRecord mount = await site.Host.MountAsync(new MountOrder(Guid.NewGuid(), point, Branch: null, ToVm: null, Writable: true), default);
+        string name = Assert.Single(site.Machine.Devices).Key;
+        site.Machine.DevicesInUse.Add(name);
+        Assert.Equal(RefusalCode.Busy, (await Assert.ThrowsAsync<RefusedException>(() => site.Host.UnmountAsync(mount.Id, default).AsTask())).Code);
+        Assert.Equal(MountStep.Standing, Assert.Single(site.Host.Status.Mounts).Step);
+        site.Machine.DevicesInUse.Clear();
+        Assert.Equal(2, (await site.Host.UnmountAsync(mount.Id, default)).Gone.Count);
+    }
+
     [Fact]
     public Task A_commit_stops_at_the_last_merge_while_a_newer_branch_stands_and_finishes_when_it_goes() => ForEveryDeathAsync(async (site, life) =>
     {
@@ -171,6 +219,12 @@ public sealed class EveryDeathOfLeavingTests(ITestOutputHelper output) : EveryDe
         Assert.Empty(site.Machine.Daemons);
         return died;
     });
+
+    private const string Other = """
+        <domain type='qemu'><name>other</name><uuid>99999999-0000-4000-8000-000000000009</uuid><devices>
+          <disk type='file' device='disk'><source file='/pool/other.qcow2'/><target dev='vda' bus='virtio'/></disk>
+        </devices></domain>
+        """;
 
     private static void AssertRunsOn(ModelSite site, RecoveryPointId point)
     {

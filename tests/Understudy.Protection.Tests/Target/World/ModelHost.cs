@@ -21,6 +21,10 @@ internal sealed class ModelHost
 
     public Dictionary<VmId, ModelDomain> Domains { get; } = [];
 
+    public SortedDictionary<string, HostDeviceSet> Devices { get; } = new(StringComparer.Ordinal);
+
+    public HashSet<string> DevicesInUse { get; } = [];
+
     public SortedDictionary<string, string> Networks { get; } = new(StringComparer.Ordinal);
 
     /// <summary>The daemon that serves a socket; null when none does.</summary>

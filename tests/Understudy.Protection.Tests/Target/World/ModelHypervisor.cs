@@ -158,6 +158,22 @@ internal sealed class ModelHypervisor(ModelHost host, ModelSockets sockets) : IH
         return default;
     }
 
+    public ValueTask AttachDiskAsync(VmId vm, string diskXml, CancellationToken cancellationToken)
+    {
+        XElement live = XElement.Parse(Running(vm).Live!); // Not null: it runs.
+        live.Element("devices")!.Add(XElement.Parse(diskXml));
+        Running(vm).Live = live.ToString();
+        return default;
+    }
+
+    public ValueTask RequestDetachAsync(VmId vm, string alias, CancellationToken cancellationToken)
+    {
+        XElement live = XElement.Parse(Running(vm).Live!);
+        live.Element("devices")!.Elements("disk").Where(disk => (string?)disk.Element("alias")?.Attribute("name") == alias).Remove();
+        Running(vm).Live = live.ToString();
+        return default;
+    }
+
     public ValueTask<IReadOnlyList<NetworkFacts>> ListNetworksAsync(CancellationToken cancellationToken) =>
         new([.. host.Networks.Select(network => new NetworkFacts(network.Key, true, true, network.Value))]);
 

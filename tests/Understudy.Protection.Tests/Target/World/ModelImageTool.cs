@@ -11,7 +11,7 @@ internal sealed class ModelImageTool(ModelHost host, ILocalSockets sockets) : II
 
     public ValueTask GrowAsync(string path, string format, long sizeBytes, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public ValueTask CreateOverlayAsync(string path, ImageBacking backing, CancellationToken cancellationToken) => Add(path, new ModelImage(0, backing));
+    public ValueTask CreateOverlayAsync(string path, ImageBacking backing, OverlayShape? shape, CancellationToken cancellationToken) => Add(path, new ModelImage(0, backing));
 
     public ValueTask AddBitmapAsync(string path, string bitmap, CancellationToken cancellationToken)
     {

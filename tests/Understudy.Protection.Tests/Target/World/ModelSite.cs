@@ -108,6 +108,7 @@ internal sealed class ModelSite : IAsyncDisposable
         Mortal<IHypervisor>.Of(Hypervisor, Life),
         Mortal<IStorageDaemons>.Of(new ModelDaemons(Machine, _sockets), Life),
         Mortal<IImageTool>.Of(new ModelImageTool(Machine, _sockets), Life),
+        Mortal<IHostDevices>.Of(new ModelDevices(Machine), Life),
         _sockets,
         Time,
         _ids,
