@@ -3,7 +3,7 @@ using Understudy.Protection.Target.Hosting;
 namespace Understudy.Protection.Target.Runs;
 
 /// <summary>How far a failover has come. Each step is durable before its first effect, so after a crash the step named
-/// here may have happened in part and the one after it has not begun. docs/protocols/failover.md has the table,
+/// here may have happened in part and the one after it has not begun. docs/protocols/ownership.md has the token,
 /// docs/protocols/commit.md the letters.</summary>
 public enum FailoverStep
 {
