@@ -4,6 +4,7 @@ using System.Text.Json.Serialization.Metadata;
 using Understudy.Api.Json;
 using Understudy.Api.Rest;
 using Understudy.Model;
+using Understudy.Vault.Backup;
 using Understudy.Vault.Jobs;
 
 namespace Understudy.Vault;
@@ -25,6 +26,8 @@ namespace Understudy.Vault;
 [JsonSerializable(typeof(ErrorInfo))]
 [JsonSerializable(typeof(PolicySetDto))]
 [JsonSerializable(typeof(JobInput))]
+[JsonSerializable(typeof(RecoveryKey))]
+[JsonSerializable(typeof(CopyHeader))]
 internal sealed partial class VaultJson : JsonSerializerContext
 {
     public static string Write<T>(T value, JsonTypeInfo<T> type) => JsonSerializer.Serialize(value, type);

@@ -15,6 +15,7 @@ using Understudy.Api.Rest;
 using Understudy.Blocks;
 using Understudy.Blocks.Storage;
 using Understudy.Vault.Agents;
+using Understudy.Vault.Backup;
 using Understudy.Vault.Jobs;
 using Understudy.Vault.Protection;
 using Understudy.Vault.Rest;
@@ -76,8 +77,9 @@ public sealed partial class VaultServer : IAsyncDisposable
         FileStream folderLock = Lock(settings.DataFolder);
         FolderStore folder = new(settings.DataFolder);
         VaultAuthority authority = await VaultAuthority.OpenAsync(folder, settings.Time, cancellationToken);
-        VaultStorage storage = await VaultStorage.OpenAsync(Path.Combine(settings.DataFolder, "vault.db"), cancellationToken);
-        WebApplication app = Build(settings, authority, storage, configureLogging);
+        RecoveryKey recoveryKey = await RecoveryKey.OpenAsync(folder, settings.Name, settings.Time, cancellationToken);
+        VaultStorage storage = await VaultStorage.OpenAsync(Path.Combine(settings.DataFolder, CopyMaker.Database), cancellationToken);
+        WebApplication app = Build(settings, authority, storage, recoveryKey, configureLogging);
         IServiceProvider services = app.Services;
         bool administratorIsNew = await services.GetRequiredService<UserTokens>().EnsureAdministratorAsync(folder, cancellationToken);
         await services.GetRequiredService<PolicyStore>().EnsureBuiltInAsync(cancellationToken);
@@ -116,7 +118,7 @@ public sealed partial class VaultServer : IAsyncDisposable
         }
     }
 
-    private static WebApplication Build(VaultSettings settings, VaultAuthority authority, VaultStorage storage, Action<ILoggingBuilder> configureLogging)
+    private static WebApplication Build(VaultSettings settings, VaultAuthority authority, VaultStorage storage, RecoveryKey recoveryKey, Action<ILoggingBuilder> configureLogging)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = typeof(VaultServer).Assembly.GetName().Name });
         configureLogging(builder.Logging);
@@ -136,6 +138,7 @@ public sealed partial class VaultServer : IAsyncDisposable
             }));
         });
         AddServices(builder.Services, settings, authority, storage);
+        builder.Services.AddSingleton(recoveryKey).AddSingleton<VaultMarks>().AddSingleton<CopyMaker>().AddSingleton<CopyLoop>();
         WebApplication app = builder.Build();
         MapAll(app, settings);
         return app;
@@ -183,11 +186,12 @@ public sealed partial class VaultServer : IAsyncDisposable
             .AllowAnonymous()
             .WithName("getStatus").WithSummary("That the vault answers, and its version");
         SiteRoutes.Map(api);
+        CopyRoutes.Map(api);
         VmRoutes.Map(api);
         JobRoutes.Map(api);
     }
 
-    private static string Version => typeof(VaultServer).Assembly.GetName().Version?.ToString(3) ?? "0";
+    internal static string Version => typeof(VaultServer).Assembly.GetName().Version?.ToString(3) ?? "0";
 
     private static IReadOnlyList<string> PublicUrls(VaultSettings settings) =>
         settings.PublicUrls.Count > 0 ? settings.PublicUrls : [$"https://{Dns.GetHostName()}:{settings.Listen.Port}"];

@@ -21,6 +21,9 @@ public sealed record VaultSettings
     /// <summary>How long a job's step waits for a host that has gone away before it fails.</summary>
     public TimeSpan HostReturnLimit { get; init; } = TimeSpan.FromMinutes(10);
 
+    /// <summary>How often the vault's state is copied to the target hosts (REG-8).</summary>
+    public TimeSpan CopyEvery { get; init; } = TimeSpan.FromHours(1);
+
     public required TimeProvider Time { get; init; }
 
     public required IIdSource Ids { get; init; }

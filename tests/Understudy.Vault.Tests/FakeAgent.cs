@@ -67,8 +67,7 @@ internal sealed partial class FakeAgent : IAsyncDisposable
         _operations = new AgentOperations(_outcomes, NullLogger.Instance);
         Register(_operations);
         _link = new VaultLink(
-            new VaultLinkSettings([.. Membership!.VaultUrls.Select(url => new Uri(url))], Membership.CaCertificate, null), // joined before
-            () => Membership.ToCertificate(),
+            this,
             _ => ValueTask.FromResult(new AgentHello("0.1.0", $"{Name}:7443", Facts(), [.. Vms], [.. Sources.Values.Concat(Retired.Values).Select(Report)], [.. Replicas.Values.Select(Report)])),
             _operations,
             TimeProvider.System,
@@ -124,6 +123,7 @@ internal sealed partial class FakeAgent : IAsyncDisposable
         RegisterSource(operations);
         RegisterTarget(operations);
         RegisterPoints(operations);
+        RegisterAdministration(operations);
     }
 
     private void On<TRequest, TAnswer>(AgentOperations operations, AgentMethod<TRequest, TAnswer> method, Func<TRequest, TAnswer> behaviour) =>

@@ -5,6 +5,7 @@ using Understudy.Api.Rest;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
+using Understudy.Vault.Backup;
 
 namespace Understudy.Vault.Tests;
 
@@ -14,6 +15,7 @@ internal sealed class Lab : IAsyncDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("us-vault-").FullName;
     private readonly List<FakeAgent> _agents = [];
     private VaultServer? _server;
+    private string _dataFolder = "data";
 
     private Lab(MovableTime time) => Time = time;
 
@@ -24,7 +26,7 @@ internal sealed class Lab : IAsyncDisposable
 
     public VaultClient Client { get; private set; } = null!; // set by StartAsync
 
-    public string Folder => Path.Combine(_folder, "data");
+    public string Folder => Path.Combine(_folder, _dataFolder);
 
     public int Port { get; private set; }
 
@@ -75,6 +77,21 @@ internal sealed class Lab : IAsyncDisposable
         _server = await VaultServer.StartAsync(settings, logging => logging.ClearProviders(), CancellationToken.None);
         Port = _server.Port;
         Client = VaultClient.Create(new Uri($"https://localhost:{Port}"), Token, CaCertificate);
+    }
+
+    /// <summary>The vault's machine is lost, with all that was on it; another stands in its place, from a copy and the key.</summary>
+    public async Task<RestoredVault> RestoreAsync(byte[] copy)
+    {
+        string copyFile = Path.Combine(_folder, "lost.understudy-vault");
+        string keyFile = Path.Combine(_folder, "safe.key");
+        await File.WriteAllBytesAsync(copyFile, copy);
+        File.Copy(Path.Combine(Folder, RecoveryKey.FileName), keyFile, overwrite: true);
+        await StopVaultAsync();
+        Directory.Delete(Folder, recursive: true);
+        _dataFolder = "restored";
+        RestoredVault restored = await VaultRestore.RunAsync(copyFile, keyFile, Folder, Time, CancellationToken.None);
+        await StartVaultAsync();
+        return restored;
     }
 
     /// <summary>For requests that the typed client would not make.</summary>

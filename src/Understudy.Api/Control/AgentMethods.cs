@@ -118,8 +118,9 @@ public static class AgentMethods
     public static AgentMethod<TargetUnprotectRequest, Removed> TargetUnprotect { get; } =
         new("target.unprotect", true, _json.TargetUnprotectRequest, _json.Removed);
 
+    /// <summary>Its parts would fill the log of outcomes: they are the same when done twice, and need none.</summary>
     public static AgentMethod<VaultCopyRequest, Nothing> VaultCopy { get; } =
-        new("vault.copy", true, _json.VaultCopyRequest, _json.Nothing);
+        new("vault.copy", false, _json.VaultCopyRequest, _json.Nothing);
 
     // --- Target, points and branches ---
     public static AgentMethod<PointsRequest, PointsAnswer> PointsList { get; } =

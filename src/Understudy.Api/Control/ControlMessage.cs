@@ -53,6 +53,10 @@ public static class ControlLimits
     /// <summary>Header of a refused connection: the error's code.</summary>
     public const string ErrorHeader = "Understudy-Error";
 
+    /// <summary>Headers of a connection that is taken: how often the vault has been restored, and its version.</summary>
+    public const string GenerationHeader = "Understudy-Generation";
+    public const string VersionHeader = "Understudy-Version";
+
     /// <summary>Where the vault takes agents in.</summary>
     public const string Path = "/agent";
 

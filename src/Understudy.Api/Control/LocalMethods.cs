@@ -10,7 +10,13 @@ public static class LocalMethods
     private static readonly ApiJson _json = ApiJson.Default;
 
     public static AgentMethod<Nothing, LocalState> State { get; } = new("local.state", false, _json.Nothing, _json.LocalState);
+
+    public static AgentMethod<LocalSettings, LocalState> Configure { get; } = new("local.configure", false, _json.LocalSettings, _json.LocalState);
 }
+
+/// <summary>What an administrator changes on the host itself, because the vault cannot be reached yet or any more. Null leaves it.</summary>
+/// <param name="Proxy">HTTP CONNECT, "none" for none.</param>
+public sealed record LocalSettings(IReadOnlyList<string>? VaultUrls = null, string? Proxy = null);
 
 /// <summary>All that stands on this host, in the names of people.</summary>
 public sealed record LocalState(
@@ -23,7 +29,8 @@ public sealed record LocalState(
     IReadOnlyList<LocalSource> Sources);
 
 /// <param name="Error">Why there is none now; null while connected, and before the first attempt has ended.</param>
-public sealed record VaultConnection(bool Connected, IReadOnlyList<string> Urls, ErrorInfo? Error);
+/// <param name="Version">Of the vault that was met last.</param>
+public sealed record VaultConnection(bool Connected, IReadOnlyList<string> Urls, ErrorInfo? Error, string? Version = null);
 
 /// <param name="VmName">At the source.</param>
 /// <param name="TargetName">The name it gets here.</param>

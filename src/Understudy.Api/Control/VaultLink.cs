@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.WebSockets;
 using System.Security.Cryptography.X509Certificates;
@@ -12,6 +13,23 @@ namespace Understudy.Api.Control;
 /// <param name="Proxy">HTTP CONNECT proxy; null for none.</param>
 public sealed record VaultLinkSettings(IReadOnlyList<Uri> Urls, string CaCertificatePem, Uri? Proxy);
 
+/// <summary>What the vault says of itself when it takes a connection.</summary>
+/// <param name="Generation">Counts its restores; a lower one than seen before is an older vault come back.</param>
+public sealed record VaultGreeting(Uri Url, long Generation, string Version);
+
+/// <summary>The agent's side of a connection: where to dial, who it is, and whether that vault is to be obeyed.</summary>
+public interface IVaultMember
+{
+    /// <summary>Asked for each round of attempts, so that a change is taken up without a restart.</summary>
+    VaultLinkSettings Settings { get; }
+
+    /// <summary>Asked for each connection, so that a renewed one is used.</summary>
+    X509Certificate2 Certificate();
+
+    /// <returns>Why not; null when the vault is to be obeyed. Durable before it returns.</returns>
+    ValueTask<ErrorInfo?> MeetAsync(VaultGreeting vault, CancellationToken cancellationToken);
+}
+
 /// <summary>
 /// The agent's standing connection to the vault: dials out, says hello with all its state, sends news, answers requests,
 /// and dials again after 1, 2, 4, 8, then each 10 s. Replication needs none of this.
@@ -23,8 +41,7 @@ public sealed class VaultLink
 
     private static readonly TimeSpan _connectLimit = TimeSpan.FromSeconds(15);
 
-    private readonly VaultLinkSettings _settings;
-    private readonly Func<X509Certificate2> _certificate;
+    private readonly IVaultMember _member;
     private readonly Func<CancellationToken, ValueTask<AgentHello>> _hello;
     private readonly AgentOperations _operations;
     private readonly TimeProvider _time;
@@ -32,19 +49,17 @@ public sealed class VaultLink
     private readonly PushQueue _news = new();
     private volatile bool _connected;
     private volatile ErrorInfo? _fault;
+    private volatile string? _version;
 
-    /// <param name="certificate">Asked for each connection, so that a renewed one is used.</param>
     /// <param name="hello">The agent's whole state, asked for each connection.</param>
     public VaultLink(
-        VaultLinkSettings settings,
-        Func<X509Certificate2> certificate,
+        IVaultMember member,
         Func<CancellationToken, ValueTask<AgentHello>> hello,
         AgentOperations operations,
         TimeProvider time,
         ILogger logger)
     {
-        _settings = settings;
-        _certificate = certificate;
+        _member = member;
         _hello = hello;
         _operations = operations;
         _time = time;
@@ -54,7 +69,7 @@ public sealed class VaultLink
     public bool Connected => _connected;
 
     /// <summary>For whoever asks on the host itself. Written by the link's own loop.</summary>
-    public VaultConnection State => new(_connected, [.. _settings.Urls.Select(url => url.ToString())], _connected ? null : _fault);
+    public VaultConnection State => new(_connected, [.. _member.Settings.Urls.Select(url => url.ToString())], _connected ? null : _fault, _version);
 
     public void Post(HostFacts facts) => PostState("host", AgentPushes.Host, facts);
 
@@ -73,9 +88,10 @@ public sealed class VaultLink
         int failures = 0;
         while (true)
         {
-            foreach (Uri url in _settings.Urls)
+            VaultLinkSettings settings = _member.Settings;
+            foreach (Uri url in settings.Urls)
             {
-                (bool connected, ErrorInfo why) = await RunOnceAsync(url, cancellationToken);
+                (bool connected, ErrorInfo why) = await RunOnceAsync(url, settings, cancellationToken);
                 _fault = why;
                 if (cancellationToken.IsCancellationRequested)
                 {
@@ -89,15 +105,15 @@ public sealed class VaultLink
         }
     }
 
-    private async Task<(bool Connected, ErrorInfo Why)> RunOnceAsync(Uri url, CancellationToken cancellationToken)
+    private async Task<(bool Connected, ErrorInfo Why)> RunOnceAsync(Uri url, VaultLinkSettings settings, CancellationToken cancellationToken)
     {
         using ClientWebSocket socket = new();
         socket.Options.AddSubProtocol(ControlLimits.Subprotocol);
         socket.Options.CollectHttpResponseDetails = true; // a refusal says why in a header
         socket.Options.KeepAliveInterval = TimeSpan.Zero; // the channel has its own heartbeat
-        using SocketsHttpHandler handler = PinnedTls.Handler(_settings.CaCertificatePem, _certificate());
-        handler.Proxy = _settings.Proxy is { } proxy ? new WebProxy(proxy) : null;
-        handler.UseProxy = _settings.Proxy is not null;
+        using SocketsHttpHandler handler = PinnedTls.Handler(settings.CaCertificatePem, _member.Certificate());
+        handler.Proxy = settings.Proxy is { } proxy ? new WebProxy(proxy) : null;
+        handler.UseProxy = settings.Proxy is not null;
         using HttpMessageInvoker invoker = new(handler, disposeHandler: false);
         try
         {
@@ -106,6 +122,13 @@ public sealed class VaultLink
             _news.ForgetStates();
             AgentHello hello = await _hello(either.Token);
             await socket.ConnectAsync(ControlUri(url), invoker, either.Token);
+            VaultGreeting greeting = Greeting(socket, url);
+            _version = greeting.Version;
+            if (await _member.MeetAsync(greeting, either.Token) is { } refused)
+            {
+                return (false, refused);
+            }
+
             return (true, Errors.VaultUnreachable(url.ToString(), await RunConnectionAsync(socket, url, hello, cancellationToken)));
         }
         catch (OperationCanceledException)
@@ -118,17 +141,23 @@ public sealed class VaultLink
         }
     }
 
+    private static VaultGreeting Greeting(ClientWebSocket socket, Uri url) => new(
+        url,
+        long.TryParse(Header(socket, ControlLimits.GenerationHeader), NumberStyles.None, CultureInfo.InvariantCulture, out long generation) ? generation : 0,
+        Header(socket, ControlLimits.VersionHeader) ?? "unknown");
+
+    private static string? Header(ClientWebSocket socket, string name) =>
+        socket.HttpResponseHeaders is { } headers && headers.TryGetValue(name, out IEnumerable<string>? values) ? values.FirstOrDefault() : null;
+
     /// <summary>What the vault said instead of taking the connection; null when it said nothing we know.</summary>
     private static ErrorInfo? Refusal(ClientWebSocket socket) =>
-        socket.HttpResponseHeaders is { } headers && headers.TryGetValue(ControlLimits.ErrorHeader, out IEnumerable<string>? codes)
-            ? codes.FirstOrDefault() switch
-            {
-                var code when code == Errors.HostRemoved.Code => Errors.HostRemoved,
-                var code when code == Errors.CertificateOfAnotherVault("").Code => Errors.CertificateOfAnotherVault("This host"),
-                var code when code == Errors.VersionMismatch("", "", "").Code => Errors.VersionMismatch("The vault", "another", ControlLimits.Subprotocol),
-                _ => null,
-            }
-            : null;
+        Header(socket, ControlLimits.ErrorHeader) switch
+        {
+            var code when code == Errors.HostRemoved.Code => Errors.HostRemoved,
+            var code when code == Errors.CertificateOfAnotherVault("").Code => Errors.CertificateOfAnotherVault("This host"),
+            var code when code == Errors.VersionMismatch("", "", "").Code => Errors.VersionMismatch("The vault", "another", ControlLimits.Subprotocol),
+            _ => null,
+        };
 
     private async Task<string> RunConnectionAsync(ClientWebSocket socket, Uri url, AgentHello hello, CancellationToken cancellationToken)
     {

@@ -121,6 +121,9 @@ namespace Understudy.Api.Json;
 [JsonSerializable(typeof(TargetReport))]
 [JsonSerializable(typeof(KeptOutcome))]
 [JsonSerializable(typeof(LocalState))]
+[JsonSerializable(typeof(LocalSettings))]
+[JsonSerializable(typeof(VaultCopiesDto))]
+[JsonSerializable(typeof(RestoredVaultDto))]
 public sealed partial class ApiJson : JsonSerializerContext
 {
     /// <summary>For files and output that people read.</summary>

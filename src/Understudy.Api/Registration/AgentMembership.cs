@@ -13,6 +13,7 @@ namespace Understudy.Api.Registration;
 /// <param name="CaCertificate">PEM of the vault's authority: the only one believed, for the vault and for other agents.</param>
 /// <param name="Certificate">PEM.</param>
 /// <param name="Key">PEM (PKCS#8); never leaves the host.</param>
+/// <param name="Generation">The newest life of the vault that this host has met: it counts the vault's restores.</param>
 public sealed record AgentMembership(
     HostId Host,
     string Name,
@@ -21,7 +22,8 @@ public sealed record AgentMembership(
     IReadOnlyList<string> Names,
     string CaCertificate,
     string Certificate,
-    string Key)
+    string Key,
+    long Generation = 0)
 {
     private const string FileName = "identity.json";
     private const int MaxBytes = 1 << 20;

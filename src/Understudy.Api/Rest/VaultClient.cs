@@ -29,6 +29,12 @@ public sealed class VaultClient(HttpClient http) : IDisposable
 
     public Task<StatusDto> GetStatusAsync(CancellationToken ct) => GetAsync("api/v1/status", Json.StatusDto, ct);
 
+    /// <summary>Copies of the vault's state that hosts keep.</summary>
+    public Task<VaultCopiesDto> ListCopiesAsync(CancellationToken ct) => GetAsync("api/v1/vault/copies", Json.VaultCopiesDto, ct);
+
+    /// <summary>A copy now, instead of when it is due.</summary>
+    public Task<VaultCopiesDto> CopyVaultAsync(CancellationToken ct) => PostAsync("api/v1/vault/copies", Json.VaultCopiesDto, ct);
+
     public Task<IReadOnlyList<SiteDto>> ListSitesAsync(CancellationToken ct) => GetAsync("api/v1/sites", Json.IReadOnlyListSiteDto, ct);
 
     public Task<SiteDto> AddSiteAsync(string name, CancellationToken ct) =>

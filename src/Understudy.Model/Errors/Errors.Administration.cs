@@ -41,4 +41,21 @@ public static partial class Errors
 
     public static ErrorInfo NoReplicaIn(string folder, string why) => new(NoSuchThing, "replica-folder-unusable", $"{folder} holds no replica that can be read",
         Sentence(why), "Name the folder that holds the folders `replica` and `host`: REPLICAS/VM-ID.");
+
+    // --- copies of the vault ---
+    public static ErrorInfo VaultCopyUnusable(string file, string why) => new(Failed, "vault-copy-unusable", $"{Quote(file)} cannot be restored from",
+        Sentence(why), "Take the other copy on that host, or one of another host.");
+
+    public static ErrorInfo RecoveryKeyWrong(string file) => new(Refused, "recovery-key-wrong", $"The recovery key does not open {Quote(file)}",
+        "The copy was made with another key.", "Find the `recovery.key` that the vault's first start made.");
+
+    public static ErrorInfo VaultFolderUsed(string folder) => new(Refused, "vault-folder-used", $"{folder} is not empty",
+        "A restore never writes over what is there: it could be the only copy.", "Name another folder with --data, or move that one away.");
+
+    public static ErrorInfo VaultRestored(DateTimeOffset takenAt) => new(Failed, "vault-restored", "The vault was restored while this job was under way",
+        $"The copy was taken at {takenAt:yyyy-MM-dd HH:mm:ss} UTC; what the job did after that is not known here.",
+        "Look at the VM: what its hosts report is shown. Retry the job, or give the command again, if it is still wanted.");
+
+    public static ErrorInfo VaultOutdated(string url) => new(Refused, "vault-outdated", $"The vault at {url} is an older one",
+        "It has been restored elsewhere since, and this host has been connected to the restored one.", "Stop the older vault; it must not give orders any more.");
 }

@@ -1,9 +1,11 @@
+using System.Globalization;
 using System.Net.WebSockets;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Understudy.Api.Control;
 using Understudy.Model;
+using Understudy.Vault.Backup;
 using Understudy.Vault.Rest;
 using Understudy.Vault.Security;
 
@@ -11,7 +13,7 @@ namespace Understudy.Vault.Agents;
 
 /// <summary>Where agents dial in. The certificate has been checked; the request lives as long as the connection.</summary>
 internal sealed partial class AgentEndpoint(
-    AgentRegistry registry, AgentNews news, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<AgentSession> logger)
+    AgentRegistry registry, AgentNews news, VaultMarks marks, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<AgentSession> logger)
 {
     public async Task RunAsync(HttpContext context)
     {
@@ -25,6 +27,8 @@ internal sealed partial class AgentEndpoint(
         }
 
         HostId host = context.User.AgentHost();
+        context.Response.Headers[ControlLimits.GenerationHeader] = (await marks.GenerationAsync(context.RequestAborted)).ToString(CultureInfo.InvariantCulture);
+        context.Response.Headers[ControlLimits.VersionHeader] = VaultServer.Version;
         using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync(ControlLimits.Subprotocol);
         using AgentSession session = new(host, socket, registry, news, time, logger);
         try

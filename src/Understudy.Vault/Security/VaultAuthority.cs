@@ -17,8 +17,8 @@ namespace Understudy.Vault.Security;
 /// </summary>
 internal sealed class VaultAuthority
 {
-    private const string CertificateFile = "ca.crt";
-    private const string KeyFile = "ca.key";
+    public const string CertificateFile = "ca.crt";
+    public const string KeyFile = "ca.key";
     private const string AgentUri = "urn:understudy:agent:";
     private const int MaxFileBytes = 64 * 1024;
     private const int MaxNames = 32;

@@ -40,6 +40,8 @@ internal sealed class VaultDb(DbContextOptions<VaultDb> options) : DbContext(opt
 
     public DbSet<TokenRow> Tokens => Set<TokenRow>();
 
+    public DbSet<VaultCopyRow> VaultCopies => Set<VaultCopyRow>();
+
     protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder)
     {
         // SQLite cannot order its text form of times with offsets; whole milliseconds since 1970 order everywhere.
@@ -72,6 +74,7 @@ internal sealed class VaultDb(DbContextOptions<VaultDb> options) : DbContext(opt
         modelBuilder.Entity<CleanupRow>().HasIndex(row => row.HostId);
         modelBuilder.Entity<EventRow>().ToTable("events").Property(row => row.Id).ValueGeneratedOnAdd();
         modelBuilder.Entity<TokenRow>().ToTable("tokens").HasIndex(row => row.Hash).IsUnique();
+        modelBuilder.Entity<VaultCopyRow>().ToTable("vault_copies").HasKey(row => new { row.HostId, row.Name });
     }
 
     private sealed class UnixMilliseconds() : ValueConverter<DateTimeOffset, long>(

@@ -33,6 +33,25 @@ internal sealed class VaultStorage
 
     public VaultDb Open() => new(_options);
 
+    /// <summary>A snapshot has no write-ahead log, and a connection for reading, with which the first opening begins, cannot
+    /// give it one.</summary>
+    public static async Task PrepareSnapshotAsync(string path, CancellationToken cancellationToken)
+    {
+        await using SqliteConnection connection = new(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false }.ToString());
+        await connection.OpenAsync(cancellationToken);
+        await using SqliteCommand command = connection.CreateCommand();
+        command.CommandText = "PRAGMA journal_mode=WAL";
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    /// <summary>A consistent copy of the database as one file, made beside its users; the file must not exist.</summary>
+    public async Task SnapshotAsync(string path, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = Open();
+        await db.Database.ExecuteSqlAsync($"VACUUM INTO {path}", cancellationToken);
+        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+    }
+
     /// <summary>Set on every connection: an acknowledged change survives a power cut, and writers wait for each other.</summary>
     private sealed class ConnectionSettings : DbConnectionInterceptor
     {

@@ -22,20 +22,21 @@ namespace Understudy.Agent;
 internal sealed class AgentHost
 {
     private readonly AgentConfig _config;
+    private readonly AgentSettings _settings;
     private readonly AgentIdentity _identity;
     private readonly string _dataFolder;
     private readonly ILoggerFactory _loggers;
     private readonly ILogger _logger;
-    private readonly Uri? _proxy;
 
     private AgentHost(AgentConfig config, AgentMembership membership, string dataFolder, ILoggerFactory loggers)
     {
         _config = config;
         _dataFolder = dataFolder;
-        _proxy = config.Proxy is { } proxy ? new Uri(proxy) : null;
+        FolderStore store = new(dataFolder);
+        _settings = new AgentSettings(store, config);
         _loggers = loggers;
         _logger = loggers.CreateLogger("agent");
-        _identity = new AgentIdentity(new FolderStore(dataFolder), membership, _proxy, TimeProvider.System, _logger);
+        _identity = new AgentIdentity(store, membership, _settings, TimeProvider.System, _logger);
     }
 
     public static async Task RunAsync(string dataFolder, CancellationToken cancellationToken)
@@ -92,11 +93,10 @@ internal sealed class AgentHost
         HostOrders.Register(operations, view, _identity.Tls);
         TargetOrders.Register(operations, target);
         SourceOrders.Register(operations, source);
-        VaultLink link = new(
-            new VaultLinkSettings([.. _identity.Membership.VaultUrls.Select(u => new Uri(u))], _identity.Membership.CaCertificate, _proxy),
-            _identity.Certificate, view.HelloAsync, operations, time, _loggers.CreateLogger<VaultLink>());
+        new VaultCopies(VaultCopies.FolderOf(_dataFolder)).Register(operations);
+        VaultLink link = new(_identity, view.HelloAsync, operations, time, _loggers.CreateLogger<VaultLink>());
         news.Link = link;
-        new LocalOrders(_identity, link, source, target, receiver).Register(operations);
+        new LocalOrders(_identity, _settings, link, source, target, receiver).Register(operations);
         LocalListener local = new(_config.LocalSocket, services.Sockets, operations, time, _logger);
         await target.OpenAllAsync(cancellationToken);
         await source.OpenAllAsync(cancellationToken);

@@ -77,12 +77,21 @@ internal sealed class ReplicaFolder : IAsyncDisposable
     /// <summary>Oldest first.</summary>
     public IReadOnlyList<RecoveryPointInfo> Points => [.. _replica.Points.Select(Reports.Of)];
 
+    /// <summary>The disks, and beside them the VM's definition as it was at the source: whoever is here has nobody to ask for it.</summary>
     public async Task<IReadOnlyList<string>> ExportAsync(string? wanted, string folder, string format, CancellationToken cancellationToken)
     {
         RecoveryPointInfo point = PointChoice.Find(Points, wanted) ?? throw new ErrorException(Errors.UnknownPoint(VmName, wanted ?? PointChoice.Latest));
         try
         {
-            return await _replica.ExportAsync(point.Id, folder, format, cancellationToken);
+            IReadOnlyList<string> files = await _replica.ExportAsync(point.Id, folder, format, cancellationToken);
+            if (await _replica.GetDefinitionAsync(point.Id, cancellationToken) is not { } xml)
+            {
+                return files;
+            }
+
+            string definition = Path.Combine(folder, "definition.xml");
+            await File.WriteAllTextAsync(definition, xml, cancellationToken);
+            return [.. files, definition];
         }
         catch (UnderstudyException fault)
         {

@@ -38,6 +38,7 @@ public sealed class StandaloneReplicaTests(PrivateHost libvirtHost) : IAsyncLife
         await using (StandaloneReplica replica = await OpenAsync())
         {
             Assert.Equal([second, third], replica.Points.Select(p => p.Id));
+            Assert.Equal(SourceFeed.Definition, await replica.GetDefinitionAsync(third, default));
             foreach (RecoveryPointId point in (RecoveryPointId[])[second, third])
             {
                 foreach (string format in (string[])["raw", "qcow2"])

@@ -75,6 +75,10 @@ public sealed class StandaloneReplica : IAsyncDisposable
         }
     }
 
+    /// <summary>The VM's definition at the point, as it was at the source; null when the source never sent one.</summary>
+    public async ValueTask<string?> GetDefinitionAsync(RecoveryPointId point, CancellationToken cancellationToken) =>
+        (await TestRuns.GetPointAsync(_replica, point, cancellationToken)).DefinitionXml;
+
     /// <summary>Writes each disk of the point as <c>folder/vda.qcow2</c> (or <c>.raw</c>); the folder must be new or empty.</summary>
     public async ValueTask<IReadOnlyList<string>> ExportAsync(RecoveryPointId point, string folder, string format, CancellationToken cancellationToken)
     {

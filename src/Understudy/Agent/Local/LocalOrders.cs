@@ -7,9 +7,26 @@ using Understudy.Replication.Receiving;
 namespace Understudy.Agent.Local;
 
 /// <summary>What only the host's own command line asks: everything that stands here, by its names.</summary>
-internal sealed class LocalOrders(AgentIdentity identity, VaultLink link, SourceSide source, TargetSide target, ReplicationReceiver receiver)
+internal sealed class LocalOrders(AgentIdentity identity, AgentSettings settings, VaultLink link, SourceSide source, TargetSide target, ReplicationReceiver receiver)
 {
-    public void Register(AgentOperations operations) => operations.On(LocalMethods.State, (_, _, ct) => StateAsync(ct));
+    public void Register(AgentOperations operations)
+    {
+        operations.On(LocalMethods.State, (_, _, ct) => StateAsync(ct));
+        operations.On(LocalMethods.Configure, async (request, _, ct) =>
+        {
+            if (request.VaultUrls is { } urls)
+            {
+                await identity.UseVaultAsync(urls, ct);
+            }
+
+            if (request.Proxy is { } proxy)
+            {
+                await settings.UseProxyAsync(proxy, ct);
+            }
+
+            return await StateAsync(ct);
+        });
+    }
 
     private async Task<LocalState> StateAsync(CancellationToken cancellationToken)
     {

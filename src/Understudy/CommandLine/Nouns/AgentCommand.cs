@@ -43,6 +43,8 @@ internal static class AgentCommand
             _join, _joinOnly, _data, _name, _listen, _advertise, _libvirt, _hooks, _replicas, _images, _spool, _run, _logs, _proxy);
         agent.Subcommands.Add(make.Verb(
             "install-guard", "Put the start guard into libvirt's hooks (the agent does it by itself when it starts)", InstallGuard, _data, _hooks, _remove));
+        agent.Subcommands.Add(AgentSettingCommands.Vault(make));
+        agent.Subcommands.Add(AgentSettingCommands.Proxy(make));
         return agent;
     }
 
