@@ -97,7 +97,7 @@ public sealed class BackupTests : IDisposable
         RestoredVault restored = await lab.RestoreAsync(await CopyOfAsync(lab, beta));
 
         Assert.Empty(restored.EndedJobs);
-        await lab.Client.CompleteJobAsync(test.Id, "after the fire", Ct);
+        await lab.Client.CompleteJobAsync(test.Id, new JobCompleteDto("after the fire"), Ct);
         Assert.Equal(JobState.Succeeded, (await lab.EndOfAsync(test.Id)).State);
         Assert.Empty(beta.Tests);
     }
