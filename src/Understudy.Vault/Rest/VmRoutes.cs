@@ -102,7 +102,7 @@ internal static class VmRoutes
                     AnswerAsync(commands.AttachAsync(vm, point, body, user.UserName(), ct), jobs, time, ct))
             .WithName("attachPoint").WithSummary("Gives a point to a VM of the target host as extra disks");
         api.MapDelete("/vms/{vm}/mounts/{mount}", (string vm, string mount, ClaimsPrincipal user, PointCommands commands, JobStore jobs, TimeProvider time, CancellationToken ct) =>
-                AnswerAsync(commands.TakeBackAsync(vm, mount, user.UserName(), ct), jobs, time, ct))
+                AnswerAsync(commands.TakeBackAsync(vm, Unescaped(mount), user.UserName(), ct), jobs, time, ct))
             .WithName("takeMountBack").WithSummary("Unmounts or detaches what was given out");
         api.MapGet("/vms/{vm}/branches", (string vm, PointCommands commands, CancellationToken ct) => commands.ListBranchesAsync(vm, ct))
             .WithName("listBranches").WithSummary("Kept states of lines that lost, oldest first");
@@ -111,6 +111,9 @@ internal static class VmRoutes
                     AnswerAsync(commands.DeleteBranchAsync(vm, branch, body, user.UserName(), ct), jobs, time, ct))
             .WithName("deleteBranch").WithSummary("Deletes a branch; takes its name once more");
     }
+
+    /// <summary>Routing decodes all of a segment but its slashes, and a device is a path.</summary>
+    private static string Unescaped(string segment) => segment.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
 
     private static void MapPolicies(RouteGroupBuilder api)
     {
