@@ -77,6 +77,9 @@ public static class HealthRules
         return rpo > policy.Rpo.WarningFor(policy.Frequency) ? HealthLevel.Warning : HealthLevel.Normal;
     }
 
+    /// <summary>The VM belongs to its source, and nobody can start it there: a failover has begun, or has left its fence behind.</summary>
+    public static bool IsFencedOwner(SourceReport? source) => source is { Fenced: true, Ownership: null or { State: OwnershipState.Here } };
+
     /// <summary>
     /// When the newest point will be young again, by what is left to send and what comes in meanwhile. Null when the link does
     /// not gain on the changes, or nothing is known.
@@ -171,7 +174,7 @@ public static class HealthRules
             reasons.Add(new HealthReason(HealthLevel.Warning, $"Replication is paused by {by}.", "Resume it: `understudy vm resume`."));
         }
 
-        if (vm.Source is { Fenced: true })
+        if (IsFencedOwner(vm.Source))
         {
             reasons.Add(new HealthReason(HealthLevel.Critical, $"Nobody can start the VM at {vm.SourceHost}: a failover that did not happen has fenced it.", "Open the fence: `understudy vm cancel`."));
         }

@@ -32,8 +32,8 @@ public abstract record FlowAction
 /// </summary>
 public static class JobFlow
 {
-    /// <param name="answered">The user has completed the test, or said what to do.</param>
-    public static FlowAction Next(IReadOnlyList<FlowStep> steps, bool cancelRequested, bool answered)
+    /// <param name="completed">The user has completed the test.</param>
+    public static FlowAction Next(IReadOnlyList<FlowStep> steps, bool cancelRequested, bool completed)
     {
         bool cleansUp = steps.Any(step => step.Kind == StepKind.RemoveTest);
         bool failed = false;
@@ -54,7 +54,7 @@ public static class JobFlow
                 case StepState.Failed:
                     return UndoThenEnd(steps, JobState.Failed);
                 default:
-                    return Begin(step, index, cancelRequested || failed, answered);
+                    return Begin(step, index, cancelRequested || failed, completed);
             }
         }
 
@@ -127,18 +127,18 @@ public static class JobFlow
         return new FlowAction.End(end);
     }
 
-    private static FlowAction Begin(FlowStep step, int index, bool cancelRequested, bool answered)
+    private static FlowAction Begin(FlowStep step, int index, bool cancelRequested, bool completed)
     {
         if (step.Kind == StepKind.AwaitTestCompletion)
         {
-            return cancelRequested || answered
-                ? new FlowAction.Pass(index, answered ? StepState.Succeeded : StepState.Cancelled)
+            return cancelRequested || completed
+                ? new FlowAction.Pass(index, completed ? StepState.Succeeded : StepState.Cancelled)
                 : new FlowAction.Wait(index, JobWait.TestCompletion);
         }
 
         if (step is { Kind: StepKind.ShutDownGuest, State: StepState.Waiting } && !cancelRequested)
         {
-            return answered ? new FlowAction.Run(index) : new FlowAction.Wait(index, JobWait.Action);
+            return new FlowAction.Wait(index, JobWait.Action); // an answer makes the step pending again
         }
 
         bool stops = cancelRequested && (IsCancellable(step.Kind) || (step.State == StepState.Pending && !IsForward(step.Kind)));

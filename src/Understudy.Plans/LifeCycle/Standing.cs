@@ -31,8 +31,10 @@ public static class Standing
             // An empty replica may stand before its source was started: only a job ends the preparation.
             TargetPhase.Receiving => stage == ProtectionStage.Preparing && target.PointCount == 0 ? ProtectionStage.Preparing : ProtectionStage.Replicating,
             TargetPhase.FailingOver => ProtectionStage.FailingOver,
-            TargetPhase.CommitPending or TargetPhase.Committing => ProtectionStage.CommitPending,
-            TargetPhase.FailedOver => ProtectionStage.FailedOver,
+            TargetPhase.CommitPending => ProtectionStage.CommitPending,
+
+            // A commit that has begun is final; its merges go on by themselves, however long they wait.
+            TargetPhase.Committing or TargetPhase.FailedOver => ProtectionStage.FailedOver,
             _ => throw new UnreachableException($"phase {target.Phase}"),
         };
         return reported == stage ? null : reported;

@@ -13,16 +13,10 @@ internal sealed partial class JobRunner
     {
         await jobs.ChangeAsync(job, row =>
         {
-            if (row.EndedAt is not null || row.Answered
-                || JobFlow.Next(JobView.Flow(row), row.CancelRequestedBy is not null, row.Answered) is not FlowAction.Wait wait)
+            if (row.EndedAt is not null || row.Completed
+                || JobFlow.Next(JobView.Flow(row), row.CancelRequestedBy is not null, row.Completed) is not FlowAction.Wait wait)
             {
                 throw new ErrorException(Errors.JobNotWaiting(job, row.Name));
-            }
-
-            if (wait.For == JobWait.Action)
-            {
-                StepRow step = row.Steps[wait.Index];
-                (step.Attempt, step.OperationId) = (step.Attempt + 1, ids.NewGuid()); // the first outcome was that it still runs
             }
 
             if (powerOff)
@@ -30,7 +24,14 @@ internal sealed partial class JobRunner
                 GivePowerOff(row, wait, confirm);
             }
 
-            row.Answered = true;
+            if (wait.For == JobWait.Action)
+            {
+                StepRow step = row.Steps[wait.Index]; // again, as another operation: the first one's outcome was that the guest still runs
+                (step.State, step.Attempt, step.OperationId) = (StepState.Pending.Word(), step.Attempt + 1, ids.NewGuid());
+                (row.State, row.Wait) = (JobState.Running.Word(), JobWait.None.Word());
+            }
+
+            row.Completed = wait.For == JobWait.TestCompletion;
             row.Note = note ?? row.Note;
         }, cancellationToken, (db, row) => JobStore.TakeLeaseAsync(db, row, cancellationToken));
         Start(job);
@@ -85,7 +86,7 @@ internal sealed partial class JobRunner
                 JobView.Put(row, JobView.Input(row).Renew(ids));
             }
 
-            (row.State, row.EndedAt, row.ErrorJson, row.CancelRequestedBy, row.Answered) = (JobState.Running.Word(), null, null, null, false);
+            (row.State, row.EndedAt, row.ErrorJson, row.CancelRequestedBy, row.Completed) = (JobState.Running.Word(), null, null, null, false);
         }, cancellationToken, async (db, row) =>
         {
             await JobEnd.RequireSameProtectionAsync(db, row, cancellationToken);

@@ -97,7 +97,6 @@ internal sealed partial class JobRunner
     {
         row.State = JobState.Running.Word();
         row.Wait = JobWait.None.Word();
-        row.Answered &= JobView.Kind(row.Steps[index]) != StepKind.ShutDownGuest; // an answer is good for one try
         row.Steps[index].State = StepState.Running.Word();
         row.Steps[index].StartedAt ??= time.GetUtcNow();
     }

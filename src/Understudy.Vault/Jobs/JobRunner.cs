@@ -160,7 +160,7 @@ internal sealed partial class JobRunner(
             return false; // ended once is enough: another end would tell and undo things twice
         }
 
-        switch (JobFlow.Next(JobView.Flow(row), row.CancelRequestedBy is not null, row.Answered))
+        switch (JobFlow.Next(JobView.Flow(row), row.CancelRequestedBy is not null, row.Completed))
         {
             case FlowAction.Run run:
                 await RunStepAsync(row, run.Index, running, stopping);

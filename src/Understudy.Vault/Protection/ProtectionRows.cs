@@ -130,10 +130,15 @@ internal static class ProtectionRows
             Mounts = reports.Target?.Mounts?.Count(mount => mount.ToVm is null) ?? 0,
             Attached = reports.Target?.Mounts?.Count(mount => mount.ToVm is not null) ?? 0,
             PausedBy = reports.Source?.PausedBy,
-            Fenced = reports.Source?.Fenced ?? false,
+            Fenced = HealthRules.IsFencedOwner(reports.Source),
             OwnedAtTarget = reports.Target?.Ownership?.State == OwnershipState.Here,
             StartsAtTarget = reports.Target?.Phase == TargetPhase.FailingOver,
-            MergeWaits = reports.Target?.Waiting,
+            MergeWaits = reports.Target switch
+            {
+                { Waiting: { } waiting } => waiting,
+                { Phase: TargetPhase.Committing } => "its disks are being merged",
+                _ => null,
+            },
         };
 
     private static TestInfo ToModel(TestRow row) => new(

@@ -149,7 +149,7 @@ internal sealed class Migration0001Ground : Migration
             EndedAt = Number(t, nullable: true),
             InputJson = Text(t),
             Note = Text(t, nullable: true),
-            Answered = Number(t),
+            Completed = Number(t),
             CancelRequestedBy = Text(t, nullable: true),
             MadeJson = Text(t),
             ErrorJson = Text(t, nullable: true),

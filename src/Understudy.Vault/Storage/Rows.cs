@@ -202,8 +202,8 @@ internal sealed class JobRow
 
     public string? Note { get; set; }
 
-    /// <summary>The user has completed the test, or said what to do with the guest that does not shut down.</summary>
-    public bool Answered { get; set; }
+    /// <summary>The user has completed the test.</summary>
+    public bool Completed { get; set; }
 
     public string? CancelRequestedBy { get; set; }
 

@@ -41,7 +41,8 @@ internal static class Reports
         Of(status.Ownership, status.IsValidated),
         status.Failover is { } failover ? Of(failover, power) : null,
         [.. status.Branches.Select(Of)],
-        [.. status.Mounts.Where(mount => mount.Step != MountStep.Making).Select(Of)]);
+        [.. status.Mounts.Where(mount => mount.Step != MountStep.Making).Select(Of)],
+        status.Tests.ToDictionary(test => test.Id, test => Facts.BytesOf(test.Disks.Select(disk => disk.Overlay))));
 
     private static MountInfo Of(MountRecord mount) => new(
         new MountId(mount.Id),

@@ -33,6 +33,7 @@ internal static class SourceWords
             s.LargestCycleBytes,
             s.TargetFull,
             ErrorOf(s, order) ?? ErrorOf(source.Guest.Fault),
+            s.Warning,
             PausedBy: s.PausedBy,
             Fenced: owned.State is not Protection.Ownership.OwnershipState.Here { Fence: null },
             Ownership: Reports.Of(owned, isValidated: owned.State is not Protection.Ownership.OwnershipState.Here here || here.Boot == source.Ownership.Boot),
@@ -82,8 +83,6 @@ internal static class SourceWords
         { DisksLeftOut: { } disks } => new ErrorInfo(
             ErrorKind.Failed, "disk-not-protected", disks.TrimEnd('.'), "The other disks are replicated, these are in no recovery point.",
             "Exclude them by name if that is wanted, or mend what is said of them."),
-        { Warning: { } warning } => new ErrorInfo(
-            ErrorKind.Failed, "link-too-slow", warning.TrimEnd('.'), "Changes come faster than the link carries them.", "Choose a longer frequency, or a faster link."),
         _ => null,
     };
 

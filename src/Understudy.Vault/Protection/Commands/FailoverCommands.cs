@@ -116,7 +116,7 @@ internal sealed class FailoverCommands(CommandDesk desk, PointFinder points, Age
     /// <summary>A VM that an earlier attempt has fenced and shut down is off because of that attempt.</summary>
     private bool RanAtSource(ProtectedVm vm) => desk.Board.Get(vm.Vm).Source switch
     {
-        { Fenced: true } => vm.RanAtSource,
+        { } report when HealthRules.IsFencedOwner(report) => vm.RanAtSource,
         { Power: VmPower.Off or VmPower.Crashed } => false,
         _ => true,
     };
