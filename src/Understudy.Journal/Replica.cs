@@ -77,6 +77,10 @@ public sealed partial class Replica : IAsyncDisposable
 
     public ReplicaStatus Status => _status;
 
+    /// <summary>A write or flush has failed, so that nothing may be changed any more, or it has been closed: opening it anew
+    /// recovers it. Views that are open read on until it is closed.</summary>
+    public bool IsStopped => Volatile.Read(ref _isDead);
+
     private SafetyRules Rules => _env.Settings.Rules;
 
     /// <summary>Makes an empty replica in an empty folder. What an interrupted creation has left there is removed.</summary>

@@ -58,4 +58,10 @@ internal static partial class Log
 
     [LoggerMessage(6018, LogLevel.Information, "{Vm}: mount {Mount} was taken away")]
     public static partial void Unmounted(ILogger logger, string vm, Guid mount);
+
+    [LoggerMessage(6019, LogLevel.Warning, "{Vm}: the replica had stopped after a fault of its storage and is opened anew; what was acknowledged is on disk")]
+    public static partial void ReplicaReopens(ILogger logger, string vm);
+
+    [LoggerMessage(6020, LogLevel.Information, "{Vm}: the replica is open again, with {Points} recovery points")]
+    public static partial void ReplicaReopened(ILogger logger, string vm, int points);
 }

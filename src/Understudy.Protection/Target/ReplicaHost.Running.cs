@@ -22,6 +22,7 @@ public sealed partial class ReplicaHost
         return
         [
             new HostLoop("serving views", settings.HousekeepingEvery, _context.Views.RunAsync),
+            new HostLoop("opening the replica anew", settings.WatchEvery, (_, token) => ReopenIfStoppedAsync(token)),
             new HostLoop("looking after the failed-over VM", settings.WatchEvery, (_, token) => _failover.WatchAsync(production, token)),
             new HostLoop("looking after tests", settings.WatchEvery, (_, token) => _tests.WatchAsync(tests, token)),
             new HostLoop("looking after mounts", settings.WatchEvery, (_, token) => _mounts.WatchAsync(mounts, token)),

@@ -58,7 +58,7 @@ public sealed partial class ReplicaHost : IAsyncDisposable
 
     public ReplicaHostStatus Status => new(
         _spec,
-        _context.Slot.TryGet()?.Status,
+        _context.Slot.Shown?.Status,
         _context.Token.Record,
         _context.Token.Record.State is not OwnershipState.Here here || here.Boot == _context.Token.Boot,
         _tests.Current,
@@ -69,13 +69,19 @@ public sealed partial class ReplicaHost : IAsyncDisposable
         HostLoop.WorstOf(_loops));
 
     /// <summary>Oldest first; none once the base has become the VM's own disk.</summary>
-    public IReadOnlyList<RecoveryPoint> Points => _context.Slot.TryGet()?.Points ?? [];
+    public IReadOnlyList<RecoveryPoint> Points => _context.Slot.Shown?.Points ?? [];
 
     /// <summary>Where the receiver puts records; null once the base has become the VM's own disk.</summary>
     public IReplicaSink? TryGetSink() => _context.Slot.TryGet() is { } replica ? new ReplicaSink(replica, _failover.DescribeLine) : null;
 
     /// <exception cref="RefusedException">The base has become the VM's own disk.</exception>
     public IReplicaSink Sink => new ReplicaSink(_context.Slot.Replica, _failover.DescribeLine);
+
+    /// <summary>False while its storage has failed and it has not been opened anew.</summary>
+    public bool IsWell => !_context.Slot.NeedsOpening;
+
+    /// <summary>It comes back by itself: a source tries again.</summary>
+    public bool IsReopening => _context.Slot.IsReopening;
 
     /// <summary>What a source is told that may not write here.</summary>
     public CurrentLine CurrentLine => _failover.DescribeLine();

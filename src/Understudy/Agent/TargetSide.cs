@@ -177,8 +177,8 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
         }
 
         await host.HeardAsync(hello.Line, cancellationToken);
-        return host.TryGetSink() is { } sink
-            ? new DirectoryAnswer.Found(sink)
+        return host.TryGetSink() is { } sink ? new DirectoryAnswer.Found(sink)
+            : host.IsReopening ? new DirectoryAnswer.Refused(Refusal.Reopening())
             : new DirectoryAnswer.Refused(Refusal.StaleLine(hello.Line, host.CurrentLine)); // The replica has become the VM's own disk.
     }
 

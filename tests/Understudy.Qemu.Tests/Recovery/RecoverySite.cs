@@ -24,6 +24,7 @@ internal sealed class RecoverySite : IAsyncDisposable
     private CuttableSockets _sockets = new();
     private CancellationTokenSource _stop = new();
     private Task _running = Task.CompletedTask;
+    private FailingStore? _journal;
 
     private RecoverySite(PrivateHost libvirtHost)
     {
@@ -51,6 +52,8 @@ internal sealed class RecoverySite : IAsyncDisposable
     public SourceFeed Source { get; } = new(seed: 77, diskBytes: 16 * 1024 * 1024);
 
     public ReplicaHost Host { get; private set; } = null!; // Set by CreateAsync.
+
+    public FailingStore Journal => _journal ??= new FailingStore(new FolderStore(At("journal")));
 
     public static async Task<RecoverySite> CreateAsync(PrivateHost libvirtHost)
     {
@@ -158,7 +161,7 @@ internal sealed class RecoverySite : IAsyncDisposable
 
     private void Run() => _running = Host.RunAsync(_stop.Token);
 
-    private ReplicaStores Stores() => new(new FolderStore(At("journal")), new FolderStore(At("state")));
+    private ReplicaStores Stores() => new(Journal, new FolderStore(At("state")));
 
     private TargetServices Services(IHypervisor hypervisor) => new(
         hypervisor,

@@ -90,6 +90,9 @@ internal sealed class SourceFeed : IDisposable
         }
     }
 
+    /// <summary>The target holds everything up to here, whatever of it the source knows to be acknowledged.</summary>
+    public void Continue(ulong sequence) => _sequence = sequence;
+
     public void Dispose() => _codec.Dispose();
 
     private async Task SendAsync(IReplicaSink sink, int length)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Libvirt.Tests.Hosting;
 using Understudy.Protection.Ports;
@@ -129,6 +130,45 @@ public sealed class TestFailoverTests(PrivateHost libvirtHost, ITestOutputHelper
         while (await _site.Hypervisor.GetRunStateAsync(test.TestVm, default) != VmRunState.Running)
         {
             await look.WaitForNextTickAsync(TestContext.Current.CancellationToken);
+        }
+    }
+
+    [Fact]
+    public async Task A_guest_reads_on_while_the_replica_under_it_is_opened_anew_after_a_failed_flush()
+    {
+        RecoveryPointId point = await _site.Source.PointAsync(_site.Host.Sink, blocks: 100);
+        await _site.Host.StartTestAsync(RecoverySite.Test(point), default);
+        VmId vm = _site.Host.Status.Tests[0].TestVm;
+        int reads = 0;
+        bool stop = false;
+        Task reading = ReadAsync();
+        for (int i = 0; i < 3; i++)
+        {
+            _site.Journal.FailingFlushes = 1;
+            await Assert.ThrowsAsync<StorageException>(() => _site.Source.PointAsync(_site.Host.Sink));
+            using PeriodicTimer look = new(TimeSpan.FromMilliseconds(50));
+            int before = reads;
+            while (!_site.Host.IsWell || reads < before + 5)
+            {
+                await look.WaitForNextTickAsync(TestContext.Current.CancellationToken);
+            }
+
+            _site.Source.Continue(_site.Host.Sink.ReceivedSequence);
+        }
+
+        stop = true;
+        await reading;
+        output.WriteLine($"{reads} reads");
+        Assert.Equal(VmRunState.Running, await _site.Hypervisor.GetRunStateAsync(vm, default));
+        Assert.Equal(_site.Source.Content[point][0], await _site.ReadImageAsync(_site.Host.Status.Tests[0].Disks[0].Overlay));
+
+        async Task ReadAsync()
+        {
+            for (; !stop; reads++)
+            {
+                string said = await _site.GuestIoAsync(vm, 0, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"read -q {reads % 256 * 65536} 65536"));
+                Assert.Equal("\"\"", said);
+            }
         }
     }
 }

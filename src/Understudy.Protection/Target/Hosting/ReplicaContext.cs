@@ -1,8 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Understudy.Blocks;
-using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
-using Understudy.Journal;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Target.Branches;
 
@@ -37,32 +35,4 @@ internal sealed record ReplicaContext(
     public ILogger Logger => Services.Logger;
 
     public string Vm => Spec.VmName;
-}
-
-/// <summary>The open replica, while there is one: from step (d) of a commit on the base is the guest's own, and nobody
-/// may read it through us any more.</summary>
-internal sealed class ReplicaSlot : IViews
-{
-    private volatile Replica? _replica;
-
-    /// <summary>Null when it has been closed. Read it once: a commit may close it at any time.</summary>
-    public Replica? TryGet() => _replica;
-
-    /// <exception cref="RefusedException">It has been closed for a commit.</exception>
-    public Replica Replica => _replica
-        ?? throw new RefusedException(RefusalCode.NoSuchReplica, "The replica's base belongs to the failed-over VM now: there are no recovery points to read.", "Wait for the commit to end.");
-
-    public void Put(Replica replica) => _replica = replica;
-
-    public async ValueTask CloseAsync()
-    {
-        if (_replica is { } open)
-        {
-            _replica = null;
-            await open.DisposeAsync();
-        }
-    }
-
-    public async ValueTask<Blocks.IBlockDevice> OpenAsync(RecoveryPointId point, DiskId disk, CancellationToken cancellationToken) =>
-        await Replica.OpenViewAsync(point, disk, cancellationToken);
 }

@@ -26,6 +26,9 @@ internal sealed class ViewServer(IViews views, ILocalSockets sockets, string pat
 
     private readonly Dictionary<Guid, ViewHold> _holds = [];
     private readonly Lock _lock = new();
+    private readonly List<Task> _connections = [];
+    private CancellationTokenSource? _serving; // Of the connections since the last pause; never disposed, it holds nothing.
+    private bool _paused;
     private bool _closed;
 
     /// <summary>From now on the point's disks are served, until this owner releases them. Twice is once.</summary>
@@ -76,7 +79,6 @@ internal sealed class ViewServer(IViews views, ILocalSockets sockets, string pat
     /// <param name="serves">Told when clients can connect.</param>
     public async Task RunAsync(Action serves, CancellationToken cancellationToken)
     {
-        List<Task> connections = [];
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         await using ILocalListener listener = await sockets.ListenAsync(path, cancellationToken);
         serves();
@@ -84,14 +86,14 @@ internal sealed class ViewServer(IViews views, ILocalSockets sockets, string pat
         {
             while (true)
             {
-                connections.RemoveAll(static connection => connection.IsCompletedSuccessfully);
-                if (connections.Count >= MaxConnections)
+                Task[] connections = Connections();
+                if (connections.Length >= MaxConnections)
                 {
                     await await Task.WhenAny(connections);
                     continue;
                 }
 
-                connections.Add(ServeAsync(await listener.AcceptAsync(cancellationToken), stop.Token));
+                Begin(await listener.AcceptAsync(cancellationToken), stop.Token);
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -101,14 +103,68 @@ internal sealed class ViewServer(IViews views, ILocalSockets sockets, string pat
         finally
         {
             stop.Cancel();
-            await Task.WhenAll(connections); // A bug in one connection is heard here.
+            await Task.WhenAll(Connections()); // A bug in one connection is heard here.
         }
     }
 
-    private async Task ServeAsync(Stream stream, CancellationToken cancellationToken)
+    /// <summary>
+    /// Ends every connection without an answer, and serves nobody until <see cref="Resume"/>: to the daemons that is a server
+    /// that went away, for which they wait. When it returns no view is open.
+    /// </summary>
+    public async ValueTask PauseAsync()
     {
+        Task[] ending;
+        CancellationTokenSource? serving;
+        lock (_lock)
+        {
+            _paused = true;
+            (serving, _serving) = (_serving, null);
+            ending = [.. _connections];
+        }
+
+        serving?.Cancel();
+        await Task.WhenAll(ending);
+    }
+
+    public void Resume()
+    {
+        lock (_lock)
+        {
+            _paused = false;
+        }
+    }
+
+    private Task[] Connections()
+    {
+        lock (_lock)
+        {
+            _connections.RemoveAll(static connection => connection.IsCompletedSuccessfully);
+            return [.. _connections];
+        }
+    }
+
+    private void Begin(Stream stream, CancellationToken stop)
+    {
+        lock (_lock)
+        {
+            if (_paused)
+            {
+                stream.Dispose();
+                return;
+            }
+
+            CancellationTokenSource serving = _serving ?? new CancellationTokenSource();
+            _serving = serving;
+            _connections.Add(ServeAsync(stream, serving.Token, stop));
+        }
+    }
+
+    private async Task ServeAsync(Stream stream, CancellationToken pause, CancellationToken stop)
+    {
+        await Task.Yield(); // Begun under the lock.
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(pause, stop);
         await using ConnectionViews mine = new(this);
-        await new NbdServer(mine, Options, time, logger).ServeAsync(stream, cancellationToken);
+        await new NbdServer(mine, Options, time, logger).ServeAsync(stream, either.Token);
     }
 
     private bool IsHeld(RecoveryPointId point)

@@ -101,7 +101,7 @@ internal sealed partial class FailoverRuns
     public CurrentLine DescribeLine()
     {
         OwnershipRecord record = Token.Record;
-        if (context.Slot.TryGet() is not { } replica)
+        if (context.Slot.Shown is not { } replica)
         {
             return new CurrentLine(record.Line, record.Since); // The replica is the VM's own disk now.
         }

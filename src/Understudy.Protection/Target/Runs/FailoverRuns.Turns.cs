@@ -48,6 +48,13 @@ internal sealed partial class FailoverRuns
         }
     }
 
+    /// <summary>While this runs no order is carried out and no step goes on.</summary>
+    public async ValueTask AloneAsync(Func<CancellationToken, ValueTask> work, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        await work(cancellationToken);
+    }
+
     private async ValueTask<AsyncGate.Pass> EnterBeforeHousekeepingAsync(CancellationToken cancellationToken)
     {
         CancellationTokenSource? moving;

@@ -17,7 +17,7 @@ internal sealed class ModelSite : IAsyncDisposable
 {
     public const int DiskBytes = 4 * SourceFeed.BlockBytes;
 
-    private readonly MemoryFileStore _journal = new();
+    private readonly FailingStore _journal = new(new MemoryFileStore());
     private readonly MemoryFileStore _state = new();
     private readonly SeededIdSource _ids = new(1);
     private readonly ModelSockets _sockets;
@@ -44,7 +44,7 @@ internal sealed class ModelSite : IAsyncDisposable
 
     public IFileStore State => _state;
 
-    public IFileStore Journal => _journal;
+    public FailingStore Journal => _journal;
 
     public static TestRequest Test(RecoveryPointId point) => new(new Guid(7, 0, 0, new byte[8]), point, "web1-test", TestNetworkKind.Bubble, []);
 
