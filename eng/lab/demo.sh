@@ -8,6 +8,7 @@ set -euo pipefail
 . "$LAB_ROOT/eng/lab/guests.sh"
 . "$LAB_ROOT/eng/lab/observe.sh"
 . "$LAB_ROOT/eng/lab/steps.sh"
+. "$LAB_ROOT/eng/lab/steps-planned.sh"
 
 json_file=
 case "$#:${1:-}" in
@@ -78,6 +79,11 @@ run cycles cycles
 run test test_older_point
 run unplanned unplanned
 run commit_unplanned commit_unplanned
+run planned planned
+run cancel cancel
+run planned_again planned_again
+run change_point change_point
+run commit commit
 
 show_summary
 "$LAB_ROOT/eng/lab/down.sh"
