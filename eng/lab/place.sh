@@ -91,16 +91,17 @@ start_site() {
 start_libvirt() {
     local site=$1 dir=$LAB_DIR/$1
     [ -f "$dir/etc/libvirtd.conf" ] || configure_libvirt "$site"
-    process_of_pidfile "$dir/run/virtlogd.pid" ||
+    process_of_pidfile "$dir/run/virtlogd.pid" virtlogd ||
         inside "$site" virtlogd --daemon --pid-file /run/virtlogd.pid
-    process_of_pidfile "$dir/run/libvirtd.pid" ||
+    process_of_pidfile "$dir/run/libvirtd.pid" libvirtd ||
         inside "$site" libvirtd --daemon --pid-file /run/libvirtd.pid
     wait_for 30 "libvirt on $site (see $dir/log/libvirtd.log)" inside "$site" virsh version
 }
 
+# The command line is checked: the number of one that was killed may be somebody else's by now, or nobody has buried it yet.
 process_of_pidfile() {
     local pid
-    pid=$(cat "$1" 2>/dev/null) && [ -d "/proc/$pid" ]
+    pid=$(cat "$1" 2>/dev/null) && grep -aq "^$2" "/proc/$pid/cmdline" 2>/dev/null
 }
 
 configure_libvirt() {

@@ -94,3 +94,84 @@ walk() {
     fi
     last_job=$job
 }
+
+# --- the facts that must hold between commands --------------------------------------------------------------------------
+
+fact() {
+    local what=$1
+    shift
+    "$@" >/dev/null && return 0
+    say "FAILED  after $last: $what"
+    failures=$((failures + 1))
+}
+
+# Where the guest must run, and that it runs there only. A killed guest is started again as its administrator would.
+runs_only_on() {
+    local here=$1 there=north
+    [ "$here" = south ] || there=south
+    domain_runs "$here" one || inside "$here" virsh -q start one || return 1
+    ! domain_runs "$there" one
+}
+
+guest_is_whole() { guest_said "$1" one '^READY ' && ! guest_said "$1" one '^VERIFY-FAILED'; }
+
+expect() {
+    local site=$1 state=$2
+    fact "the VM is '$(vm_field one .state)', not '$state'" eventually 60 vm_state_is one "$state"
+    fact "it does not run on $site alone" eventually 30 runs_only_on "$site"
+    fact "its guest has not verified its records" eventually 60 guest_is_whole "$site"
+}
+
+eventually() {
+    local limit=$1 begun=$EPOCHREALTIME
+    shift
+    until "$@" >/dev/null 2>&1; do
+        ! awk -v a="$begun" -v b="$EPOCHREALTIME" -v l="$limit" 'BEGIN { exit !(b - a > l) }' || return 1
+        sleep 0.3
+    done
+}
+
+# --- the walk -----------------------------------------------------------------------------------------------------------
+
+guest() { last=$1; walk "$@" || true; }
+
+round() {
+    guest protect understudy vm protect one --to south --policy every-15s
+    eventually 120 has_points one 2 || { say 'FAILED  no points after protect'; failures=$((failures + 1)); return; }
+    expect north protected
+
+    guest test understudy vm test one --point "$(points_of one | jq -r '.[0].id')"
+    understudy job complete "$last_job" --json >/dev/null || true
+    eventually 60 job_has_ended "$last_job" || true
+    expect north protected
+
+    guest 'planned failover' understudy vm failover one
+    expect south 'commit pending'
+    guest cancel understudy vm cancel one
+    expect north protected
+
+    guest 'unplanned failover' understudy vm failover one --unplanned --confirm FAILOVER
+    expect south 'commit pending'
+    guest 'change of point' understudy vm change-point one --point "$(points_of one | jq -r '.[0].id')"
+    expect south 'commit pending'
+    guest cancel understudy vm cancel one
+    expect north protected
+
+    for branch in $(vm_field one '.branches // [] | .[].name'); do
+        guest 'delete branch' understudy point delete one "$branch" --confirm "$branch"
+    done
+    guest unprotect understudy vm unprotect one
+    expect north unprotected
+    fact 'something is left on north' eventually 30 leaves_nothing north one
+    fact 'something is left on south' eventually 30 leaves_nothing south one
+}
+
+understudy policy set every-15s --frequency 15s --retention 1h --json >/dev/null
+say "walk of $rounds rounds, seed $seed"
+last=start last_job=0
+for ((number = 1; number <= rounds; number++)); do
+    say "round $number"
+    round
+done
+say "$kills kills, $failures failures"
+[ "$failures" -eq 0 ]
