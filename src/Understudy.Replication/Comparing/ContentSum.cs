@@ -6,7 +6,7 @@ namespace Understudy.Replication.Comparing;
 
 /// <summary>
 /// The first 128 bits of a block's SHA-256: both sides make it of what they read, and a block with equal sums is not sent
-/// (docs/decisions/comparison.md). The default says that a side cannot vouch for any content: it equals no block's sum.
+/// (docs/protocols/replication.md). The default says that a side cannot vouch for any content: it equals no block's sum.
 /// </summary>
 public readonly record struct ContentSum
 {
