@@ -44,6 +44,9 @@ internal static partial class Log
     [LoggerMessage(2014, LogLevel.Information, "Replica {Replica}: base is {Stage} now")]
     public static partial void BaseStageReached(ILogger logger, ReplicaId replica, BaseStage stage);
 
+    [LoggerMessage(2015, LogLevel.Information, "Replica {Replica}: no point has disk {Disk} any more, its base image is deleted")]
+    public static partial void DiskGone(ILogger logger, ReplicaId replica, DiskId disk);
+
     [LoggerMessage(2020, LogLevel.Debug, "Replica {Replica}: base moved to {Point}, {Blocks} blocks in {Elapsed}")]
     public static partial void Applied(ILogger logger, ReplicaId replica, RecoveryPointId point, long blocks, TimeSpan elapsed);
 

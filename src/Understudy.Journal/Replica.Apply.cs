@@ -226,6 +226,7 @@ public sealed partial class Replica
         await DeleteUnneededAsync();
         await ForgetKeptAsync(before);
         Publish();
+        await DeleteGoneDisksAsync(CancellationToken.None);
     }
 
     private async ValueTask<BaseDisk> GetBaseAsync(DiskGeometry geometry, bool create, CancellationToken cancellationToken)

@@ -69,6 +69,7 @@ public sealed partial class Replica
             await WriteBaseAsync(unfinished.To, onlyRedo: true, cancellationToken);
         }
 
+        await DeleteGoneDisksAsync(cancellationToken);
         Log.Opened(_env.Logger, Id, _manifest.Line, _listed.Count, _log.ReceivedSequence);
     }
 

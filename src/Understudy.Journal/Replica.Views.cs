@@ -189,5 +189,6 @@ public sealed partial class Replica
         }
 
         await DeleteUnneededAsync();
+        await DeleteGoneDisksAsync(CancellationToken.None);
     }
 }

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Understudy.Blocks;
+using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
 using Understudy.Journal.Records;
 
@@ -19,4 +20,7 @@ public interface IBaseImages
     /// opened after another one's flush failed must not be affected by that failure.
     /// </summary>
     ValueTask<IBlockDevice> OpenAsync(DiskGeometry disk, bool readOnly, CancellationToken cancellationToken);
+
+    /// <summary>Removes the image of a disk that no point has any more. No error when there is none.</summary>
+    ValueTask DeleteAsync(DiskId disk, CancellationToken cancellationToken);
 }

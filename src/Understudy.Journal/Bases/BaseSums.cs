@@ -17,6 +17,8 @@ internal sealed class BaseSums : IAsyncDisposable
 
     public const ushort Version = 1;
 
+    private const string Prefix = "base/disk-";
+    private const string Suffix = ".sums";
     private const ushort Xxh3 = 1;
     private const byte StartsAsZeros = 1;
     private const int ChecksumAt = HeaderBytes - 4;
@@ -30,7 +32,18 @@ internal sealed class BaseSums : IAsyncDisposable
 
     private static ReadOnlySpan<byte> Magic => "UNDRSUMS"u8;
 
-    public static string NameOf(DiskId disk) => string.Create(CultureInfo.InvariantCulture, $"base/disk-{disk.Value}.sums");
+    public static string NameOf(DiskId disk) => string.Create(CultureInfo.InvariantCulture, $"{Prefix}{disk.Value}{Suffix}");
+
+    public static bool TryParseName(string name, out DiskId disk)
+    {
+        ushort number = 0;
+        bool isOurs = name.Length > Prefix.Length + Suffix.Length
+            && name.StartsWith(Prefix, StringComparison.Ordinal)
+            && name.EndsWith(Suffix, StringComparison.Ordinal)
+            && ushort.TryParse(name.AsSpan(Prefix.Length, name.Length - Prefix.Length - Suffix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out number);
+        disk = new DiskId(number);
+        return isOurs;
+    }
 
     /// <summary>Opens the sums of a disk, creating those of an empty image when asked to.</summary>
     public static async ValueTask<BaseSums> OpenAsync(

@@ -111,6 +111,12 @@ internal sealed class CrashChecker(ReplicaScript script, ReplicaSettings? settin
             await again.AssertHoldsAsync(point, script.Snapshots[point]);
         }
 
+        if (again.Status.Pins.Count == 0)
+        {
+            Assert.Equal(["image-0", "image-3"], (await found.ListAsync("", default)).Select(file => file.Name).Where(name => name.StartsWith("image-", StringComparison.Ordinal)));
+            Assert.Equal(["base/disk-0.sums", "base/disk-3.sums"], (await found.ListAsync("base", default)).Select(file => file.Name));
+        }
+
         VerifyReport report = await again.VerifyAsync(null, default);
         Assert.True(report.IsWhole, string.Join("; ", report.Damages.Select(d => d.What)));
         await again.DisposeAsync();

@@ -1,4 +1,5 @@
 using Understudy.Blocks;
+using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
 using Understudy.Journal.Records;
 
@@ -148,6 +149,8 @@ internal sealed class CrashDisk : IFileStore, IBaseImages
 
         return ValueTask.FromResult<IBlockDevice>(new CrashDevice(this, name, inode, readOnly));
     }
+
+    public async ValueTask DeleteAsync(DiskId disk, CancellationToken cancellationToken) => await DeleteAsync($"image-{disk}", cancellationToken);
 
     internal static string FolderOf(string name) => name[..Math.Max(0, name.LastIndexOf('/'))];
 

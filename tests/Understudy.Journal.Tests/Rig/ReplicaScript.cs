@@ -16,8 +16,6 @@ internal sealed record Expectation(
 /// </summary>
 internal sealed class ReplicaScript(CrashDisk disk, Random random, ReplicaSettings? settings = null)
 {
-    private static readonly DiskId[] Disks = [new(0), new(3)];
-
     private readonly FixedTime _time = new();
     private readonly SeededIdSource _ids = new(random.Next());
     private readonly List<ReplicaView> _views = [];
@@ -26,6 +24,7 @@ internal sealed class ReplicaScript(CrashDisk disk, Random random, ReplicaSettin
     private readonly SourceModel _source = new(TestRig.Line1);
     private Replica? _replica;
     private uint _lines = 1;
+    private ushort _nextDisk = 4;
 
     public Dictionary<RecoveryPointId, Snapshot> Snapshots { get; } = [];
 
@@ -104,8 +103,7 @@ internal sealed class ReplicaScript(CrashDisk disk, Random random, ReplicaSettin
                 await AppendAsync(_source.SetDefinition(random.Next(1000)));
                 return "definition";
             case < 65:
-                await GrowAsync();
-                return "grow";
+                return await ChangeDisksAsync();
             case < 75 when points.Count > 0:
                 RecoveryPointId to = points[random.Next(points.Count)].Id;
                 await Replica.ApplyAsync(to, default);
@@ -122,7 +120,8 @@ internal sealed class ReplicaScript(CrashDisk disk, Random random, ReplicaSettin
                 return "unpin";
             case < 90 when points.Count > 0 && !Without.Contains("view"):
                 RecoveryPointId viewed = points[random.Next(points.Count)].Id;
-                DiskId of = Disks[random.Next(Disks.Length)];
+                IReadOnlyList<DiskGeometry> had = Snapshots[viewed].Geometry.OfPoint.Disks;
+                DiskId of = had[random.Next(had.Count)].Disk;
                 _views.Add(await Replica.OpenViewAsync(viewed, of, default));
                 return $"view {viewed.Sequence}";
             case < 93 when _views.Count > 0:
@@ -146,7 +145,7 @@ internal sealed class ReplicaScript(CrashDisk disk, Random random, ReplicaSettin
     {
         for (int i = random.Next(1, 4); i > 0; i--)
         {
-            DiskId on = Disks[random.Next(Disks.Length)];
+            DiskId on = _source.Geometry.Disks[random.Next(_source.Geometry.Disks.Count)].Disk;
             int sectors = _source.Disks[on].Length / 512;
             bool whole = random.Next(3) == 0;
             long first = whole ? random.Next(sectors / 128) * 128 : random.Next(sectors);
@@ -199,13 +198,35 @@ internal sealed class ReplicaScript(CrashDisk disk, Random random, ReplicaSettin
         return $"checkpoint {id.Sequence}";
     }
 
-    private async Task GrowAsync()
+    /// <summary>A disk grows, goes, comes (at once or joining), or joins.</summary>
+    private async Task<string> ChangeDisksAsync()
     {
-        DiskGeometry first = _source.Geometry.Disks[0];
-        if (first.SizeBytes < 7 * 65536)
+        List<DiskGeometry> disks = [.. _source.Geometry.Disks];
+        int which = random.Next(disks.Count);
+        DiskGeometry disk = disks[which];
+        string step;
+        switch (random.Next(4))
         {
-            await AppendAsync(_source.SetGeometry(first with { SizeBytes = first.SizeBytes + (random.Next(1, 200) * 512) }, _source.Geometry.Disks[1]));
+            case 0 when which > 0:
+                disks.RemoveAt(which);
+                step = $"disk {disk.Disk} goes";
+                break;
+            case 1 when disks.Count < 4:
+                disks.Add(TestRig.Disk(_nextDisk++, random.Next(1, 300) * 512) with { Joining = random.Next(2) == 0 });
+                step = $"disk {disks[^1].Disk} comes";
+                break;
+            case 2:
+                disks = [.. disks.Select(d => d with { Joining = false })];
+                step = "disks join";
+                break;
+            default:
+                disks[which] = disk with { SizeBytes = Math.Min(8 * 65536, disk.SizeBytes + (random.Next(1, 200) * 512)) };
+                step = $"disk {disk.Disk} grows";
+                break;
         }
+
+        await AppendAsync(_source.SetGeometry([.. disks]));
+        return step;
     }
 
     private async Task<string> MintAsync(RecoveryPointId parent)

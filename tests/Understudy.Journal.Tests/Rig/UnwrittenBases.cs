@@ -20,6 +20,9 @@ internal sealed class UnwrittenBases(CrashDisk disk) : IBaseImages, IAsyncDispos
         return new Handle(device);
     }
 
+    /// <summary>Nothing is written.</summary>
+    public ValueTask DeleteAsync(DiskId gone, CancellationToken cancellationToken) => ValueTask.CompletedTask;
+
     public async ValueTask DisposeAsync()
     {
         foreach (UnwrittenDevice device in _devices.Values)

@@ -70,5 +70,7 @@ internal sealed class ReplicaBench
     {
         public ValueTask<IBlockDevice> OpenAsync(DiskGeometry disk, bool readOnly, CancellationToken cancellationToken) =>
             ValueTask.FromResult(host.Disk.OpenDevice(process, $"bases/{disk.Target}.img", disk.SizeBytes, readOnly));
+
+        public ValueTask DeleteAsync(DiskId disk, CancellationToken cancellationToken) => throw new NotSupportedException();
     }
 }

@@ -1,4 +1,5 @@
 using Understudy.Blocks;
+using Understudy.Blocks.Identity;
 using Understudy.Journal;
 using Understudy.Journal.Records;
 using Understudy.Testing.Simulation;
@@ -16,6 +17,12 @@ internal sealed class SimBaseImages(SimHost host, SimProcess process, string fol
     {
         cancellationToken.ThrowIfCancellationRequested();
         await _process.TakeTimeAsync(TimeSpan.FromMilliseconds(2));
-        return _host.Disk.OpenDevice(_process, $"{_folder}/{disk.Target}.img", disk.SizeBytes, readOnly);
+        return _host.Disk.OpenDevice(_process, NameOf(disk.Disk), disk.SizeBytes, readOnly);
     }
+
+    public async ValueTask DeleteAsync(DiskId disk, CancellationToken cancellationToken) =>
+        await _host.Disk.OpenStore(_process, "").DeleteAsync(NameOf(disk), cancellationToken);
+
+    /// <summary>By its number: a device's name comes back with another disk.</summary>
+    private string NameOf(DiskId disk) => $"{_folder}/disk-{disk}.img";
 }

@@ -22,7 +22,7 @@ internal sealed class BaseChecker(SimHost host, ReplicaWatch watch)
         for (int i = 0; i < cut.Disks.Count; i++)
         {
             DiskImage wanted = cut.Disks[i];
-            byte[] found = _host.Disk.ReadFile($"bases/{_watch.Id}/{_watch.Vm.Targets[i]}.img") ?? [];
+            byte[] found = _host.Disk.ReadFile($"bases/{_watch.Id}/disk-{i}.img") ?? [];
             for (int block = 0; block < wanted.BlockCount; block++)
             {
                 ReadOnlySpan<byte> content = wanted.Block(block);

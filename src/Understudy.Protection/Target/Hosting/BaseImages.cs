@@ -80,6 +80,20 @@ internal sealed class BaseImages(ReplicaPlaces places, TargetServices services) 
         await services.Images.DeleteFolderIfEmptyAsync(places.ImageFolder, cancellationToken);
     }
 
+    /// <summary>One disk's, whoever may open the others.</summary>
+    public async ValueTask DeleteAsync(DiskId disk, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        foreach ((DiskId found, string image) in await FindImagesAsync(cancellationToken))
+        {
+            if (found == disk)
+            {
+                await StopDaemonAsync(disk, cancellationToken);
+                await services.Images.DeleteAsync(image, cancellationToken);
+            }
+        }
+    }
+
     private async ValueTask PrepareAsync(DiskGeometry disk, bool readOnly, CancellationToken cancellationToken)
     {
         string image = places.BaseImage(disk);

@@ -32,6 +32,9 @@ internal sealed class StandaloneImages(ReplicaPlaces places, IImageReader images
         return new Handle(device);
     }
 
+    /// <summary>Nothing is written: the agent does it when it opens the replica again.</summary>
+    public ValueTask DeleteAsync(DiskId disk, CancellationToken cancellationToken) => ValueTask.CompletedTask;
+
     public async ValueTask DisposeAsync()
     {
         foreach (UnwrittenDevice device in _devices.Values)
