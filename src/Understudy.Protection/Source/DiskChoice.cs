@@ -1,3 +1,5 @@
+using System.Xml;
+using System.Xml.Linq;
 using Understudy.Protection.Ports;
 
 namespace Understudy.Protection.Source;
@@ -9,8 +11,10 @@ public sealed record UnsuitableDisk(string TargetDevice, string Why, string Reme
 public sealed record DiskChoice(IReadOnlyList<DiskNow> Disks, IReadOnlyList<UnsuitableDisk> Unsuitable)
 {
     /// <summary>CD-ROMs and floppies hold media, not data of the VM; a disk nobody can write has no changes.</summary>
-    public static DiskChoice Of(VmFacts vm, IReadOnlyCollection<string> excluded)
+    /// <param name="definition">What the VM's next start would use: a stand-in starts from it, and has no other disks.</param>
+    public static DiskChoice Of(VmFacts vm, IReadOnlyCollection<string> excluded, string definition)
     {
+        HashSet<string> defined = DisksOf(definition);
         List<DiskNow> disks = [];
         List<UnsuitableDisk> unsuitable = [];
         foreach (VmDiskFacts disk in vm.Disks)
@@ -20,7 +24,7 @@ public sealed record DiskChoice(IReadOnlyList<DiskNow> Disks, IReadOnlyList<Unsu
                 continue;
             }
 
-            if (FindFault(disk) is { } fault)
+            if (FindFault(disk, defined) is { } fault)
             {
                 unsuitable.Add(fault);
             }
@@ -33,8 +37,30 @@ public sealed record DiskChoice(IReadOnlyList<DiskNow> Disks, IReadOnlyList<Unsu
         return new DiskChoice(disks, unsuitable);
     }
 
-    private static UnsuitableDisk? FindFault(VmDiskFacts disk) =>
-        disk.Shareable ? new(disk.TargetDevice, $"disk {disk.TargetDevice} is shared between VMs", "Exclude it, or protect VMs with disks of their own only.")
+    /// <summary>Target devices of a definition's disks.</summary>
+    public static HashSet<string> DisksOf(string definition) =>
+    [
+        .. Parse(definition).Elements("devices").Elements("disk").Select(disk => (string?)disk.Element("target")?.Attribute("dev")).OfType<string>(),
+    ];
+
+    private static XElement Parse(string definition)
+    {
+        try
+        {
+            return XElement.Parse(definition);
+        }
+        catch (XmlException unreadable)
+        {
+            throw new HypervisorException(HypervisorFault.Other, $"the VM's definition cannot be read: {unreadable.Message}", null, unreadable);
+        }
+    }
+
+    private static UnsuitableDisk? FindFault(VmDiskFacts disk, HashSet<string> defined) =>
+        !defined.Contains(disk.TargetDevice) ? new(
+            disk.TargetDevice,
+            $"disk {disk.TargetDevice} is plugged into the running VM only and not in its definition",
+            "Add it to the definition too (virsh attach-disk --live --config), or exclude it.")
+        : disk.Shareable ? new(disk.TargetDevice, $"disk {disk.TargetDevice} is shared between VMs", "Exclude it, or protect VMs with disks of their own only.")
         : disk.SizeBytes == 0 ? new(disk.TargetDevice, $"the hypervisor does not say the size of disk {disk.TargetDevice}", "Try again when QEMU answers (virsh domblkinfo).")
         : disk.Format != "qcow2" ? new(
             disk.TargetDevice,

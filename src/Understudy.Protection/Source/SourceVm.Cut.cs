@@ -187,6 +187,7 @@ public sealed partial class SourceVm
             xml = again;
         }
 
+        RequireDefined(xml);
         string hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(xml)));
         if (hash == _state.DefinitionHash)
         {

@@ -14,7 +14,7 @@ public sealed partial class SourceVm
     private async ValueTask TakeUpDisksAsync(VmFacts vm, CancellationToken cancellationToken)
     {
         VmFacts known = vm with { Disks = [.. vm.Disks.Select(WithKnownSize)] };
-        DiskChoice choice = DiskChoice.Of(known, _policy.ExcludedDisks);
+        DiskChoice choice = DiskChoice.Of(known, _policy.ExcludedDisks, await ReadDefinitionAsync(cancellationToken));
         NoteUnsuitable(choice.Unsuitable);
         if (choice.Disks.Count == 0)
         {
@@ -58,6 +58,16 @@ public sealed partial class SourceVm
         }
 
         return same;
+    }
+
+    /// <summary>A disk that left the definition between the look at it and the cut: no point is made that could not start.</summary>
+    private void RequireDefined(string definition)
+    {
+        HashSet<string> defined = DiskChoice.DisksOf(definition);
+        if (_state.Disks.FirstOrDefault(disk => !defined.Contains(disk.TargetDevice)) is { } gone)
+        {
+            throw new HypervisorException(HypervisorFault.Busy, $"disk {gone.TargetDevice} has just left the definition of VM {Spec.VmName}");
+        }
     }
 
     private VmDiskFacts WithKnownSize(VmDiskFacts disk) =>

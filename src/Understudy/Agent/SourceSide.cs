@@ -123,7 +123,8 @@ internal sealed class SourceSide(
         }
 
         VmFacts vm = await machine.Inventory.FindVmAsync(request.Vm, cancellationToken) ?? throw new ErrorException(Errors.UnknownVm(request.Vm.ToString()));
-        IReadOnlyList<DiskNow> disks = SourceDisks.Of(vm, order.Policy.ExcludedDisks);
+        string definition = await machine.Inventory.GetDefinitionAsync(request.Vm, DefinitionKind.Inactive, cancellationToken);
+        IReadOnlyList<DiskNow> disks = SourceDisks.Of(vm, order.Policy.ExcludedDisks, definition);
         SourceSpec spec = new(request.Replica, request.Vm, vm.Name, request.Line);
         string folder = FolderOf(request.Vm);
         Directory.CreateDirectory(folder);
@@ -150,8 +151,11 @@ internal sealed class SourceSide(
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         RunningSource running = Require(request.Vm, request.Replica);
-        VmFacts vm = await machine.Inventory.FindVmAsync(request.Vm, cancellationToken) ?? throw new ErrorException(Errors.UnknownVm(request.Vm.ToString()));
-        SourceDisks.Of(vm, request.Excluded);
+        if (await machine.Inventory.FindVmAsync(request.Vm, cancellationToken) is { } vm)
+        {
+            SourceDisks.RequireAny(vm, request.Excluded, await machine.Inventory.GetDefinitionAsync(request.Vm, DefinitionKind.Inactive, cancellationToken));
+        }
+
         await ChangeAsync(running, running.Order with { ExcludedDisks = request.Excluded });
     }
 

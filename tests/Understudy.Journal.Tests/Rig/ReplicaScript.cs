@@ -147,7 +147,7 @@ internal sealed class ReplicaScript(CrashDisk disk, Random random, ReplicaSettin
         {
             DiskId on = _source.Geometry.Disks[random.Next(_source.Geometry.Disks.Count)].Disk;
             int sectors = _source.Disks[on].Length / 512;
-            bool whole = random.Next(3) == 0;
+            bool whole = sectors >= 128 && random.Next(3) == 0;
             long first = whole ? random.Next(sectors / 128) * 128 : random.Next(sectors);
             long count = whole ? 128 : random.Next(1, (int)Math.Min(sectors - first, 160) + 1);
             ByteRange range = new(first * 512, count * 512);

@@ -130,6 +130,30 @@ public sealed class SourceVmDisksTests
     }
 
     [Fact]
+    public void Disk_plugged_into_the_running_vm_only_waits_until_it_is_in_the_definition()
+    {
+        SourceWorld world = new(Seed());
+        world.RunUntil(() =>
+        {
+            if (world.Replica.Points.Count == 2 && world.Vm.Disks.Count == 2)
+            {
+                world.Vm.LiveOnlyDisk = "vdc";
+                world.Vm.AddDisk("vdc", 4);
+            }
+
+            if (world.Replica.Points.Count == 4 && world.Vm.LiveOnlyDisk is not null)
+            {
+                Assert.Contains("not in its definition", world.Engine!.Status.DisksLeftOut, StringComparison.Ordinal);
+                Assert.DoesNotContain("vdc", world.Replica.DisksOfPoints[^1], StringComparison.Ordinal);
+                world.Vm.LiveOnlyDisk = null;
+            }
+
+            return world.Replica.DisksOfPoints.Count > 0 && world.Replica.DisksOfPoints[^1].Contains("vdc", StringComparison.Ordinal);
+        });
+        Assert.Null(world.Engine!.Status.DisksLeftOut);
+    }
+
+    [Fact]
     public void Vm_whose_disks_are_all_left_out_is_a_fault_with_a_remedy()
     {
         SourceWorld world = new(Seed());

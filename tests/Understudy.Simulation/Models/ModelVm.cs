@@ -44,7 +44,8 @@ internal sealed class ModelVm
     public IEnumerable<string> CheckpointNames => _checkpoints.Select(c => c.Name);
 
     public string DefinitionXml =>
-        $"<domain type='kvm'><name>{Name}</name><uuid>{Id}</uuid><description>{DefinitionVersion}</description></domain>";
+        $"<domain type='kvm'><name>{Name}</name><uuid>{Id}</uuid><description>{DefinitionVersion}</description><devices>"
+        + string.Concat(Targets.Select(target => $"<disk device='disk'><target dev='{target}'/></disk>")) + "</devices></domain>";
 
     public void ChangeDefinition() => DefinitionVersion++;
 

@@ -46,6 +46,9 @@ internal sealed class ScriptedVm
 
     public int DefinitionVersion { get; set; } = 1;
 
+    /// <summary>Plugged into the running VM and not into its definition.</summary>
+    public string? LiveOnlyDisk { get; set; }
+
     /// <summary>Of every call to the hypervisor.</summary>
     public TimeSpan CallTime { get; set; } = TimeSpan.FromMilliseconds(5);
 
@@ -77,7 +80,10 @@ internal sealed class ScriptedVm
 
     public IReadOnlyList<string> CheckpointNames => [.. _checkpoints.Select(checkpoint => checkpoint.Name)];
 
-    public string Definition => $"<domain><name>app</name><description>{DefinitionVersion}</description></domain>";
+    public string Definition =>
+        $"<domain><name>app</name><description>{DefinitionVersion}</description><devices>"
+        + string.Concat(_disks.Where(disk => disk.Target != LiveOnlyDisk).Select(disk => $"<disk><target dev='{disk.Target}'/></disk>"))
+        + "</devices></domain>";
 
     /// <summary>By target device.</summary>
     public IReadOnlyDictionary<string, byte[]> ContentAt(DateTimeOffset cutAt) => _cuts[cutAt];
