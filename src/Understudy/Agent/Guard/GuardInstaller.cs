@@ -23,11 +23,11 @@ internal sealed record GuardState(GuardForce Force, string? Problem);
 /// own start; so the moment at which the first one came is kept, and compared with the start of the daemon that runs.
 /// </summary>
 /// <param name="hooksFolder">libvirt's, usually <c>/etc/libvirt/hooks</c>.</param>
-/// <param name="libvirtRunFolder">Where libvirt's daemons leave their process ids, usually <c>/run/libvirt</c>.</param>
+/// <param name="libvirtRunFolder">Where libvirt's daemons leave their process ids, usually <c>/run</c>.</param>
 internal sealed class GuardInstaller(string guardFolder, string hooksFolder, string libvirtRunFolder, HostBoot boot)
 {
     public const string DefaultHooksFolder = "/etc/libvirt/hooks";
-    public const string DefaultRunFolder = "/run/libvirt";
+    public const string DefaultRunFolder = "/run";
 
     /// <summary>Clock ticks of /proc in a second: the same on every Linux.</summary>
     private const int TicksPerSecond = 100;
