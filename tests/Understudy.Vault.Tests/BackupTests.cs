@@ -9,7 +9,7 @@ namespace Understudy.Vault.Tests;
 /// <summary>REG-8: the vault's state on the target hosts, and a vault made again from it.</summary>
 public sealed class BackupTests : IDisposable
 {
-    private readonly string _folder = Directory.CreateTempSubdirectory("us-admin-").FullName;
+    private readonly string _folder = Directory.CreateTempSubdirectory("us-agent-").FullName;
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 

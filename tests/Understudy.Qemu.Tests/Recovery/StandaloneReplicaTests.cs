@@ -15,7 +15,7 @@ namespace Understudy.Qemu.Tests.Recovery;
 [Collection(LibvirtCollection.Name)]
 public sealed class StandaloneReplicaTests(PrivateHost libvirtHost) : IAsyncLifetime
 {
-    private readonly string _runtime = Directory.CreateTempSubdirectory("us-admin-").FullName;
+    private readonly string _runtime = Directory.CreateTempSubdirectory("us-agent-").FullName;
     private RecoverySite _site = null!; // Set before each test.
 
     public async ValueTask InitializeAsync() => _site = await RecoverySite.CreateAsync(libvirtHost);

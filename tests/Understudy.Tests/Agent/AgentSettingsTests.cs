@@ -13,7 +13,7 @@ public sealed class AgentSettingsTests : IDisposable
 {
     private static readonly Uri Url = new("https://vault:443");
 
-    private readonly string _folder = Directory.CreateTempSubdirectory("us-admin-").FullName;
+    private readonly string _folder = Directory.CreateTempSubdirectory("us-agent-").FullName;
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 

@@ -8,7 +8,7 @@ namespace Understudy.Tests.Agent;
 /// <summary>REG-8 at the host: a copy of the vault is whole or is none, and old ones go.</summary>
 public sealed class VaultCopiesTests : IDisposable
 {
-    private readonly string _folder = Path.Combine(Directory.CreateTempSubdirectory("us-admin-").FullName, "vault-copies");
+    private readonly string _folder = Path.Combine(Directory.CreateTempSubdirectory("us-agent-").FullName, "vault-copies");
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 

@@ -17,7 +17,7 @@ internal sealed class LocalWorld : IAsyncDisposable
 {
     public static readonly LineId Line = new(1, 7);
 
-    private readonly string _folder = Directory.CreateTempSubdirectory("us-admin-").FullName;
+    private readonly string _folder = Directory.CreateTempSubdirectory("us-agent-").FullName;
     private CancellationTokenSource _stop = new();
     private OutcomeLog? _outcomes;
     private AgentOperations? _operations;

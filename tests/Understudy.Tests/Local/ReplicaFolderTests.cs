@@ -7,7 +7,7 @@ namespace Understudy.Tests.Local;
 /// <summary>`point export --replica`: who may read a replica's folder, and what is said where there is none.</summary>
 public sealed class ReplicaFolderTests : IDisposable
 {
-    private readonly string _folder = Directory.CreateTempSubdirectory("us-admin-").FullName;
+    private readonly string _folder = Directory.CreateTempSubdirectory("us-agent-").FullName;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 

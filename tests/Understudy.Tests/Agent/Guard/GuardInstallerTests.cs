@@ -5,7 +5,7 @@ namespace Understudy.Tests.Agent.Guard;
 
 public sealed class GuardInstallerTests : IDisposable
 {
-    private readonly string _folder = Directory.CreateTempSubdirectory("us-source-install-").FullName;
+    private readonly string _folder = Directory.CreateTempSubdirectory("us-install-").FullName;
     private readonly HostBoot _boot = HostBoot.Read();
 
     private string Etc => Path.Combine(_folder, "etc");

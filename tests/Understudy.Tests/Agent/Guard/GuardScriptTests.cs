@@ -16,7 +16,7 @@ public sealed class GuardScriptTests : IAsyncLifetime
     private static readonly VmId _other = new(Guid.Parse("99999999-2222-4333-8444-555555555555"));
     private static readonly LineId _line = new(2, 7);
 
-    private readonly string _folder = Directory.CreateTempSubdirectory("us-source-guard-").FullName;
+    private readonly string _folder = Directory.CreateTempSubdirectory("us-guard-").FullName;
 
     private string Hook => Path.Combine(_folder, "hook");
 
