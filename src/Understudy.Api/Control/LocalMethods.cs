@@ -11,8 +11,17 @@ public static class LocalMethods
 
     public static AgentMethod<Nothing, LocalState> State { get; } = new("local.state", false, _json.Nothing, _json.LocalState);
 
+    public static AgentMethod<LocalClaimRequest, LocalClaimed> Claim { get; } = new("local.claim", true, _json.LocalClaimRequest, _json.LocalClaimed);
+
     public static AgentMethod<LocalSettings, LocalState> Configure { get; } = new("local.configure", false, _json.LocalSettings, _json.LocalState);
 }
+
+/// <summary>Source: a human says that the VM belongs here. Refused where it is not sent from here.</summary>
+/// <param name="Start">Run it at once.</param>
+public sealed record LocalClaimRequest(VmId Vm, ReplicaId Replica, bool Start);
+
+/// <param name="Line">By which it belongs here now.</param>
+public sealed record LocalClaimed(LineId Line);
 
 /// <summary>What an administrator changes on the host itself, because the vault cannot be reached yet or any more. Null leaves it.</summary>
 /// <param name="Proxy">HTTP CONNECT, "none" for none.</param>
@@ -35,13 +44,13 @@ public sealed record VaultConnection(bool Connected, IReadOnlyList<string> Urls,
 /// <param name="VmName">At the source.</param>
 /// <param name="TargetName">The name it gets here.</param>
 /// <param name="SourceConnected">Its source is sending now, so the VM is known to run or to be watched there (PRE-5).</param>
-/// <param name="Nics">What becomes of the NICs in a failover, as the vault ordered it last.</param>
+/// <param name="Settings">How it is to run here, as the vault ordered it last.</param>
 public sealed record LocalReplica(
     string VmName,
     string TargetName,
     HostId Source,
     bool SourceConnected,
-    IReadOnlyList<NicPlan> Nics,
+    RecoverySettings Settings,
     IReadOnlyList<LocalTest> Tests,
     TargetReport Report);
 

@@ -122,6 +122,8 @@ namespace Understudy.Api.Json;
 [JsonSerializable(typeof(KeptOutcome))]
 [JsonSerializable(typeof(LocalState))]
 [JsonSerializable(typeof(LocalSettings))]
+[JsonSerializable(typeof(LocalClaimRequest))]
+[JsonSerializable(typeof(LocalClaimed))]
 [JsonSerializable(typeof(VaultCopiesDto))]
 [JsonSerializable(typeof(RestoredVaultDto))]
 public sealed partial class ApiJson : JsonSerializerContext

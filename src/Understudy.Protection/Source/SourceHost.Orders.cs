@@ -80,6 +80,27 @@ public sealed partial class SourceHost
         }
     }
 
+    /// <summary>
+    /// A human says that the VM belongs here, because the side that has it, or should say so, cannot be asked: after a boot
+    /// with everything else down, in transit to a target that is gone, or taken over by one that is. A newer line is minted
+    /// at the last point the target acknowledged, and what the other side may still run is stopped when it hears of it.
+    /// </summary>
+    /// <param name="start">Start it when it is off, resume it when it was paused.</param>
+    /// <returns>The line it belongs here by; the one it has when it belongs here without a doubt.</returns>
+    public async ValueTask<LineId> ClaimAsync(bool start, CancellationToken cancellationToken)
+    {
+        OwnershipRecord record = Ownership.Record;
+        if (record.MayRun(Ownership.Boot))
+        {
+            return record.Line;
+        }
+
+        LineId line = new(record.Line.Counter + 1, _environment.Ids.NewRandom128());
+        RecoveryPointId parent = Engine.Status.LastPoint?.Id ?? new RecoveryPointId(Spec.Line, 0);
+        await ComeHomeAsync(new OwnershipMessage.Claim(line, parent), start, cancellationToken);
+        return line;
+    }
+
     private async ValueTask ComeHomeAsync(OwnershipMessage message, bool start, CancellationToken cancellationToken)
     {
         switch (OwnershipRules.Apply(Ownership.Record, message, Ownership.Boot))

@@ -14,6 +14,8 @@ internal sealed record TargetOrder(IReadOnlyList<NicPlan> Nics, int? Cpus, long?
     private const string FileName = "order.json";
     private const int MaxBytes = 1 << 20;
 
+    public RecoverySettings Settings => new(Nics, Cpus, MemoryBytes, BranchDays);
+
     public static TargetOrder Of(RecoverySettings settings) => new(settings.Nics, settings.Cpus, settings.MemoryBytes, settings.BranchDays);
 
     /// <summary>Null when the vault has not said.</summary>

@@ -59,6 +59,56 @@ public sealed class SourceOwnershipTests
         }
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_VM_that_nobody_can_give_back_is_claimed_and_goes_on_by_a_line_of_its_own(bool deposed)
+    {
+        SourceWorld world = new(Seed());
+        Task? order = null;
+        LineId? claimed = null;
+        int before = 0;
+        world.RunUntil(() =>
+        {
+            if (order is null && world.Replica.Points.Count >= 2 && world.Host is { } owner)
+            {
+                order = deposed ? owner.DeposeAsync(_second, world.Time.GetUtcNow(), action: null, default).AsTask() : GiveAwayAsync(owner);
+            }
+
+            if (claimed is null && order is { IsCompletedSuccessfully: true } && world.Host is { } claimant)
+            {
+                Assert.False(world.Guard.MayStart(world.Vm.Id));
+                claimed = LineId.None;
+                order = ClaimAsync(claimant);
+            }
+
+            return claimed is { Counter: > 0 } && world.Replica.Points.Count >= before + 2;
+        });
+
+        Assert.True(claimed!.Value.IsNewerThan(_second) || !deposed);
+        Assert.Equal(claimed, world.Host!.Ownership.Record.Line);
+        Assert.Equal(claimed, world.Host.Spec.Line);
+        Assert.Equal(VmRunState.Running, world.Vm.State);
+        Assert.True(world.Guard.MayStart(world.Vm.Id));
+
+        async Task GiveAwayAsync(SourceHost host)
+        {
+            await host.FenceAsync("planned failover", default);
+            await host.StopGuestAsync(powerOff: false, TimeSpan.FromMinutes(5), default);
+            await host.Engine.LastChangeAsync(default);
+            await host.Engine.OfferAsync(_transfer, SourceWorld.Peer, default);
+        }
+
+        async Task ClaimAsync(SourceHost host)
+        {
+            LineId line = await host.ClaimAsync(start: true, default);
+            Assert.Equal(line, await host.ClaimAsync(start: true, default)); // Claimed once is enough.
+            before = world.Replica.Points.Count;
+            world.Replica.MoveTo(line, world.Time.GetUtcNow()); // As the target does when it hears of it.
+            claimed = line;
+        }
+    }
+
     [Fact]
     public void A_last_change_with_lost_tracking_reads_all_of_the_stopped_disks_first()
     {

@@ -84,6 +84,7 @@ public sealed class LocalCommandTests
         FailoverStartRequest asked = Assert.Single(world.Failovers);
         Assert.Equal(("web1-dr", 100UL), (asked.VmName, asked.Point.Sequence));
         Assert.Null(asked.Transfer);
+        Assert.Equal((2, 1L << 30, 14), (asked.Cpus, asked.MemoryBytes, asked.BranchDays));
         Assert.Equal([("52:54:00:00:00:01", "lan"), ("52:54:00:00:00:02", (string?)null)], asked.Nics.Select(nic => (nic.Mac, nic.TargetNetwork)));
     }
 
@@ -200,13 +201,48 @@ public sealed class LocalCommandTests
     [Fact]
     public void Two_replicas_of_one_name_have_to_be_told_apart_by_id()
     {
-        LocalReplica one = new("web1", "a", default, false, [], [], Report());
-        LocalReplica two = new("web1", "b", default, false, [], [], Report());
+        LocalReplica one = new("web1", "a", default, false, Settings, [], Report());
+        LocalReplica two = new("web1", "b", default, false, Settings, [], Report());
         LocalState state = new(default, "beta", "berlin", "0.1.0", new VaultConnection(false, [], null), [one, two], []);
 
         Assert.Equal("vm-ambiguous", Assert.Throws<ErrorException>(() => LocalCommands.Find(state, "web1")).Error.Code);
         Assert.Same(two, LocalCommands.Find(state, two.Report.Replica.ToString()));
     }
+
+    [Fact]
+    public async Task A_cancel_offers_the_VM_back_to_its_source_and_keeps_what_ran()
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+
+        CommandRun run = await world.RunAsync("local", "cancel", "web1");
+
+        Assert.Equal(0, run.ExitCode);
+        FailoverCancelRequest asked = Assert.Single(world.Cancels);
+        Assert.True(asked.Start);
+        Assert.Equal(14, asked.BranchDays);
+        Assert.Contains("branch", run.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_claim_is_the_sources_where_the_VM_is_sent_from_and_a_failover_where_its_replica_is()
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+
+        CommandRun atTarget = await world.RunAsync("local", "claim", "web1", "--confirm", "FAILOVER");
+        world.Sources = [new LocalSource("web2", "beta:7443", SourceReport())];
+        CommandRun withoutWord = await world.RunAsync("local", "claim", "web2");
+        CommandRun atSource = await world.RunAsync("local", "claim", "web2", "--confirm", "FAILOVER");
+
+        Assert.Equal((0, 3, 0), (atTarget.ExitCode, withoutWord.ExitCode, atSource.ExitCode));
+        Assert.Equal(200UL, Assert.Single(world.Failovers).Point.Sequence);
+        Assert.True(Assert.Single(world.Claims).Start);
+        Assert.Contains("two places", withoutWord.Error, StringComparison.Ordinal);
+    }
+
+    private static RecoverySettings Settings => new([], null, null, BranchRules.DefaultDays);
+
+    private static SourceReport SourceReport() => new(
+        new(Guid.NewGuid()), new(Guid.NewGuid()), SourcePhase.Protected, VmPower.Off, 0, 0, 0, 0, null, null, null, 0, 0, 0, 0, 0, false, null);
 
     private static TargetReport Report() => new(
         new(Guid.NewGuid()), new(Guid.NewGuid()), LocalWorld.Line, TargetPhase.Receiving, 0, null, null, 0, 0, [], null);

@@ -35,6 +35,12 @@ internal sealed class LocalWorld : IAsyncDisposable
 
     public ReplicaId Replica { get; } = new(Guid.NewGuid());
 
+    public IReadOnlyList<LocalSource> Sources { get; set; } = [];
+
+    public ConcurrentQueue<LocalClaimRequest> Claims { get; } = new();
+
+    public ConcurrentQueue<FailoverCancelRequest> Cancels { get; } = new();
+
     public bool SourceConnected { get; set; }
 
     public IReadOnlyList<NicPlan> Nics { get; set; } = [new("52:54:00:00:00:01", "lan", null, null), new("52:54:00:00:00:02", "dmz", null, null)];
@@ -106,11 +112,11 @@ internal sealed class LocalWorld : IAsyncDisposable
         new HostId(Guid.NewGuid()), "beta", "berlin", "0.1.0", Vault,
         [
             new LocalReplica(
-                "web1", "web1-dr", new HostId(Guid.NewGuid()), SourceConnected, Nics,
+                "web1", "web1-dr", new HostId(Guid.NewGuid()), SourceConnected, new RecoverySettings(Nics, 2, 1L << 30, 14),
                 [.. Tests.Select(test => new LocalTest(test.Key, test.Value.VmName, test.Value.Point))],
                 new TargetReport(Vm, Replica, Line, TargetPhase.Receiving, Points.Count, Points[0], Points[^1], 1 << 20, 1 << 20, [.. Tests.Keys], null)),
         ],
-        []);
+        Sources);
 
     private void Register(AgentOperations operations)
     {
@@ -125,6 +131,16 @@ internal sealed class LocalWorld : IAsyncDisposable
             }
 
             return new FailoverStarted(new LineId(2, 8), request.VmName, [$"VM {request.VmName}"]);
+        });
+        operations.On(LocalMethods.Claim, (request, _, _) =>
+        {
+            Claims.Enqueue(request);
+            return Task.FromResult(new LocalClaimed(new LineId(2, 9)));
+        });
+        operations.On(AgentMethods.FailoverCancel, (request, _, _) =>
+        {
+            Cancels.Enqueue(request);
+            return Task.FromResult(new FailoverCancelled(new LineId(3, 9), Points[0].Id, new BranchId(Guid.NewGuid())));
         });
         operations.On(AgentMethods.TestStart, (request, _, _) =>
         {

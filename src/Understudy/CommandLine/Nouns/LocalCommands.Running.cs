@@ -35,14 +35,15 @@ internal static partial class LocalCommands
 
         RecoveryPointInfo point = await ChooseAsync(agent, replica, c.Get(_point), ct);
         string network = c.Get(_network) ?? Isolated;
-        NicPlan[] nics = [.. replica.Nics.Select(nic => nic with { TestNetwork = network is Isolated or None ? null : network })];
+        NicPlan[] nics = [.. replica.Settings.Nics.Select(nic => nic with { TestNetwork = network is Isolated or None ? null : network })];
         if (network is not (Isolated or None) && nics.Length == 0)
         {
             throw new ErrorException(Errors.BadValue("--network", network, "the vault has not said which NICs the VM has: take isolated or none"));
         }
 
         TestStartRequest request = new(
-            replica.Report.Vm, replica.Report.Replica, new TestId(Guid.NewGuid()), point.Id, VmNames.ForTest(replica.TargetName, FreeNumber(replica)), network == Isolated, nics);
+            replica.Report.Vm, replica.Report.Replica, new TestId(Guid.NewGuid()), point.Id, VmNames.ForTest(replica.TargetName, FreeNumber(replica)), network == Isolated, nics,
+            Cpus: replica.Settings.Cpus, MemoryBytes: replica.Settings.MemoryBytes);
         TestStarted started = await agent.AskAsync(AgentMethods.TestStart, request, ShowProgress(c), ct);
         return c.Show(started, CommandContext.Types.TestStarted, (s, o) =>
         {
@@ -55,11 +56,18 @@ internal static partial class LocalCommands
     private static async Task<ExitCode> FailoverAsync(CommandContext c, CancellationToken ct)
     {
         (LocalAgent agent, LocalState state, LocalReplica replica) = await FindAsync(c, ct);
-        RequireNoVault(c, state, replica);
-        RecoveryPointInfo point = await ChooseAsync(agent, replica, c.Get(_point), ct);
-        RequireWord(c, await WordAsync(c, replica, point, ct));
+        RequireNoVault(c, state, replica.VmName);
+        return await FailOverAsync(c, agent, replica, c.Get(_point), c.Get(_name), c.Get(_nic)!, ct); // has a default
+    }
+
+    private static async Task<ExitCode> FailOverAsync(
+        CommandContext c, LocalAgent agent, LocalReplica replica, string? wanted, string? name, IReadOnlyList<string> nics, CancellationToken ct)
+    {
+        RecoveryPointInfo point = await ChooseAsync(agent, replica, wanted, ct);
+        RequireWord(await WordAsync(c, WarningOf(replica, point), ct));
         FailoverStartRequest request = new(
-            replica.Report.Vm, replica.Report.Replica, point.Id, c.Get(_name) ?? replica.TargetName, Plan(replica.Nics, c.Get(_nic)!)); // has a default
+            replica.Report.Vm, replica.Report.Replica, point.Id, name ?? replica.TargetName, Plan(replica.Settings.Nics, nics),
+            BranchDays: replica.Settings.BranchDays, Cpus: replica.Settings.Cpus, MemoryBytes: replica.Settings.MemoryBytes);
         FailoverStarted started = await agent.AskAsync(AgentMethods.FailoverStart, request, ShowProgress(c), ct);
         return c.Show(started, CommandContext.Types.FailoverStarted, (s, o) =>
         {
@@ -67,6 +75,47 @@ internal static partial class LocalCommands
             WriteNotes(s.Notes, o);
         });
     }
+
+    /// <summary>The VM ends here and is offered back; its source takes it at the next contact, whenever that is.</summary>
+    private static async Task<ExitCode> CancelAsync(CommandContext c, CancellationToken ct)
+    {
+        (LocalAgent agent, LocalState state, LocalReplica replica) = await FindAsync(c, ct);
+        RequireNoVault(c, state, replica.VmName);
+        FailoverCancelRequest request = new(
+            replica.Report.Vm, replica.Report.Replica, new TransferId(Guid.NewGuid()), replica.Source, replica.Settings.BranchDays, Start: true);
+        FailoverCancelled cancelled = await agent.AskAsync(AgentMethods.FailoverCancel, request, ShowProgress(c), ct);
+        return c.Show(cancelled, CommandContext.Types.FailoverCancelled, (r, o) =>
+        {
+            o.WriteLine($"{replica.TargetName} ended here; its source owns it by line {r.Line} as soon as it hears of it ({(replica.SourceConnected ? "it is connected" : "it is silent now")})");
+            if (r.Branch is { } branch)
+            {
+                o.WriteLine($"what ran here is kept as branch {branch} for {replica.Settings.BranchDays} days");
+            }
+        });
+    }
+
+    /// <summary>At the source the VM comes back by a human's word; at the target the same word is a failover.</summary>
+    private static async Task<ExitCode> ClaimAsync(CommandContext c, CancellationToken ct)
+    {
+        LocalAgent agent = await AgentAsync(c, ct);
+        LocalState state = await agent.AskAsync(LocalMethods.State, Nothing.Value, null, ct);
+        RequireNoVault(c, state, c.Get(_vm));
+        if (FindSource(state, c.Get(_vm)) is not { } source)
+        {
+            return await FailOverAsync(c, agent, Find(state, c.Get(_vm)), null, null, [], ct);
+        }
+
+        RequireWord(await WordAsync(c,
+        [
+            $"{source.VmName} may be running at its target ({source.Endpoint}). If it is, it will run in two places until that agent hears of this claim,",
+            "and what ran there is kept there as a branch, or stands still where it was committed.",
+        ], ct));
+        LocalClaimed claimed = await agent.AskAsync(LocalMethods.Claim, new LocalClaimRequest(source.Report.Vm, source.Report.Replica, Start: true), ShowProgress(c), ct);
+        return c.Show(claimed, CommandContext.Types.LocalClaimed, (r, o) => o.WriteLine($"{source.VmName} belongs here, by line {r.Line}"));
+    }
+
+    private static LocalSource? FindSource(LocalState state, string vm) => state.Sources.FirstOrDefault(source =>
+        source.VmName == vm || string.Equals(source.Report.Vm.ToString(), vm, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>The vault's plan with the choices of this run in it.</summary>
     public static IReadOnlyList<NicPlan> Plan(IReadOnlyList<NicPlan> ordered, IEnumerable<string> choices)
@@ -82,15 +131,15 @@ internal static partial class LocalCommands
         return [.. plans.Values];
     }
 
-    private static void RequireNoVault(CommandContext c, LocalState state, LocalReplica replica)
+    private static void RequireNoVault(CommandContext c, LocalState state, string vm)
     {
         if (state.Vault.Connected && !c.Get(_despiteVault))
         {
-            throw new ErrorException(Errors.VaultIsThere(replica.VmName));
+            throw new ErrorException(Errors.VaultIsThere(vm));
         }
     }
 
-    private static void RequireWord(CommandContext c, string? word)
+    private static void RequireWord(string? word)
     {
         if (word != Confirmation.Failover)
         {
@@ -98,18 +147,27 @@ internal static partial class LocalCommands
         }
     }
 
-    /// <summary>Says what may still be running and what is lost, and takes the word; null when nobody is there to ask.</summary>
-    private static async Task<string?> WordAsync(CommandContext c, LocalReplica replica, RecoveryPointInfo point, CancellationToken ct)
+    private static string[] WarningOf(LocalReplica replica, RecoveryPointInfo point) =>
+    [
+        replica.SourceConnected
+            ? $"{replica.VmName} is being sent by its source at this moment: it runs there. It will run in two places until its agent stops it there."
+            : $"Nothing is heard of the source of {replica.VmName}: it may still be running there, cut off. If it is, it will run in two places until its agent hears of this one.",
+        $"It starts from {Show.Time(point.CutAt)}; what was written later is not in it.",
+    ];
+
+    /// <summary>Says what it means, and takes the word; null when nobody is there to ask.</summary>
+    private static async Task<string?> WordAsync(CommandContext c, string[] warning, CancellationToken ct)
     {
         if (c.Get(_confirm) is { } given || c.Json)
         {
             return c.Get(_confirm);
         }
 
-        c.Io.Error.WriteLine(replica.SourceConnected
-            ? $"{replica.VmName} is being sent by its source at this moment: it runs there. It will run in two places until its agent stops it there."
-            : $"Nothing is heard of the source of {replica.VmName}: it may still be running there, cut off. If it is, it will run in two places until its agent hears of this one.");
-        c.Io.Error.WriteLine($"It starts from {Show.Time(point.CutAt)}; what was written later is not in it.");
+        foreach (string line in warning)
+        {
+            c.Io.Error.WriteLine(line);
+        }
+
         if (!c.Io.Interactive || Console.IsInputRedirected)
         {
             return null;

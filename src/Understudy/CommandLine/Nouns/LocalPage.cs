@@ -35,16 +35,20 @@ internal static class LocalPage
         }
 
         table.WriteTo(output);
+        foreach (BranchInfo branch in answer.Branches ?? [])
+        {
+            output.WriteLine($"branch {branch.Id}: {EnumWords<BranchKind>.Of(branch.Kind)}, {Show.Bytes(branch.Bytes)}, kept {(branch.ExpiresAt is { } until ? $"until {Show.Time(until)}" : "until it is deleted")}");
+        }
     }
 
     private static void WriteReplicas(IReadOnlyList<LocalReplica> replicas, TextWriter output)
     {
-        Table table = new("replica of", "here as", "state", "source", "points", "newest", "tests");
+        Table table = new("replica of", "here as", "state", "owner", "source", "points", "newest", "tests");
         foreach (LocalReplica replica in replicas)
         {
             TargetReport report = replica.Report;
             table.Row(
-                replica.VmName, replica.TargetName, EnumWords<TargetPhase>.Of(report.Phase), replica.SourceConnected ? "sending" : "silent",
+                replica.VmName, replica.TargetName, EnumWords<TargetPhase>.Of(report.Phase), OwnerOf(report.Ownership), replica.SourceConnected ? "sending" : "silent",
                 $"{report.PointCount}", Show.Time(report.Newest?.CutAt), string.Join(", ", replica.Tests.Select(test => test.VmName)));
         }
 
@@ -58,13 +62,17 @@ internal static class LocalPage
         }
     }
 
+    private static string? OwnerOf(OwnershipInfo? ownership) => ownership is null ? null
+        : ownership is { State: OwnershipState.Here, Validated: false } ? "here, not yet confirmed after the boot"
+        : EnumWords<OwnershipState>.Of(ownership.State);
+
     private static void WriteSources(IReadOnlyList<LocalSource> sources, TextWriter output)
     {
-        Table table = new("sent from here", "to", "state", "last point", "behind");
+        Table table = new("sent from here", "to", "state", "owner", "last point", "behind");
         foreach (LocalSource source in sources)
         {
             table.Row(
-                source.VmName, source.Endpoint, EnumWords<SourcePhase>.Of(source.Report.Phase), Show.Time(source.Report.LastPoint?.CutAt), Show.Bytes(source.Report.BytesBehind));
+                source.VmName, source.Endpoint, EnumWords<SourcePhase>.Of(source.Report.Phase), OwnerOf(source.Report.Ownership), Show.Time(source.Report.LastPoint?.CutAt), Show.Bytes(source.Report.BytesBehind));
         }
 
         table.WriteTo(output);
