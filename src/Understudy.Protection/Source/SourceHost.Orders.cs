@@ -81,25 +81,39 @@ public sealed partial class SourceHost
     }
 
     /// <summary>
-    /// A human says that the VM belongs here, because the side that has it, or should say so, cannot be asked: after a boot
-    /// with everything else down, in transit to a target that is gone, or taken over by one that is. A newer line is minted
-    /// at the last point the target acknowledged, and what the other side may still run is stopped when it hears of it.
+    /// A human's word: the VM may run here, whatever the other side does. A claim that only waited to be validated after a boot
+    /// is valid now; should the target have taken the VM over meanwhile, this side still steps back when it hears of that.
+    /// In every other state a newer line begins here, and it is the other side that steps back.
     /// </summary>
-    /// <param name="start">Start it when it is off, resume it when it was paused.</param>
-    /// <returns>The line it belongs here by; the one it has when it belongs here without a doubt.</returns>
     public async ValueTask<LineId> ClaimAsync(bool start, CancellationToken cancellationToken)
     {
-        OwnershipRecord record = Ownership.Record;
-        if (record.MayRun(Ownership.Boot))
+        OwnershipRecord before = Ownership.Record;
+        if (Ownership.MayRun)
         {
-            return record.Line;
+            return before.Line;
         }
 
-        LineId line = new(record.Line.Counter + 1, _environment.Ids.NewRandom128());
-        RecoveryPointId parent = Engine.Status.LastPoint?.Id ?? new RecoveryPointId(Spec.Line, 0);
-        await ComeHomeAsync(new OwnershipMessage.Claim(line, parent), start, cancellationToken);
-        return line;
+        if (before.State is OwnershipState.Here)
+        {
+            await Guest.WillGoOnAsync(start, cancellationToken);
+            await Ownership.TakeAsync(new OwnershipMessage.Validate(), cancellationToken);
+            await UnfenceAsync(start, cancellationToken);
+        }
+        else
+        {
+            await ComeHomeAsync(new OwnershipMessage.Claim(NextLine(before), Engine.LastKnownPoint), start, cancellationToken);
+        }
+
+        _environment.Events.Raise(new SourceEvent(
+            SourceEventKind.Claimed,
+            Spec.Vm,
+            $"VM {Spec.VmName} was claimed on this host by hand, as line {Ownership.Record.Line}",
+            "See that it does not run at the other site.",
+            _environment.Ownership.Time.GetUtcNow()));
+        return Ownership.Record.Line;
     }
+
+    private LineId NextLine(OwnershipRecord record) => new(record.Line.Counter + 1, _environment.Ids.NewRandom128());
 
     private async ValueTask ComeHomeAsync(OwnershipMessage message, bool start, CancellationToken cancellationToken)
     {

@@ -114,8 +114,8 @@ public sealed partial class SourceHost : IDisposable
         await Engine.UnprotectAsync(cancellationToken);
     }
 
-    /// <summary>The old disks that are listed here; null while they are the VM's own.</summary>
-    public KeptDisks? Kept => Guest.Deposed is { } deposed
+    /// <summary>The old disks that are listed here; null while they are the VM's own, and once they are deleted.</summary>
+    public KeptDisks? Kept => Guest.Deposed is { } deposed && Ownership.Record.Disks.Count > 0
         ? new KeptDisks(deposed.Branch, deposed.Lost, deposed.LearntAt, Ownership.Record.Disks, IsRetired: false)
         : null;
 

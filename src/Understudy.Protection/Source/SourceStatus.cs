@@ -138,6 +138,9 @@ public enum SourceEventKind
     /// <summary>After a boot nobody said whether the VM is still owned here, and its policy ended the wait.</summary>
     StartedUnasked,
 
+    /// <summary>A human has said that the VM runs here, whatever the other side does.</summary>
+    Claimed,
+
     /// <summary>A copy runs here although the VM is owned elsewhere.</summary>
     StartedAnyway,
 }

@@ -46,10 +46,17 @@ public sealed partial class SourceVm
             {
                 return; // It was offered back.
             }
+
+            if (Hold() == SourceHold.Away)
+            {
+                ClearFault(); // That the other side owns the VM is no fault of replication.
+                await WaitAsync(SourceWait.OwnerDecision, AwayContactEvery, cancellationToken);
+                return;
+            }
         }
 
         SourceWait wait = WaitFor(fault);
-        TimeSpan pause = Hold() == SourceHold.Away ? AwayContactEvery : _pauses.Next();
+        TimeSpan pause = _pauses.Next();
         if (wait == SourceWait.Hypervisor && pause > _policy.Frequency)
         {
             pause = _policy.Frequency; // A local call costs nothing; the growing pauses are for links and people.

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Understudy.Blocks;
+using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
 using Understudy.Journal.Records;
 using Understudy.Protection.Ownership;
@@ -78,6 +79,9 @@ public sealed partial class SourceVm : IDisposable
     public SourceSpec Spec => _state.Spec;
 
     public SourceStatus Status => _status;
+
+    /// <summary>From which a line that begins here goes on: the last point that the target is known to hold.</summary>
+    public RecoveryPointId LastKnownPoint => _state.LastPoint?.Id ?? new RecoveryPointId(Spec.Line, _state.AcknowledgedSequence);
 
     /// <summary>Beats when <see cref="Status"/> has been replaced.</summary>
     public Pulse StatusChanged { get; } = new();

@@ -11,14 +11,14 @@ internal sealed class SourceNews : ISourceEvents
 
     public void Raise(SourceEvent happened) => Link?.Post(new AgentEvent(
         happened.At, SeverityOf(happened.Kind), KindOf(happened.Kind), happened.Vm,
-        happened.Remedy is null ? happened.What : $"{happened.What} {happened.Remedy}"));
+        happened.Remedy is null ? happened.What : $"{happened.What.TrimEnd('.')}. {happened.Remedy}"));
 
     private static HealthLevel SeverityOf(SourceEventKind kind) => kind switch
     {
         SourceEventKind.FirstPoint or SourceEventKind.LinkBack or SourceEventKind.ResynchronisationDone
             or SourceEventKind.DisksChanged or SourceEventKind.DiskJoined => HealthLevel.Normal,
         SourceEventKind.TargetFull or SourceEventKind.Deposed or SourceEventKind.StartedAnyway
-            or SourceEventKind.StartedUnasked => HealthLevel.Critical,
+            or SourceEventKind.StartedUnasked or SourceEventKind.Claimed => HealthLevel.Critical,
         _ => HealthLevel.Warning,
     };
 
@@ -37,6 +37,7 @@ internal sealed class SourceNews : ISourceEvents
         SourceEventKind.DiskJoined => "disk-joined",
         SourceEventKind.Deposed => "deposed",
         SourceEventKind.StartedAnyway => "started-anyway",
+        SourceEventKind.Claimed => "claimed",
         SourceEventKind.StartedUnasked => "started-unasked",
         _ => throw new System.Diagnostics.UnreachableException($"event {kind}"),
     };

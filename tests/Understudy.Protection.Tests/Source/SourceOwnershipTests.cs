@@ -286,6 +286,49 @@ public sealed class SourceOwnershipTests
         Assert.Contains(world.Events, happened => happened.Kind == SourceEventKind.StartedUnasked);
     }
 
+    /// <summary>PRE-4: fenced and shut down in order, its last change sent, then the host boots.</summary>
+    [Fact]
+    public void A_vm_that_was_put_to_rest_for_a_reboot_of_its_host_goes_on_without_a_resynchronisation()
+    {
+        SourceWorld world = new(Seed());
+        world.Vm.Autostart = true;
+        Task? resting = null;
+        Task? waking = null;
+        bool booted = false;
+        RecoveryPointId ready = default;
+        world.RunUntil(() =>
+        {
+            if (resting is null && world.Replica.Points.Count == 2)
+            {
+                resting = RestAsync(world);
+            }
+
+            if (!booted && resting is { IsCompletedSuccessfully: true })
+            {
+                booted = true;
+                ready = world.Replica.LastPoint!.Value;
+                world.Reboot("boot-2");
+            }
+
+            if (booted && waking is null && world.AgentIsAlive && world.Host is { } host && host.Ownership.Boot == "boot-2" && host.Engine.Status.Connected)
+            {
+                Assert.Equal((VmRunState.Off, ready), (world.Vm.State, world.Replica.LastPoint));
+                waking = host.UnfenceAsync(start: true, default).AsTask();
+            }
+
+            return waking is not null && world.Replica.Points.Count >= 6;
+        });
+        Assert.Equal(VmRunState.Running, world.Vm.State);
+        Assert.DoesNotContain(world.Events, happened => happened.Kind == SourceEventKind.ResynchronisationStarted);
+    }
+
+    private static async Task RestAsync(SourceWorld world)
+    {
+        await world.Host!.FenceAsync("maintenance", default);
+        await world.Host.StopGuestAsync(powerOff: false, TimeSpan.FromMinutes(5), default);
+        await world.Host.Engine.LastChangeAsync(default);
+    }
+
     [Fact]
     public void A_pause_lasts_over_a_restart_and_what_was_cut_still_travels()
     {

@@ -1,7 +1,5 @@
 using Understudy.Api.Control;
-using Understudy.Blocks.Identity;
 using Understudy.Model;
-using Understudy.Protection.Source;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Runs;
 using Understudy.Replication.Receiving;
@@ -14,7 +12,8 @@ internal sealed class LocalOrders(AgentIdentity identity, AgentSettings settings
     public void Register(AgentOperations operations)
     {
         operations.On(LocalMethods.State, (_, _, ct) => StateAsync(ct));
-        operations.On(LocalMethods.Claim, (request, _, ct) => OrderAnswer.Of(() => ClaimAsync(request, ct)));
+        operations.On(LocalMethods.Claim, (request, _, ct) => OrderAnswer.Of(
+            async () => new LocalClaimed(await source.FindHost(request.Vm, request.Replica).ClaimAsync(request.Start, ct))));
         operations.On(LocalMethods.Configure, async (request, _, ct) =>
         {
             if (request.VaultUrls is { } urls)
@@ -29,16 +28,6 @@ internal sealed class LocalOrders(AgentIdentity identity, AgentSettings settings
 
             return await StateAsync(ct);
         });
-    }
-
-    private async Task<LocalClaimed> ClaimAsync(LocalClaimRequest request, CancellationToken cancellationToken)
-    {
-        SourceHost host = source.FindHost(request.Vm, request.Replica);
-        LineId line = await host.ClaimAsync(request.Start, cancellationToken);
-        link.Post(new AgentEvent(
-            DateTimeOffset.UtcNow, HealthLevel.Critical, "claimed", request.Vm,
-            $"{host.Spec.VmName} was claimed on this host by hand, on line {line}. If it runs at its target too, it is stopped there at the next contact."));
-        return new LocalClaimed(line);
     }
 
     private async Task<LocalState> StateAsync(CancellationToken cancellationToken)

@@ -23,6 +23,9 @@ internal sealed class HandOver(SourceWorld world)
     private int _pointsBefore;
     private bool _begun;
 
+    /// <summary>The VM stays where it was taken to.</summary>
+    public bool StopsAtTarget { get; init; }
+
     /// <summary>Happens once the guest is off.</summary>
     public Action AfterStop { get; init; } = () => { };
 
@@ -46,7 +49,7 @@ internal sealed class HandOver(SourceWorld world)
             return false;
         }
 
-        return world.Replica.Points.Count >= _pointsBefore + 2 && world.Vm.State == VmRunState.Running;
+        return StopsAtTarget || world.Replica.Points.Count >= _pointsBefore + 2 && world.Vm.State == VmRunState.Running;
     }
 
     public void AssertDone(bool resynchronised = false)
@@ -77,6 +80,11 @@ internal sealed class HandOver(SourceWorld world)
             world.Replica.MoveTo(_second, world.Time.GetUtcNow());
             return host.HandedOverAsync(_out, _second, default).AsTask();
         });
+        if (StopsAtTarget)
+        {
+            return;
+        }
+
         _orders.Enqueue(host =>
         {
             _pointsBefore = world.Replica.Points.Count;

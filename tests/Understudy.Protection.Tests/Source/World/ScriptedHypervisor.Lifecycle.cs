@@ -55,7 +55,7 @@ internal sealed partial class ScriptedHypervisor : IVmLifecycle, IStoppedDisks
     public async ValueTask DestroyAsync(VmId id, CancellationToken cancellationToken)
     {
         await vm.CallAsync(agent, "destroy");
-        vm.State = VmRunState.Off;
+        vm.State = vm.State == VmRunState.Absent ? VmRunState.Absent : VmRunState.Off;
         vm.Open = null;
     }
 
@@ -86,7 +86,11 @@ internal sealed partial class ScriptedHypervisor : IVmLifecycle, IStoppedDisks
 
     public ValueTask<VmId> DefineAsync(string domainXml, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public ValueTask UndefineAsync(VmId id, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public async ValueTask UndefineAsync(VmId id, CancellationToken cancellationToken)
+    {
+        await vm.CallAsync(agent, "undefine");
+        vm.State = VmRunState.Absent;
+    }
 
     public ValueTask<string> MonitorCommandAsync(VmId id, string qmpJson, CancellationToken cancellationToken) => throw new NotSupportedException();
 }

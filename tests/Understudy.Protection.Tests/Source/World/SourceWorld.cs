@@ -1,7 +1,9 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
+using Understudy.Blocks.Storage;
 using Understudy.Protection.Ownership;
+using Understudy.Protection.Ports;
 using Understudy.Protection.Source;
 using Understudy.Protection.Tests.Ownership;
 using Understudy.Protection.Tests.Target.World;
@@ -120,7 +122,7 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
         _agent?.Kill();
         Boot = boot;
         Guard = Guard.AfterBoot(boot);
-        Vm.State = Ports.VmRunState.Off;
+        Vm.State = VmRunState.Off;
         Vm.Open = null;
     }
 
@@ -138,6 +140,45 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
         await cleaner.Ended;
         Assert.Null(cleaner.Failure);
     }
+
+    /// <summary>Work of an agent whose loops do not run; <paramref name="life"/> ends it before one of its calls.</summary>
+    public async Task InProcessAsync(Func<SourceHostEnvironment, Task> work, Life? life = null)
+    {
+        Exception? failed = null;
+        Simulator.Run(async () =>
+        {
+            SimProcess process = _source.Start("orders", async process =>
+            {
+                try
+                {
+                    SourceHostEnvironment environment = Environment(process);
+                    await work(life is null ? environment : Mortally(environment, life));
+                }
+                catch (Exception e)
+                {
+                    failed = e;
+                }
+            });
+            await process.Ended;
+        });
+        await Task.CompletedTask;
+        if (failed is not null)
+        {
+            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failed);
+        }
+    }
+
+    private static SourceHostEnvironment Mortally(SourceHostEnvironment environment, Life life) => environment with
+    {
+        Machine = new SourceMachine(
+            Mortal<IVmInventory>.Of(environment.Machine.Inventory, life),
+            Mortal<IVmCapture>.Of(environment.Machine.Capture, life),
+            Mortal<IVmLifecycle>.Of(environment.Machine.Lifecycle, life),
+            Mortal<IStoppedDisks>.Of(environment.Machine.Stopped, life),
+            Mortal<IImageTool>.Of(environment.Machine.Images, life)),
+        Store = Mortal<IFileStore>.Of(environment.Store, life),
+        Ownership = environment.Ownership with { Guard = Mortal<IStartGuard>.Of(environment.Ownership.Guard, life) },
+    };
 
     public ValueTask<DirectoryAnswer> FindAsync(ControlFrame.Hello hello, Guid agentId, CancellationToken cancellationToken) =>
         ValueTask.FromResult<DirectoryAnswer>(Refuses?.Invoke(hello) is { } refusal ? new DirectoryAnswer.Refused(refusal) : new DirectoryAnswer.Found(Replica));

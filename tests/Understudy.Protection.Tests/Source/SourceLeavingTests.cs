@@ -1,0 +1,213 @@
+using Understudy.Blocks.Identity;
+using Understudy.Protection.Ports;
+using Understudy.Protection.Source;
+using Understudy.Protection.Tests.Source.World;
+using Understudy.Protection.Tests.Target.World;
+
+namespace Understudy.Protection.Tests.Source;
+
+/// <summary>Claims by hand, and what is left of a source whose VM went for good.</summary>
+public sealed class SourceLeavingTests
+{
+    private static readonly LineId _second = new(2, 8);
+
+    [Fact]
+    public void After_a_boot_a_human_may_start_the_vm_and_a_target_that_had_taken_it_over_still_wins()
+    {
+        SourceWorld world = new(Seed());
+        Task? claiming = null;
+        bool booted = false;
+        bool ran = false;
+        world.RunUntil(() =>
+        {
+            if (!booted && world.Replica.Points.Count == 2)
+            {
+                booted = true;
+                world.IsCutOff = true;
+                world.Reboot("boot-2");
+                world.Replica.MoveTo(_second, world.Time.GetUtcNow());
+            }
+
+            if (booted && claiming is null && world.AgentIsAlive && world.Host is { } host && host.Ownership.Boot == "boot-2")
+            {
+                Assert.False(world.Guard.MayStart(world.Vm.Id));
+                claiming = host.ClaimAsync(start: true, default).AsTask();
+            }
+
+            if (claiming is { IsCompletedSuccessfully: true } && world.Vm.State == VmRunState.Running)
+            {
+                ran = true;
+                world.IsCutOff = false;
+            }
+
+            return ran && world.Host!.Guest.Deposed is { Settled: true };
+        });
+        Assert.Equal(VmRunState.Paused, world.Vm.State);
+        Assert.Contains(world.Events, happened => happened.Kind == SourceEventKind.Claimed);
+        Assert.Contains(world.Events, happened => happened.Kind == SourceEventKind.Deposed);
+    }
+
+    [Fact]
+    public void A_vm_that_was_taken_over_is_claimed_back_and_its_replica_follows_without_a_resynchronisation()
+    {
+        SourceWorld world = new(Seed());
+        Task<LineId>? claiming = null;
+        bool taken = false;
+        int points = 0;
+        world.RunUntil(() =>
+        {
+            if (!taken && world.Replica.Points.Count == 3 && world.Engine?.Status.Wait == SourceWait.NextCycle)
+            {
+                taken = true;
+                points = world.Replica.Points.Count;
+                world.Replica.MoveTo(_second, world.Time.GetUtcNow());
+            }
+
+            if (taken && claiming is null && world.Vm.State == VmRunState.Paused && world.Host!.Guest.Deposed is { Settled: true })
+            {
+                claiming = world.Host.ClaimAsync(start: true, default).AsTask();
+            }
+
+            if (claiming is { IsCompletedSuccessfully: true } && world.Replica.Current.Line == _second)
+            {
+                world.Replica.MoveTo(world.Host!.Ownership.Record.Line, world.Time.GetUtcNow()); // The target yields, as at every claim.
+            }
+
+            return claiming is not null && world.Replica.Points.Count >= points + 2;
+        });
+        Assert.Equal(3u, world.Host!.Ownership.Record.Line.Counter);
+        Assert.Equal(VmRunState.Running, world.Vm.State);
+        Assert.DoesNotContain(world.Events, happened => happened.Kind == SourceEventKind.ResynchronisationStarted);
+    }
+
+    [Fact]
+    public async Task A_retired_source_stays_blocked_and_listed_until_its_disks_are_deleted_by_name()
+    {
+        SourceWorld world = new(Seed());
+        HandOver walk = new(world) { StopsAtTarget = true };
+        world.RunUntil(() => walk.Step());
+        AddImages(world);
+        RetiredSource? retired = null;
+        await world.InProcessAsync(async environment =>
+        {
+            using SourceHost host = (await SourceHost.OpenAsync(environment, world.Policy, default))!;
+            await host.RetireAsync(default);
+            Assert.Null(await SourceHost.OpenAsync(environment, world.Policy, default));
+            retired = await RetiredSource.OpenAsync(environment, default);
+        });
+        Assert.Equal(["/vda.qcow2", "/vdb.qcow2"], retired!.Kept.Disks);
+        Assert.True(retired.Kept.IsRetired);
+        Assert.False(world.Guard.MayStart(world.Vm.Id));
+        Assert.Empty(world.Vm.CheckpointNames);
+
+        await world.InProcessAsync(async environment =>
+        {
+            RetiredSource again = (await RetiredSource.OpenAsync(environment, default))!;
+            Assert.Equal(retired.Kept.Branch, again.Kept.Branch);
+            RefusedException unknown = await Assert.ThrowsAsync<RefusedException>(async () => await again.DeleteAsync(new BranchId(Guid.NewGuid()), default));
+            Assert.Equal(RefusalCode.NoSuchBranch, unknown.Code);
+            Assert.Empty(await again.DeleteAsync(retired.Kept.Branch, default));
+            Assert.Null(await RetiredSource.OpenAsync(environment, default));
+        });
+        Assert.Empty(world.Images.Images);
+        Assert.Equal(VmRunState.Absent, world.Vm.State);
+        Assert.True(world.Guard.MayStart(world.Vm.Id));
+        Assert.Empty(world.Machine.Disk.ListAll("source/app"));
+    }
+
+    [Fact]
+    public async Task A_vm_that_is_owned_here_is_not_retired()
+    {
+        SourceWorld world = new(Seed());
+        world.RunUntil(() => world.Replica.Points.Count == 2);
+        await world.InProcessAsync(async environment =>
+        {
+            using SourceHost host = (await SourceHost.OpenAsync(environment, world.Policy, default))!;
+            RefusedException refused = await Assert.ThrowsAsync<RefusedException>(async () => await host.RetireAsync(default));
+            Assert.Equal(RefusalCode.NotFailedOver, refused.Code);
+            Assert.NotNull(await SourceHost.OpenAsync(environment, world.Policy, default));
+        });
+    }
+
+    [Fact]
+    public async Task A_deposed_source_lists_its_old_disks_and_they_are_deleted_by_name_only()
+    {
+        SourceWorld world = new(Seed());
+        bool told = false;
+        world.RunUntil(() =>
+        {
+            if (!told && world.Replica.Points.Count == 2)
+            {
+                told = true;
+                world.Replica.MoveTo(_second, world.Time.GetUtcNow());
+            }
+
+            return world.Host?.Guest.Deposed is { Settled: true };
+        });
+        AddImages(world);
+        await world.InProcessAsync(async environment =>
+        {
+            using SourceHost host = (await SourceHost.OpenAsync(environment, world.Policy, default))!;
+            KeptDisks kept = host.Kept!;
+            Assert.Equal((SourceWorld.Line, false), (kept.Lost, kept.IsRetired));
+            Assert.Equal(["/vda.qcow2", "/vdb.qcow2"], kept.Disks);
+            await host.DeleteKeptAsync(kept.Branch, default);
+            Assert.Null(host.Kept);
+        });
+        Assert.Empty(world.Images.Images);
+        Assert.Equal(VmRunState.Absent, world.Vm.State);
+    }
+
+    /// <summary>The agent dies before its n-th call to disk, guard or hypervisor, for every n; the orders are given again.</summary>
+    [Fact]
+    public async Task Retiring_and_deleting_end_the_same_whatever_dies()
+    {
+        int calls = 0;
+        for (bool died = true; died; calls++)
+        {
+            SourceWorld world = new(5);
+            HandOver walk = new(world) { StopsAtTarget = true };
+            world.RunUntil(() => walk.Step());
+            AddImages(world);
+            Life life = new(calls);
+            died = await DiesAsync(world, life, async environment =>
+            {
+                using SourceHost? host = await SourceHost.OpenAsync(environment, world.Policy, default);
+                await (host?.RetireAsync(default) ?? default);
+                RetiredSource? retired = await RetiredSource.OpenAsync(environment, default);
+                await (retired?.DeleteAsync(retired.Kept.Branch, default).AsTask() ?? Task.CompletedTask);
+                Assert.Null(await SourceHost.OpenAsync(environment, world.Policy, default));
+                Assert.Null(await RetiredSource.OpenAsync(environment, default));
+            });
+            Assert.Empty(world.Images.Images);
+            Assert.True(world.Guard.MayStart(world.Vm.Id));
+            Assert.Empty(world.Machine.Disk.ListAll("source/app"));
+        }
+
+        Assert.True(calls > 20, $"only {calls} calls");
+    }
+
+    private static async Task<bool> DiesAsync(SourceWorld world, Life life, Func<SourceHostEnvironment, Task> work)
+    {
+        try
+        {
+            await world.InProcessAsync(work, life);
+            return false;
+        }
+        catch (AgentDiedException)
+        {
+            await world.InProcessAsync(work);
+            return true;
+        }
+    }
+
+    private static void AddImages(SourceWorld world)
+    {
+        foreach (DiskNow disk in world.Vm.DisksNow)
+        {
+            world.Images.Images[$"/{disk.TargetDevice}.qcow2"] = new ModelImage(disk.SizeBytes, null);
+        }
+    }
+
+    private static ulong Seed() => (ulong)Understudy.Testing.Seed.Next();
+}
