@@ -156,7 +156,6 @@ public sealed partial class Replica
         {
             PinEntry noted = entry with { HasPreImages = true };
             await ChangeAsync(_manifest with { Pins = [.. _manifest.Pins.Select(p => p.Id == pin.Id ? noted : p)] });
-            pin.Entry = noted;
         }
 
         pin.Use(saved);

@@ -236,6 +236,11 @@ public sealed partial class Replica : IAsyncDisposable
         }
 
         _manifest = next;
+        foreach (Pin pin in _pins)
+        {
+            pin.Entry = next.Pins.FirstOrDefault(entry => entry.Id == pin.Id);
+        }
+
         Publish();
     }
 

@@ -81,6 +81,41 @@ public sealed class ReplicaTests
         await view.AssertReadsAsync(new byte[65536]);
     }
 
+    /// <summary>The manifest forgot at the first saved block that the pin had been cut, and a restart showed it the other line's records.</summary>
+    [Fact]
+    public async Task A_pinned_point_that_was_dropped_reads_the_same_after_other_records_took_its_place_and_a_restart()
+    {
+        CrashDisk disk = new();
+        SourceModel source = new(TestRig.Line1);
+        Replica replica = await Replica.CreateAsync(TestRig.Environment(disk), TestRig.Spec, default);
+        await replica.AppendAsync(source.SetGeometry(TestRig.Disk(0, 65536)), source.Checkpoint(TestRig.Start));
+        await replica.FlushAsync(default);
+        RecoveryPointId parent = source.LastPoint;
+        Snapshot atParent = source.TakeSnapshot();
+        await replica.ApplyAsync(parent, default);
+        await replica.AppendAsync(source.SetDefinition(1), source.Checkpoint(TestRig.Start));
+        await replica.FlushAsync(default);
+        RecoveryPointId pinned = source.LastPoint;
+        await replica.AddPinAsync(pinned, "test", default);
+
+        LineId line = new(2, 2);
+        await replica.MintLineAsync(line, parent, "test", default);
+        await replica.DropAfterAsync(parent, default);
+        source.Restore(atParent, line);
+        await replica.AppendAsync(source.Write(A, 0, Bytes(1, 4096)), source.Checkpoint(TestRig.Start));
+        await replica.FlushAsync(default);
+        await replica.ApplyAsync(source.LastPoint, default);
+        await replica.DisposeAsync();
+
+        replica = await Replica.OpenAsync(TestRig.Environment(disk), default);
+        await using (ReplicaView view = await replica.OpenViewAsync(pinned, A, default))
+        {
+            await view.AssertReadsAsync(new byte[65536]);
+        }
+
+        await replica.DisposeAsync();
+    }
+
     [Fact]
     public async Task What_is_newest_reads_as_all_that_was_flushed_be_it_a_point_or_not_and_a_joining_disk_too()
     {

@@ -34,7 +34,7 @@ internal sealed class Pin(PinId id, PointState point, PinSpan span)
     /// <summary>The disks of the base as this pin sees it; null when the base was still empty.</summary>
     public GeometryBody? BaseGeometry => Span.BaseGeometry;
 
-    /// <summary>In the manifest; null for the pin of open views, which ends with them.</summary>
+    /// <summary>As the manifest in force has it; null for the pin of open views, which ends with them.</summary>
     public Manifests.PinEntry? Entry { get; set; }
 
     public bool IsDurable => Entry is not null;
