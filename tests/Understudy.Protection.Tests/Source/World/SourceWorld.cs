@@ -99,7 +99,7 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
                 StartAgent();
             }
 
-            if (guestWrites)
+            if (guestWrites && Vm.State == VmRunState.Running)
             {
                 WriteSomething();
             }

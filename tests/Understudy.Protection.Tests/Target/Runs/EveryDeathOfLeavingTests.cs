@@ -70,7 +70,7 @@ public sealed class EveryDeathOfLeavingTests(ITestOutputHelper output) : EveryDe
         BranchRecord branch = Assert.Single(site.Host.Status.Branches).Branch;
         Assert.Equal((BranchKind.CancelledFailover, older), (branch.Kind, branch.Point));
         Assert.Equal([1], site.Machine.Image(branch.Disks[0].Overlay).Written.Keys);
-        Assert.DoesNotContain(site.Machine.Daemons.Keys, daemon => daemon.StartsWith("run-", StringComparison.Ordinal));
+        Assert.DoesNotContain(site.Machine.DaemonNames(), daemon => daemon.StartsWith("run-", StringComparison.Ordinal));
 
         // The source has it again, and what it sends is taken; the branch stands whatever becomes of the points.
         died |= await OrderAsync(site, host => host.HeardAsync(answer.Line, default).AsTask());
@@ -108,7 +108,7 @@ public sealed class EveryDeathOfLeavingTests(ITestOutputHelper output) : EveryDe
             site.Host.Status.Branches.Select(status => (status.Branch.Kind, status.Branch.Point)));
         Assert.Equal([1], site.Machine.Image(site.Host.Status.Branches[0].Branch.Disks[0].Overlay).Written.Keys);
         Assert.Equal([2], site.Machine.Image(site.Host.Status.Branches[1].Branch.Disks[1].Overlay).Written.Keys);
-        Assert.Single(site.Machine.Daemons.Keys, daemon => daemon.StartsWith("run-", StringComparison.Ordinal));
+        Assert.Single(site.Machine.DaemonNames(), daemon => daemon.StartsWith("run-", StringComparison.Ordinal));
         Assert.Equal(6, site.Machine.ImagePaths().Count(image => image.Contains("failover-", StringComparison.Ordinal)));
         return died;
     });
@@ -163,7 +163,7 @@ public sealed class EveryDeathOfLeavingTests(ITestOutputHelper output) : EveryDe
         Assert.Empty(site.Host.Status.Mounts);
         Assert.Empty(site.Host.Status.Replica!.Pins);
         Assert.DoesNotContain(site.Machine.ImagePaths(), image => image.Contains("mount-", StringComparison.Ordinal));
-        Assert.DoesNotContain(site.Machine.Daemons.Keys, daemon => daemon.StartsWith("run-", StringComparison.Ordinal));
+        Assert.DoesNotContain(site.Machine.DaemonNames(), daemon => daemon.StartsWith("run-", StringComparison.Ordinal));
         return died;
     });
 
@@ -216,7 +216,7 @@ public sealed class EveryDeathOfLeavingTests(ITestOutputHelper output) : EveryDe
         Assert.Equal(site.Source.Content[older][0], site.BaseContent(0));
         Assert.Equal(expected, site.BaseContent(1));
         Assert.Equal(["/pool/web1/vda-0.qcow2", "/pool/web1/vdb-1.qcow2"], site.Machine.ImagePaths().Where(image => image.StartsWith("/pool", StringComparison.Ordinal)));
-        Assert.Empty(site.Machine.Daemons);
+        Assert.Empty(site.Machine.DaemonNames());
         return died;
     });
 

@@ -55,7 +55,7 @@ public sealed class EveryDeathTests(ITestOutputHelper output) : EveryDeath(outpu
         Assert.Equal(expected[0], site.BaseContent(0));
         Assert.Equal(expected[1], site.BaseContent(1));
         Assert.Equal(["/pool/web1/vda-0.qcow2", "/pool/web1/vdb-1.qcow2"], site.Machine.Images.Keys);
-        Assert.Empty(site.Machine.Daemons);
+        Assert.Empty(site.Machine.DaemonNames());
         Assert.Single(site.Machine.Domains[SourceFeed.Vm].Checkpoints);
 
         died |= await UnprotectAsync(site);
@@ -93,7 +93,7 @@ public sealed class EveryDeathTests(ITestOutputHelper output) : EveryDeath(outpu
         Assert.Empty(site.Machine.Domains);
         Assert.Empty(site.Machine.Networks);
         Assert.All(site.Machine.Images.Keys, image => Assert.DoesNotContain("test", image, StringComparison.Ordinal));
-        Assert.DoesNotContain(site.Machine.Daemons.Keys, daemon => daemon.StartsWith("run-", StringComparison.Ordinal));
+        Assert.DoesNotContain(site.Machine.DaemonNames(), daemon => daemon.StartsWith("run-", StringComparison.Ordinal));
         Assert.Empty(site.Host.Status.Replica!.Pins);
         Assert.Empty(site.Host.Status.Tests);
         Assert.Empty(await site.State.ListAsync("tests", default));

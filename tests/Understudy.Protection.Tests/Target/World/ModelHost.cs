@@ -45,6 +45,15 @@ internal sealed class ModelHost
         }
     }
 
+    /// <inheritdoc cref="ImagePaths"/>
+    public IReadOnlyList<string> DaemonNames()
+    {
+        lock (Lock)
+        {
+            return [.. Daemons.Keys];
+        }
+    }
+
     public ModelImage Image(string path)
     {
         lock (Lock)

@@ -60,6 +60,7 @@ public sealed class GuardInstallerTests : IDisposable
         Assert.Equal(GuardForce.AfterRestart, Installer().Install().Force);
         Assert.Equal(GuardForce.AfterRestart, Installer().Install().Force);
 
+        Thread.Sleep(50); // The kernel counts the start of a process in hundredths of a second.
         using System.Diagnostics.Process later = System.Diagnostics.Process.Start("sleep", "60");
         try
         {
