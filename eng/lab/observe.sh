@@ -111,7 +111,8 @@ traces() {
     done
     { find "$(agent_data "$site")" "$LAB_DIR/$site/run/understudy" \( -type f -o -type s \) 2>/dev/null || true; } | while read -r file; do
         case $file in
-            */agent.json | */agent.sock | */identity.json | *.crt | *.key | *.pem | */outcomes* | *.lock) ;;   # the agent's own, as long as it is joined
+            # the agent's own, as long as it is joined
+            */agent.json | */agent.sock | */identity.json | *.crt | *.key | *.pem | */outcomes* | *.lock | */vault-copies/*.understudy-vault) ;;
             *) grep -qxF "$file" <<<"$disks" || echo "file $file" ;;
         esac
     done
