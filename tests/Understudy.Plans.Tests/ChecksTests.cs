@@ -8,7 +8,7 @@ public sealed class ChecksTests
     private static readonly StorageSpace Roomy = new("/replicas", 100L << 30, 200L << 30, null);
 
     private static readonly HostFacts Good = new(
-        "beta", "0.1.0", null, "9.0.0", "7.2.22", true, 4, 16L << 30, 8L << 30, [], [new HostNetwork("default", true, false, null)], Roomy, Roomy);
+        "beta", "0.1.0", null, "9.0.0", "7.2.22", true, 4, 16L << 30, 8L << 30, ["pc-q35-7.2"], [new HostNetwork("default", true, false, null)], Roomy, Roomy);
 
     [Fact]
     public void A_sound_host_passes_everything()
@@ -31,6 +31,7 @@ public sealed class ChecksTests
     [InlineData("little space", "replicas", CheckLevel.Warning)]
     [InlineData("no spool", "spool", CheckLevel.Error)]
     [InlineData("no networks", "networks", CheckLevel.Warning)]
+    [InlineData("no guard", "start guard", CheckLevel.Warning)]
     [InlineData("clock 3 s", "clock", CheckLevel.Warning)]
     [InlineData("clock 6 min", "clock", CheckLevel.Error)]
     public void What_is_wrong_with_a_host_is_found_with_what_to_do(string fault, string check, CheckLevel expected)
@@ -46,6 +47,7 @@ public sealed class ChecksTests
             "little space" => Good with { Replicas = Roomy with { FreeBytes = 1 << 30 } },
             "no spool" => Good with { Spool = Roomy with { Error = "no such folder" } },
             "no networks" => Good with { Networks = [] },
+            "no guard" => Good with { GuardProblem = "libvirtd looks for no hooks" },
             _ => Good,
         };
 
@@ -65,6 +67,7 @@ public sealed class ChecksTests
     [InlineData("bad name", "name-unlawful")]
     [InlineData("no space", "no-space")]
     [InlineData("unmapped", "network-unmapped")]
+    [InlineData("newer machine", "vm-unsuitable")]
     public void What_stops_protecting_a_vm_is_refused_with_its_own_code(string fault, string? expected)
     {
         DiscoveredVm vm = fault switch
@@ -73,13 +76,14 @@ public sealed class ChecksTests
             "no disks" => Web1 with { Disks = [Disk with { Device = "cdrom", ReadOnly = true }] },
             "shared disk" => Web1 with { Disks = [Disk with { Shareable = true }] },
             "raw disk" => Web1 with { Disks = [Disk with { Format = "raw" }] },
+            "newer machine" => Web1 with { MachineType = "pc-q35-10.1" },
             _ => Web1,
         };
         IReadOnlyList<Finding> findings = VmChecks.Evaluate(
             vm,
             "alpha",
             "beta",
-            fault == "no space" ? Roomy with { FreeBytes = 1 << 30 } : Roomy,
+            fault == "no space" ? Good with { Replicas = Roomy with { FreeBytes = 1 << 30 } } : Good,
             fault == "name taken" ? ["web1", "web1-2"] : [],
             fault == "bad name" ? "-web1-" : "web1",
             fault == "unmapped" ? Errors.NetworkUnmapped("dmz", "berlin") : null);
@@ -90,7 +94,7 @@ public sealed class ChecksTests
     [Fact]
     public void A_taken_name_comes_with_a_free_one()
     {
-        IReadOnlyList<Finding> findings = VmChecks.Evaluate(Web1, "alpha", "beta", Roomy, ["web1", "web1-2"], "web1", null);
+        IReadOnlyList<Finding> findings = VmChecks.Evaluate(Web1, "alpha", "beta", Good, ["web1", "web1-2"], "web1", null);
 
         Assert.Contains("web1-3", findings.Single(finding => finding.Refusal is not null).Check.Remedy, StringComparison.Ordinal);
     }

@@ -181,6 +181,17 @@ public sealed class HealthRulesTests
         Assert.Contains("nothing replicates it", Assert.Single(health.Reasons).Reason, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(ProtectionState.Protected)]
+    [InlineData(ProtectionState.CommitPending)]
+    public void A_source_whose_start_guard_is_not_in_force_is_a_warning_in_every_state(ProtectionState state)
+    {
+        Health health = HealthRules.Judge(Inputs() with { State = state, GuardProblem = "restart libvirtd once" });
+
+        HealthReason reason = Assert.Single(health.Reasons, reason => reason.Reason.Contains("start guard", StringComparison.Ordinal));
+        Assert.Equal((HealthLevel.Warning, "On that host: restart libvirtd once."), (reason.Level, reason.Remedy));
+    }
+
     private static Policy Every(int seconds) => new() { Name = "p", Frequency = TimeSpan.FromSeconds(seconds) };
 
     private static HealthInputs Inputs() => new()

@@ -29,7 +29,8 @@ public sealed record HostFacts(
     IReadOnlyList<string> MachineTypes,
     IReadOnlyList<HostNetwork> Networks,
     StorageSpace Replicas,
-    StorageSpace Spool);
+    StorageSpace Spool,
+    string? GuardProblem = null);
 
 public sealed record HostNetwork(string Name, bool Active, bool Isolated, string? Bridge);
 

@@ -36,6 +36,9 @@ public static class HostChecks
         findings.Add(facts.Networks.Count == 0
             ? Finding.Warn("networks", "The host has no networks.", "Make one, or VMs start unplugged there.")
             : Finding.Pass("networks", $"{facts.Networks.Count}: {string.Join(", ", facts.Networks.Select(network => network.Name))}."));
+        findings.Add(facts.GuardProblem is { } problem
+            ? Finding.Warn("start guard", $"Not in force: {problem}.", "Until then a VM that was taken over by the other site can be started here as well.")
+            : Finding.Pass("start guard", "libvirt asks it before every start."));
         findings.Add(Clock(host, clockDifference));
         return findings;
     }

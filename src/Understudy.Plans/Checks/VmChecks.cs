@@ -6,13 +6,14 @@ namespace Understudy.Plans;
 /// <summary>Can this VM be protected, and is there room for it at that host (PRO-1)? Errors first stop, warnings only tell.</summary>
 public static class VmChecks
 {
+    /// <param name="target">Null when the target has not reported yet.</param>
     /// <param name="targetVmNames">Names of the VMs and of the replicas' VMs at the target.</param>
     /// <param name="nicError">Why a NIC has no place at the target; null when all have.</param>
     public static IReadOnlyList<Finding> Evaluate(
         DiscoveredVm vm,
         string sourceHost,
         string targetHost,
-        StorageSpace? targetSpace,
+        HostFacts? target,
         IReadOnlyCollection<string> targetVmNames,
         string targetName,
         ErrorInfo? nicError,
@@ -25,9 +26,14 @@ public static class VmChecks
             findings.Add(Finding.Fail("networks", nicError));
         }
 
-        if (targetSpace is { Error: null })
+        if (target is not null)
         {
-            findings.Add(Space(vm, targetHost, targetSpace));
+            findings.Add(Machine(vm, targetHost, target));
+        }
+
+        if (target?.Replicas is { Error: null } space)
+        {
+            findings.Add(Space(vm, targetHost, space));
         }
 
         if (!vm.HasGuestAgentChannel)
@@ -100,6 +106,12 @@ public static class VmChecks
 
         return Finding.Fail("name", Errors.NameTaken(targetHost, targetName, $"{targetName}-{number}"));
     }
+
+    /// <summary>A machine that the target's QEMU does not know is found out now, not on the night of the failover.</summary>
+    private static Finding Machine(DiscoveredVm vm, string targetHost, HostFacts target) =>
+        target.HypervisorError is null && !target.MachineTypes.Contains(vm.MachineType)
+            ? Unsuitable(vm, "machine", $"{targetHost} does not know the machine type {vm.MachineType}", "Bring QEMU there to the source's version, or give the VM an older machine type.")
+            : Finding.Pass("machine", $"{vm.MachineType}, {vm.Firmware}.");
 
     /// <summary>A replica can grow to the full size of its disks, so thin images do not count as smaller.</summary>
     private static Finding Space(DiscoveredVm vm, string targetHost, StorageSpace space)

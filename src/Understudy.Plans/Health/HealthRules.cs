@@ -25,6 +25,9 @@ public sealed record HealthInputs
 
     public required bool TargetOnline { get; init; }
 
+    /// <summary>Why nothing keeps the source from starting the VM when it must not; null when the start guard is in force.</summary>
+    public string? GuardProblem { get; init; }
+
     public SourceReport? Source { get; init; }
 
     public TargetReport? Target { get; init; }
@@ -60,6 +63,12 @@ public static class HealthRules
         if (vm.Target?.Error is { } error)
         {
             reasons.Add(new HealthReason(HealthLevel.Critical, $"{vm.TargetHost}: {error.What}. {error.Why}", error.Next));
+        }
+
+        if (vm.GuardProblem is { } guard)
+        {
+            reasons.Add(new HealthReason(
+                HealthLevel.Warning, $"The start guard of {vm.SourceHost} is not in force: after a failover the VM could be started there as well.", $"On that host: {guard}."));
         }
 
         reasons.AddRange(vm.Tests.Where(test => vm.Now - test.StartedAt > TestIsOldAfter).Select(test => OldTest(vm, test)));

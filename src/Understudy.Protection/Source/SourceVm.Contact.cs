@@ -11,7 +11,7 @@ namespace Understudy.Protection.Source;
 public sealed partial class SourceVm
 {
     /// <summary>While the VM is in transit or elsewhere the target is asked this often: an offer may wait there.</summary>
-    private static readonly TimeSpan AwayContactEvery = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan AwayContactEvery = TimeSpan.FromSeconds(5);
 
     private Task _watching = Task.CompletedTask;
 

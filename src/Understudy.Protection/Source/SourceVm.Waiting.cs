@@ -53,6 +53,17 @@ public sealed partial class SourceVm
                 await WaitAsync(SourceWait.OwnerDecision, AwayContactEvery, cancellationToken);
                 return;
             }
+
+            if (Spec.Line.IsNewerThan(refusal.CurrentLine))
+            {
+                // The VM was claimed here. The target hears of it by being asked, and takes the line once its own copy is off.
+                NoteFault(SourceWait.Target, new UnderstudyException(
+                    FaultClass.Transient, $"the target has heard that the VM belongs here, and has to end its own copy first ({fault.Message})",
+                    $"When this goes on, see on the target's host whether {Spec.VmName} was committed or cannot be stopped there."));
+                await DisconnectAsync();
+                await WaitAsync(SourceWait.Target, AwayContactEvery, cancellationToken);
+                return;
+            }
         }
 
         SourceWait wait = WaitFor(fault);

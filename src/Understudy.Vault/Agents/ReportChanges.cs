@@ -15,7 +15,7 @@ internal static class ReportChanges
         {
             yield return new News(HealthLevel.Warning, "replication-stopped", $"{vm}: {error}");
         }
-        else if (now.Source is { Error: null } && before.Source?.Error is not null)
+        else if (now.Source is { Error: null, Ownership.State: OwnershipState.Here } && before.Source?.Error is not null)
         {
             yield return new News(HealthLevel.Normal, "replication-resumed", $"{vm} is being replicated again.");
         }

@@ -1,6 +1,7 @@
 using Understudy.Api.Rest;
 using Understudy.Model;
 using Understudy.Plans;
+using Understudy.Vault.Sites;
 using Understudy.Vault.Storage;
 
 namespace Understudy.Vault.Protection;
@@ -30,6 +31,7 @@ internal static class ProtectionView
             SourceOnline = sight.Agents.Find(vm.SourceHost) is not null,
             TargetHost = target.Name,
             TargetOnline = sight.Agents.Find(vm.TargetHost) is not null,
+            GuardProblem = HostStore.FactsOf(source)?.GuardProblem,
             Source = reports.Source,
             Target = reports.Target,
             Tests = vm.Tests,

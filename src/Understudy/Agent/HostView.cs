@@ -1,3 +1,4 @@
+using Understudy.Agent.Guard;
 using Understudy.Api.Control;
 using Understudy.Blocks;
 using Understudy.Model;
@@ -7,7 +8,7 @@ using HostFacts = Understudy.Model.HostFacts;
 namespace Understudy.Agent;
 
 /// <summary>The whole of what this host is and does, read when asked: nothing here is remembered.</summary>
-internal sealed class HostView(AgentConfig config, IHypervisor hypervisor, SourceSide source, TargetSide target, ILogger logger)
+internal sealed class HostView(AgentConfig config, IHypervisor hypervisor, SourceSide source, TargetSide target, GuardInstaller guard, ILogger logger)
 {
     public async Task<HostFacts> FactsAsync(CancellationToken cancellationToken)
     {
@@ -15,7 +16,7 @@ internal sealed class HostView(AgentConfig config, IHypervisor hypervisor, Sourc
         StorageSpace spool = Facts.Space(config.SpoolFolder);
         try
         {
-            return Facts.Of(await hypervisor.GetHostAsync(cancellationToken), replicas, spool);
+            return Facts.Of(await hypervisor.GetHostAsync(cancellationToken), replicas, spool) with { GuardProblem = guard.State().Problem };
         }
         catch (UnderstudyException e)
         {

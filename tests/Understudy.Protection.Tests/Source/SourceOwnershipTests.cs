@@ -110,6 +110,44 @@ public sealed class SourceOwnershipTests
     }
 
     [Fact]
+    public void A_target_that_ends_its_own_copy_before_it_believes_a_claim_is_asked_again_within_seconds()
+    {
+        SourceWorld world = new(Seed());
+        Task<LineId>? claiming = null;
+        DateTimeOffset? stepsBack = null;
+        bool steppedBack = false;
+        int before = 0;
+        world.RunUntil(() =>
+        {
+            if (claiming is null && world.Replica.Points.Count >= 2 && world.Host is { } host)
+            {
+                claiming = LoseAndClaimAsync(host);
+            }
+
+            if (claiming is { IsCompletedSuccessfully: true })
+            {
+                stepsBack ??= world.Time.GetUtcNow() + TimeSpan.FromSeconds(20);
+                if (!steppedBack && world.Time.GetUtcNow() >= stepsBack)
+                {
+                    world.Replica.MoveTo(claiming.Result, world.Time.GetUtcNow());
+                    (steppedBack, before) = (true, world.Replica.Points.Count);
+                }
+            }
+
+            return steppedBack && world.Replica.Points.Count > before;
+        });
+
+        Assert.InRange(world.Time.GetUtcNow() - stepsBack!.Value, TimeSpan.Zero, SourceWorld.Frequency);
+
+        async Task<LineId> LoseAndClaimAsync(SourceHost host)
+        {
+            world.Replica.MoveTo(_second, world.Time.GetUtcNow());
+            await host.DeposeAsync(_second, world.Time.GetUtcNow(), action: null, default);
+            return await host.ClaimAsync(start: true, default);
+        }
+    }
+
+    [Fact]
     public void A_last_change_with_lost_tracking_reads_all_of_the_stopped_disks_first()
     {
         SourceWorld world = new(Seed());

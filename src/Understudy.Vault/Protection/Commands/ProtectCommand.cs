@@ -129,7 +129,7 @@ internal sealed class ProtectCommand(CommandDesk desk, IIdSource ids, TimeProvid
             target.Name,
             facts?.Networks ?? []);
         IReadOnlyList<Finding> findings = VmChecks.Evaluate(
-            vm, source.Name, target.Name, facts?.Replicas, await NamesAtAsync(db, target, cancellationToken), targetName, nicError, excluded);
+            vm, source.Name, target.Name, facts, await NamesAtAsync(db, target, cancellationToken), targetName, nicError, excluded);
         return new Candidate(vm, source, target, policy, targetName, nics, excluded, findings, go);
     }
 

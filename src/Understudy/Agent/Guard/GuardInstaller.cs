@@ -67,6 +67,21 @@ internal sealed class GuardInstaller(string guardFolder, string hooksFolder, str
         }
     }
 
+    /// <summary>Whether libvirt asks it at this moment; changes nothing in libvirt's folder.</summary>
+    public GuardState State()
+    {
+        try
+        {
+            return File.Exists(Hook)
+                ? Look()
+                : new GuardState(GuardForce.NotInstalled, $"{Hook} is missing; the agent installs it within minutes, see its log");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return new GuardState(GuardForce.NotInstalled, e.Message);
+        }
+    }
+
     /// <summary>Takes the script away; what libvirt's other hooks are stays.</summary>
     public void Remove()
     {
@@ -105,7 +120,7 @@ internal sealed class GuardInstaller(string guardFolder, string hooksFolder, str
 
         return new GuardState(
             GuardForce.AfterRestart,
-            "libvirtd was started before its first hook was installed and does not look for hooks: restart it once (systemctl restart libvirtd); running VMs are not touched");
+            "libvirtd was started before its first hook was installed and looks for none; restart it once (systemctl restart libvirtd), running VMs are not touched");
     }
 
     private void NoteFirstHook()

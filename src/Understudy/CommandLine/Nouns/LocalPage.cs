@@ -72,9 +72,22 @@ internal static class LocalPage
         foreach (LocalSource source in sources)
         {
             table.Row(
-                source.VmName, source.Endpoint, EnumWords<SourcePhase>.Of(source.Report.Phase), OwnerOf(source.Report.Ownership), Show.Time(source.Report.LastPoint?.CutAt), Show.Bytes(source.Report.BytesBehind));
+                source.VmName, source.Endpoint, StateOf(source.Report), OwnerOf(source.Report.Ownership), Show.Time(source.Report.LastPoint?.CutAt), Show.Bytes(source.Report.BytesBehind));
         }
 
         table.WriteTo(output);
+        foreach (LocalSource source in sources)
+        {
+            if (source.Report.Error is { } error)
+            {
+                output.WriteLine($"  {source.VmName}: {error}");
+            }
+        }
     }
+
+    /// <summary>What is sent; nothing is of a VM that this side does not own.</summary>
+    private static string StateOf(SourceReport report) =>
+        report.Ownership is { State: not OwnershipState.Here } ? "not sent"
+        : report.PausedBy is { } by ? $"paused by {by}"
+        : EnumWords<SourcePhase>.Of(report.Phase);
 }
