@@ -48,7 +48,7 @@ internal sealed class FaultPlan(RunContext context, FaultTargets targets)
             host.Disk.OnOperation = null;
         }
 
-        _targets.Hypervisor.CallFault = 0;
+        _targets.Hypervisor.Calls.CallFault = 0;
     }
 
     private async Task StrikeAsync(Strike strike)
@@ -84,9 +84,9 @@ internal sealed class FaultPlan(RunContext context, FaultTargets targets)
                 either.JumpClock(_random.Between(TimeSpan.FromHours(-2), TimeSpan.FromHours(2)) * (_random.Chance(0.5) ? 1 : 0.001));
                 break;
             case Strike.CaptureFaults:
-                _targets.Hypervisor.CallFault = _random.NextFraction() * 0.5;
+                _targets.Hypervisor.Calls.CallFault = _random.NextFraction() * 0.5;
                 await _context.Simulator.DelayAsync(_random.Between(TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(40)));
-                _targets.Hypervisor.CallFault = 0;
+                _targets.Hypervisor.Calls.CallFault = 0;
                 break;
             case Strike.DefinitionChange:
                 _random.Pick(_targets.Vms).ChangeDefinition();

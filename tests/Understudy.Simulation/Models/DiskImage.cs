@@ -30,6 +30,19 @@ internal sealed class DiskImage
 
     public int BlockCount => _blocks.Length;
 
+    /// <summary>The same content on a longer disk; the new part reads as zeros.</summary>
+    public DiskImage Grown(long sizeBytes)
+    {
+        var blocks = new byte[]?[BlockSize.CountFor(sizeBytes)];
+        for (int i = 0; i < _blocks.Length; i++)
+        {
+            _own[i] = false;
+            blocks[i] = _blocks[i];
+        }
+
+        return new DiskImage(sizeBytes, blocks);
+    }
+
     public DiskImage Snapshot()
     {
         Array.Clear(_own);

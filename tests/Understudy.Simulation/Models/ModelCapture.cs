@@ -38,13 +38,13 @@ internal sealed class ModelCapture(ModelVm vm, Cut cut, CaptureRequest request, 
 internal sealed class ModelCaptureHandle : ICapture
 {
     private readonly ModelCapture _capture;
-    private readonly ModelHypervisor _hypervisor;
+    private readonly CallBehaviour _calls;
     private readonly SimProcess _agent;
 
-    public ModelCaptureHandle(ModelCapture capture, ModelHypervisor hypervisor, SimProcess agent)
+    public ModelCaptureHandle(ModelCapture capture, CallBehaviour calls, SimProcess agent)
     {
         _capture = capture;
-        _hypervisor = hypervisor;
+        _calls = calls;
         _agent = agent;
         Disks = [.. capture.Request.TargetDevices.Select(target =>
         {
@@ -91,7 +91,7 @@ internal sealed class ModelCaptureHandle : ICapture
 
     public async ValueTask EndAsync(CancellationToken cancellationToken)
     {
-        await _hypervisor.LatencyAsync(_agent, cancellationToken);
+        await _calls.LatencyAsync(_agent, cancellationToken);
         HypervisorException? ended = _capture.Ended;
         Release();
         if (ended is not null)
@@ -102,7 +102,7 @@ internal sealed class ModelCaptureHandle : ICapture
 
     public async ValueTask DisposeAsync()
     {
-        await _hypervisor.LatencyAsync(_agent, CancellationToken.None);
+        await _calls.LatencyAsync(_agent, CancellationToken.None);
         Release();
     }
 
@@ -117,7 +117,7 @@ internal sealed class ModelCaptureHandle : ICapture
 
     private async ValueTask CallAsync(CancellationToken cancellationToken)
     {
-        await _hypervisor.LatencyAsync(_agent, cancellationToken);
+        await _calls.LatencyAsync(_agent, cancellationToken);
         if (_capture.Ended is { } ended)
         {
             throw new HypervisorException(ended.Fault, ended.Message);
@@ -149,7 +149,7 @@ internal sealed class ModelCaptureHandle : ICapture
         public async ValueTask ReadAsync(long offsetBytes, Memory<byte> buffer, CancellationToken cancellationToken)
         {
             ArgumentOutOfRangeException.ThrowIfGreaterThan(offsetBytes + buffer.Length, SizeBytes);
-            await _owner._hypervisor.ReadLatencyAsync(_owner._agent, cancellationToken);
+            await _owner._calls.ReadLatencyAsync(_owner._agent, cancellationToken);
             if (_owner._capture.Ended is not null)
             {
                 throw new StorageException(FaultKind.Io, _owner._capture.Vm.Name, "the capture's connection is gone (simulated)");

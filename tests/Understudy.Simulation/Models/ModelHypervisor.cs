@@ -5,49 +5,15 @@ using Understudy.Testing.Simulation;
 namespace Understudy.Simulation.Models;
 
 /// <summary>A host's hypervisor with its VMs; agents talk to it through a <see cref="ModelHypervisorClient"/>.</summary>
-internal sealed class ModelHypervisor
+internal sealed class ModelHypervisor(SimHost host, SimRandom random)
 {
-    private readonly SimRandom _random;
-    private readonly TimeSpan _callTime;
-    private readonly TimeSpan _readTime;
-
-    public ModelHypervisor(SimHost host, SimRandom random)
-    {
-        Host = host;
-        _random = random;
-        _callTime = random.Between(TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(200));
-        _readTime = random.Between(TimeSpan.FromMicroseconds(50), TimeSpan.FromMilliseconds(3));
-    }
-
-    public SimHost Host { get; }
+    public SimHost Host { get; } = host;
 
     public List<ModelVm> Vms { get; } = [];
 
-    /// <summary>The chance that a call fails, before or after it has taken effect.</summary>
-    public double CallFault { get; set; }
-
-    public long FaultsInjected { get; private set; }
+    public CallBehaviour Calls { get; } = new(random);
 
     public long Cuts { get; set; }
-
-    internal async ValueTask LatencyAsync(SimProcess agent, CancellationToken cancellationToken) =>
-        await agent.TakeTimeAsync(_callTime * (0.2 + _random.NextFraction())).WaitAsync(cancellationToken);
-
-    internal async ValueTask ReadLatencyAsync(SimProcess agent, CancellationToken cancellationToken) =>
-        await agent.TakeTimeAsync(_readTime * (0.2 + _random.NextFraction())).WaitAsync(cancellationToken);
-
-    /// <summary>What a fault-ridden call throws, if this one does.</summary>
-    internal void MaybeFail(string what)
-    {
-        if (!_random.Chance(CallFault))
-        {
-            return;
-        }
-
-        FaultsInjected++;
-        HypervisorFault fault = _random.Pick<HypervisorFault>([HypervisorFault.Busy, HypervisorFault.TimedOut, HypervisorFault.Unreachable, HypervisorFault.Other]);
-        throw new HypervisorException(fault, $"{what} failed (simulated)");
-    }
 }
 
 /// <summary>One agent process's connection to the model hypervisor.</summary>
@@ -112,7 +78,7 @@ internal sealed class ModelHypervisorClient(ModelHypervisor hypervisor, SimProce
         Simulator simulator = _agent.Simulator;
         simulator.Trace.Event(simulator.NowTicks, vm.Name, "cut", request.NewCheckpoint, at.UtcTicks);
         await EndAsync("beginning a capture", cancellationToken);
-        return new ModelCaptureHandle(capture, _hypervisor, _agent);
+        return new ModelCaptureHandle(capture, _hypervisor.Calls, _agent);
     }
 
     public async ValueTask DeleteCheckpointAsync(VmId vm, string name, CancellationToken cancellationToken)
@@ -150,18 +116,9 @@ internal sealed class ModelHypervisorClient(ModelHypervisor hypervisor, SimProce
         [.. vm.Disks.Select((d, i) => new VmDiskFacts(vm.Targets[i], "virtio", "disk", "qcow2", "file", $"/images/{vm.Name}-{i}.qcow2", d.SizeBytes, false, false))],
         []);
 
-    private async ValueTask BeginAsync(string what, CancellationToken cancellationToken)
-    {
-        await _hypervisor.LatencyAsync(_agent, cancellationToken);
-        _hypervisor.MaybeFail(what);
-    }
+    private ValueTask BeginAsync(string what, CancellationToken cancellationToken) => _hypervisor.Calls.BeginAsync(what, _agent, cancellationToken);
 
-    /// <summary>The answer may be lost, or the caller killed, after the call has done its work.</summary>
-    private async ValueTask EndAsync(string what, CancellationToken cancellationToken)
-    {
-        await _hypervisor.LatencyAsync(_agent, cancellationToken);
-        _hypervisor.MaybeFail(what);
-    }
+    private ValueTask EndAsync(string what, CancellationToken cancellationToken) => _hypervisor.Calls.EndAsync(what, _agent, cancellationToken);
 
     private ModelVm Find(VmId vm) =>
         _hypervisor.Vms.Find(v => v.Id == vm) ?? throw new HypervisorException(HypervisorFault.NoSuchVm, $"no VM {vm}");

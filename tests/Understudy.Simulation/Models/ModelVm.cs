@@ -43,9 +43,14 @@ internal sealed class ModelVm
 
     public IEnumerable<string> CheckpointNames => _checkpoints.Select(c => c.Name);
 
+    /// <summary>What stands in its definition beside name, identity and version.</summary>
+    public string DevicesXml { get; init; } = "";
+
     public string DefinitionXml =>
-        $"<domain type='kvm'><name>{Name}</name><uuid>{Id}</uuid><description>{DefinitionVersion}</description><devices>"
-        + string.Concat(Targets.Select(target => $"<disk device='disk'><target dev='{target}'/></disk>")) + "</devices></domain>";
+        $"<domain type='kvm'><name>{Name}</name><uuid>{Id}</uuid><description>{DefinitionVersion}</description>"
+        + (DevicesXml.Length > 0 ? DevicesXml : $"<devices>{DisksXml}</devices>") + "</domain>";
+
+    private string DisksXml => string.Concat(Targets.Select(target => $"<disk device='disk'><target dev='{target}'/></disk>"));
 
     public void ChangeDefinition() => DefinitionVersion++;
 
@@ -142,6 +147,20 @@ internal sealed class ModelVm
             checkpoint.IsConsistent = false;
         }
 
+        Capture?.Die();
+        Capture = null;
+    }
+
+    /// <summary>QEMU has ended: in order it has written its bitmaps first.</summary>
+    public void End(bool clean)
+    {
+        if (!clean)
+        {
+            Crash();
+            return;
+        }
+
+        IsRunning = false;
         Capture?.Die();
         Capture = null;
     }

@@ -39,7 +39,7 @@ internal sealed class ReplicaRun
         var ids = new SeededIds(context.Random.Fork(2));
         _firstLine = new LineId(1, ids.NewRandom128());
         _vm = new ModelVm(new VmId(ids.NewGuid()), "vm", RandomShapes.Disks(_random), source);
-        _guest = new ModelGuest(_vm, context.Random.Fork(3));
+        _guest = new ModelGuest(new OwnDisks(_vm), context.Random.Fork(3));
         _feeder = new Feeder(_vm, context.Random.Fork(4)) { Line = _firstLine, LosesABlock = context.Plant == Plant.LoseADirtyBlock };
         _watch = new ReplicaWatch(_vm, new ReplicaId(ids.NewGuid()), _firstLine, context.Violations);
         _settings = RandomShapes.Settings(_random, context.Plant);
@@ -63,7 +63,7 @@ internal sealed class ReplicaRun
         await LastLifeAsync();
         if (_context.Violations.First is null)
         {
-            _guest.TouchEveryBlock();
+            await _guest.TouchEveryBlockAsync();
             await new DamageRun(_context, _target, _watch, _settings, _feeder).RunAsync();
         }
     }

@@ -52,7 +52,7 @@ internal sealed class WholeRun
         {
             var vm = new ModelVm(new VmId(ids.NewGuid()), $"vm{i}", RandomShapes.Disks(_random), _source);
             _hypervisor.Vms.Add(vm);
-            _guests[vm] = new ModelGuest(vm, context.Random.Fork(4));
+            _guests[vm] = new ModelGuest(new OwnDisks(vm), context.Random.Fork(4));
             _watches.Add(new ReplicaWatch(vm, new ReplicaId(ids.NewGuid()), new LineId(1, ids.NewRandom128()), context.Violations));
         }
 
@@ -260,7 +260,7 @@ internal sealed class WholeRun
         _context.Counters.Add("link: connections cut", _network.ConnectionsCut);
         _context.Counters.Add("link: bytes", _network.CarriedBytes);
         _context.Counters.Add("hypervisor: cuts", _hypervisor.Cuts);
-        _context.Counters.Add("hypervisor: faults", _hypervisor.FaultsInjected);
+        _context.Counters.Add("hypervisor: faults", _hypervisor.Calls.FaultsInjected);
         _context.Counters.Add("guest: writes", _guests.Values.Sum(g => g.Writes));
         foreach (SimHost host in (SimHost[])[_source, _target])
         {

@@ -70,6 +70,24 @@ public sealed class SimProcess
         return done.Task;
     }
 
+    /// <summary>
+    /// Runs something in this process's scope for a caller in another one: a request that a server of this process carries
+    /// out. When the process ends first, the caller sees an <see cref="IOException"/>, as on a socket.
+    /// </summary>
+    public Task<T> InvokeAsync<T>(Func<Task<T>> work)
+    {
+        var done = new TaskCompletionSource<T>();
+        if (!IsAlive)
+        {
+            done.SetException(new IOException($"{Name} is gone (simulated)"));
+            return done.Task;
+        }
+
+        AtEnd(_ => done.TrySetException(new IOException($"{Name} ended (simulated)")));
+        Context.Post(_ => Carry(work, done), null);
+        return done.Task;
+    }
+
     internal void Start(Func<SimProcess, Task> main) => Context.Post(_ => Watch(main(this)), null);
 
     internal void End(ProcessEnd end)
@@ -90,6 +108,20 @@ public sealed class SimProcess
 
         // At a step of its own: whoever waits must not run in the middle of a power loss.
         Simulator.Root.Context.Post(_ => _ended.TrySetResult(end), null);
+    }
+
+    private static async void Carry<T>(Func<Task<T>> work, TaskCompletionSource<T> done)
+    {
+        try
+        {
+            done.TrySetResult(await work());
+        }
+#pragma warning disable CA1031 // Whatever it was is the caller's to judge.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            done.TrySetException(exception);
+        }
     }
 
     private async void Watch(Task main)

@@ -65,6 +65,27 @@ public sealed class SimDisk
         return new SimBlockDevice(this, process, path, content, readOnly);
     }
 
+    /// <summary>Makes an image longer, durably; no error when it was never opened.</summary>
+    public void Resize(string path, long sizeBytes)
+    {
+        if (Find(path) is SimContent content)
+        {
+            content.SetLength(sizeBytes);
+            content.Flush(content.LastChange);
+        }
+    }
+
+    /// <summary>Removes an image, durably.</summary>
+    public void Remove(string path)
+    {
+        if (Find(path) is not null)
+        {
+            (SimFolder folder, string name) = Resolve(path, create: false);
+            folder.Unlink(name);
+            Settle(path);
+        }
+    }
+
     /// <summary>Flips one bit of a file without telling anyone. False when the file has no such byte.</summary>
     public bool FlipBit(string path, long offset)
     {
