@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
+using Understudy.Blocks;
 using Understudy.Model;
 
 namespace Understudy.Api.Control;
@@ -113,7 +114,11 @@ public sealed class AgentOperations : IControlHandler, IAsyncDisposable
         {
             // An outcome can have been kept between the caller's look and its turn in the lock.
             Outcome outcome = _outcomes.Find(operation) ?? await RunAsync(request, running.Context, running.Stop.Token);
-            await _outcomes.KeepAsync(operation, outcome, CancellationToken.None);
+            if (await TryKeepAsync(operation, request.Method, outcome) is { } notKept)
+            {
+                return notKept;
+            }
+
             if (outcome.Error is null)
             {
                 ControlLog.OperationDone(_logger, operation, request.Method);
@@ -129,6 +134,22 @@ public sealed class AgentOperations : IControlHandler, IAsyncDisposable
             }
 
             running.Stop.Dispose();
+        }
+    }
+
+    /// <summary>Null when it is kept. An outcome that is not durable is not told as one: whoever asks again with the same
+    /// identity finds the operation's own traces, as after a crash.</summary>
+    private async Task<Outcome?> TryKeepAsync(OperationId operation, string method, Outcome outcome)
+    {
+        try
+        {
+            await _outcomes.KeepAsync(operation, outcome, CancellationToken.None);
+            return null;
+        }
+        catch (StorageException fault)
+        {
+            ControlLog.OperationFailed(_logger, operation, method, fault.Message, fault);
+            return new Outcome(null, AgentErrors.From(fault));
         }
     }
 

@@ -13,7 +13,8 @@ namespace Understudy.Api.Control;
 /// The outcomes of the last operations, durable before they are answered. A text file: each line is eight hexadecimal
 /// digits of CRC-32C over the rest, a space, and JSON. An incomplete last line is the trace of a crash before the answer
 /// and is cut off; a bad line with good ones after it is damage and stops the agent. At twice the kept number the file is
-/// written anew with the newest and renamed into place.
+/// written anew with the newest and renamed into place. After a failed write or flush nothing in the file's cache is
+/// believed: the next outcome is kept in the file opened and read anew.
 /// </summary>
 public sealed class OutcomeLog : IAsyncDisposable
 {
@@ -29,23 +30,23 @@ public sealed class OutcomeLog : IAsyncDisposable
     private readonly Lock _lock = new(); // guards _outcomes and _order
     private readonly Dictionary<OperationId, Outcome> _outcomes = [];
     private readonly Queue<OperationId> _order = [];
+    private readonly ILogger _logger;
     private IStoreFile _file;
     private long _length;
     private int _lines;
+    private bool _isSuspect; // inside _writing
 
-    private OutcomeLog(IFileStore store, IStoreFile file)
+    private OutcomeLog(IFileStore store, IStoreFile file, ILogger logger)
     {
         _store = store;
         _file = file;
+        _logger = logger;
     }
 
     public static async ValueTask<OutcomeLog> OpenAsync(IFileStore store, ILogger logger, CancellationToken cancellationToken)
     {
-        await store.DeleteAsync(NewName, cancellationToken);
-        IStoreFile file = await store.OpenAsync(Name, FileOpen.OpenOrCreate, cancellationToken);
-        await store.FlushFolderAsync("", cancellationToken);
-        OutcomeLog log = new(store, file);
-        await log.LoadAsync(logger, cancellationToken);
+        OutcomeLog log = new(store, await OpenFileAsync(store, cancellationToken), logger);
+        await log.LoadAsync(cancellationToken);
         return log;
     }
 
@@ -62,28 +63,57 @@ public sealed class OutcomeLog : IAsyncDisposable
     {
         using (await _writing.EnterAsync(cancellationToken))
         {
+            if (_isSuspect)
+            {
+                await ReopenAsync(cancellationToken);
+            }
+
             if (Find(operation) is not null)
             {
                 return;
             }
 
-            byte[] line = Encode(operation, outcome);
-            await _file.WriteAsync(_length, line, cancellationToken);
-            await _file.FlushAsync(cancellationToken);
-            _length += line.Length;
-            _lines++;
-            Remember(operation, outcome);
-            if (_lines >= 2 * Kept)
-            {
-                await RewriteAsync(cancellationToken);
-            }
+            _isSuspect = true;
+            await AppendAsync(operation, outcome, cancellationToken);
+            _isSuspect = false;
         }
     }
 
     public ValueTask DisposeAsync() => _file.DisposeAsync();
 
-    private async ValueTask LoadAsync(ILogger logger, CancellationToken cancellationToken)
+    private static async ValueTask<IStoreFile> OpenFileAsync(IFileStore store, CancellationToken cancellationToken)
     {
+        await store.DeleteAsync(NewName, cancellationToken);
+        IStoreFile file = await store.OpenAsync(Name, FileOpen.OpenOrCreate, cancellationToken);
+        await store.FlushFolderAsync("", cancellationToken);
+        return file;
+    }
+
+    private async ValueTask ReopenAsync(CancellationToken cancellationToken)
+    {
+        await _file.DisposeAsync();
+        _file = await OpenFileAsync(_store, cancellationToken);
+        await LoadAsync(cancellationToken);
+        _isSuspect = false;
+    }
+
+    private async ValueTask AppendAsync(OperationId operation, Outcome outcome, CancellationToken cancellationToken)
+    {
+        byte[] line = Encode(operation, outcome);
+        await _file.WriteAsync(_length, line, cancellationToken);
+        await _file.FlushAsync(cancellationToken);
+        _length += line.Length;
+        _lines++;
+        Remember(operation, outcome);
+        if (_lines >= 2 * Kept)
+        {
+            await RewriteAsync(cancellationToken);
+        }
+    }
+
+    private async ValueTask LoadAsync(CancellationToken cancellationToken)
+    {
+        _lines = 0;
         if (_file.LengthBytes > MaxFileBytes)
         {
             throw new StorageException(FaultKind.Corrupt, Name, $"is {_file.LengthBytes} bytes long", "Move it away; operations under way are then done again.");
@@ -107,11 +137,11 @@ public sealed class OutcomeLog : IAsyncDisposable
                 throw new StorageException(FaultKind.Corrupt, Name, $"line at byte {position} is damaged", "Move the file away; operations under way are then done again.");
             }
 
-            ControlLog.OutcomeLogCut(logger, read - position);
+            ControlLog.OutcomeLogCut(_logger, read - position);
             await _file.SetLengthAsync(position, cancellationToken);
-            await _file.FlushAsync(cancellationToken);
         }
 
+        await _file.FlushAsync(cancellationToken); // A line that a killed agent had written may not be durable yet, and is answered from now on.
         _length = position;
     }
 

@@ -36,6 +36,9 @@ internal sealed partial class NbdTransmission
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+
+        // Waits at the channel end with it: cancelling them would hand the waiters to the thread pool (docs/decisions/determinism.md).
+        using CancellationTokenRegistration atStop = stop.Token.Register(() => _work.Writer.TryComplete());
         Task[] loops = new Task[NbdLimits.ServerWorkers + 1];
         for (int worker = 0; worker < NbdLimits.ServerWorkers; worker++)
         {
@@ -107,7 +110,7 @@ internal sealed partial class NbdTransmission
             await AcceptAsync(request, cancellationToken);
         }
 
-        _work.Writer.Complete(); // The workers finish what was asked.
+        _work.Writer.TryComplete(); // The workers finish what was asked.
     }
 
     /// <summary>Takes the request's payload off the stream, whatever becomes of the request, so that the stream stays in step.</summary>
@@ -134,7 +137,12 @@ internal sealed partial class NbdTransmission
         try
         {
             await _input.FillAsync(work.WritePayload, cancellationToken);
-            await _work.Writer.WriteAsync(work, cancellationToken);
+            await _work.Writer.WriteAsync(work, CancellationToken.None);
+        }
+        catch (ChannelClosedException)
+        {
+            work.Dispose();
+            throw new OperationCanceledException(cancellationToken);
         }
         catch
         {
@@ -145,8 +153,9 @@ internal sealed partial class NbdTransmission
 
     private async Task WorkAsync(CancellationToken cancellationToken)
     {
-        while (await _work.Reader.WaitToReadAsync(cancellationToken))
+        while (await _work.Reader.WaitToReadAsync(CancellationToken.None))
         {
+            cancellationToken.ThrowIfCancellationRequested();
             if (!_work.Reader.TryRead(out Work work))
             {
                 continue; // Another worker was faster.

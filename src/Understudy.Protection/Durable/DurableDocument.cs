@@ -23,7 +23,9 @@ internal sealed class DurableDocument<T>(string kind, JsonTypeInfo<T> json)
     private const int MaxHeaderBytes = 64;
     private const string NewSuffix = ".new";
 
-    /// <summary>Null when there is none; a damaged one throws, with what is wrong.</summary>
+    /// <summary>Null when there is none; a damaged one throws, with what is wrong. A process killed between rename and flush
+    /// has left a document that a power cut could still take back: its name is made durable before anything is done on
+    /// its word.</summary>
     public async ValueTask<T?> LoadAsync(IFileStore store, string name, CancellationToken cancellationToken)
     {
         IStoreFile file;
@@ -38,6 +40,7 @@ internal sealed class DurableDocument<T>(string kind, JsonTypeInfo<T> json)
 
         await using (file)
         {
+            await store.FlushFolderAsync(FolderOf(name), cancellationToken);
             if (file.LengthBytes > MaxBytes)
             {
                 throw Corrupt(name, $"it has {file.LengthBytes} bytes");

@@ -86,6 +86,9 @@ public sealed partial class ReplicaHost : IAsyncDisposable
     /// <summary>What a source is told that may not write here.</summary>
     public CurrentLine CurrentLine => _failover.DescribeLine();
 
+    /// <summary>For the simulation's checkers, which read every point past everything that serves them.</summary>
+    internal Replica? OpenReplica => _context.Slot.TryGet();
+
     /// <summary>Makes an empty replica; durable when this returns.</summary>
     public static async ValueTask<ReplicaHost> CreateAsync(TargetServices services, ReplicaStores stores, ReplicaSpec spec, CancellationToken cancellationToken)
     {

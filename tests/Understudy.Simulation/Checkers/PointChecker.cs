@@ -12,10 +12,10 @@ namespace Understudy.Simulation.Checkers;
 /// Reads recovery points the way a guest would, through views, and compares them byte for byte with what the source held
 /// at that cut. Runs inside the target's process, beside everything else that happens there.
 /// </summary>
-internal sealed class PointChecker(ReplicaWatch watch, SimProcess process, SimRandom random)
+internal sealed class PointChecker(IPointOwner watch, SimProcess process, SimRandom random)
 {
     private const int LargestRead = 2 * BlockSize.Bytes;
-    private readonly ReplicaWatch _watch = watch;
+    private readonly IPointOwner _watch = watch;
     private readonly SimProcess _process = process;
     private readonly SimRandom _random = random;
 

@@ -11,7 +11,7 @@ namespace Understudy.Simulation.Checkers;
 /// What the checkers know of one replica from outside: what it has promised, what it has listed, and which orders it was
 /// given. It lives in the world, not in any process, so a restart or a power loss does not make it forget.
 /// </summary>
-internal sealed class ReplicaWatch(ModelVm vm, ReplicaId id, LineId firstLine, Violations violations)
+internal sealed class ReplicaWatch(ModelVm vm, ReplicaId id, LineId firstLine, Violations violations) : IPointOwner
 {
     private readonly SortedDictionary<ulong, RecoveryPoint> _listed = [];
     private readonly Violations _violations = violations;

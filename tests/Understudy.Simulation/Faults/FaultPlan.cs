@@ -19,7 +19,7 @@ internal sealed class FaultPlan(RunContext context, FaultTargets targets)
     private readonly RunContext _context = context;
     private readonly FaultTargets _targets = targets;
     private readonly SimRandom _random = context.Random.Fork(20);
-    private readonly FaultWeights _weights = new(context.Random.Fork(21));
+    private readonly SwarmWeights<Strike> _weights = new(context.Random.Fork(21));
 
     /// <summary>Disks that have ever misbehaved; what a process dies of there is excused.</summary>
     public HashSet<SimDisk> FaultyDisks { get; } = [];

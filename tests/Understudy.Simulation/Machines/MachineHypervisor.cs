@@ -1,6 +1,5 @@
 using Understudy.Blocks.Identity;
 using Understudy.Protection.Ports;
-using Understudy.Simulation.Models;
 using Understudy.Testing.Simulation;
 
 namespace Understudy.Simulation.Machines;

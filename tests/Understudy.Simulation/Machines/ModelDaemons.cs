@@ -39,9 +39,9 @@ internal sealed class ModelDaemon(ModelMachine machine, StorageDaemonSpec spec)
         {
             foreach (StorageExport export in Spec.Exports)
             {
-                if (export.Backing is StorageBacking.Nbd server)
+                if (export.Backing is StorageBacking.Nbd view)
                 {
-                    NbdNode node = new(_machine, self, server.SocketPath, server.ExportName, server.ReconnectDelay);
+                    NbdNode node = new(_machine, self, view.SocketPath, view.ExportName, view.ReconnectDelay);
                     await node.ConnectAsync();
                     _nodes[export.Name] = node;
                 }

@@ -1,4 +1,3 @@
-using Understudy.Blocks;
 using Understudy.Protection.Ports;
 using Understudy.Simulation.Models;
 

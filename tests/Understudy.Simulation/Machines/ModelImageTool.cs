@@ -1,5 +1,4 @@
 using Understudy.Blocks;
-using Understudy.Nbd;
 using Understudy.Protection.Ports;
 using Understudy.Simulation.Models;
 using Understudy.Testing.Simulation;

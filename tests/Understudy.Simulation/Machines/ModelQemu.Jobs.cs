@@ -1,9 +1,7 @@
 using System.Globalization;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Understudy.Blocks;
 using Understudy.Protection.Ports;
-using Understudy.Simulation.Models;
 
 namespace Understudy.Simulation.Machines;
 
@@ -82,9 +80,10 @@ internal sealed partial class ModelQemu
             to.Expected = from.Expected;
         }
 
-        foreach ((string bitmap, bool good) in from.Bitmaps)
+        // libvirt carries those that can be trusted.
+        foreach ((string bitmap, _) in from.Bitmaps.Where(b => b.Value).ToArray())
         {
-            to.Bitmaps[bitmap] = good;
+            to.Bitmaps[bitmap] = true;
         }
 
         (disk.Active, disk.Job) = (to, null);

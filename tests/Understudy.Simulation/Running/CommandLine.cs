@@ -8,7 +8,8 @@ internal static class CommandLine
 {
     private const string Usage =
         """
-        usage: ./sim --seeds N [--from S] [--cores C]             runs N seeds; ends with "N seeds, V violations"
+        usage: ./sim --seeds N [--from S] [--cores C] [--only KIND]
+                                                                   runs N seeds; KIND: Replica, Plane or Sites; ends with "N seeds, V violations"
                ./sim --replay SEED [--plant FAULT] [--files DIR]   runs one seed and prints its trace; keeps the hosts' files
                ./sim --self-test [--seeds N]                       plants known faults; ends with "N planted, N caught"
         """;
@@ -35,7 +36,8 @@ internal static class CommandLine
         ulong count = Number(options.GetValueOrDefault("--seeds", "1000"));
         ulong from = options.TryGetValue("--from", out string? start) ? Number(start) : FreshSeed();
         int cores = options.TryGetValue("--cores", out string? c) ? (int)Number(c) : Environment.ProcessorCount;
-        return SeedRange.Run(from, count, cores, output) ? 0 : 1;
+        RunKind? only = options.TryGetValue("--only", out string? kind) ? Enum.Parse<RunKind>(kind, ignoreCase: true) : null;
+        return SeedRange.Run(from, count, cores, only, output) ? 0 : 1;
     }
 
     private static int Replay(ulong seed, Dictionary<string, string> options, TextWriter output)
@@ -56,7 +58,7 @@ internal static class CommandLine
     private static Dictionary<string, string>? Parse(IReadOnlyList<string> args)
     {
         string[] flags = ["--self-test"];
-        string[] valued = ["--seeds", "--from", "--cores", "--replay", "--plant", "--files"];
+        string[] valued = ["--seeds", "--from", "--cores", "--only", "--replay", "--plant", "--files"];
         var options = new Dictionary<string, string>(StringComparer.Ordinal);
         for (int i = 0; i < args.Count; i++)
         {

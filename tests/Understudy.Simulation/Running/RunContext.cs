@@ -29,6 +29,8 @@ internal sealed class RunContext
 
     public Counters Counters { get; } = new();
 
+    public Coverage Coverage { get; } = new();
+
     /// <summary>What product code logs, among the events of a replay; nothing otherwise.</summary>
     public Microsoft.Extensions.Logging.ILogger Logger { get; }
 

@@ -9,12 +9,15 @@ internal static class SeedRange
     /// <summary>One seed in so many is run twice and its traces compared.</summary>
     private const ulong TwiceEvery = 20;
 
-    public static bool Run(ulong from, ulong count, int cores, TextWriter output)
+    /// <param name="only">Seeds about anything else are passed over, and do not count.</param>
+    public static bool Run(ulong from, ulong count, int cores, RunKind? only, TextWriter output)
     {
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"seeds {from} to {from + count - 1}"));
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{count} seeds from {from}"));
         var counters = new Counters();
+        var coverage = new Coverage();
         var gate = new Lock();
         ulong next = 0;
+        ulong begun = 0;
         long violations = 0;
         long events = 0;
         long steps = 0;
@@ -29,7 +32,12 @@ internal static class SeedRange
                 ulong index;
                 lock (gate)
                 {
-                    if (next == count)
+                    while (only is { } kind && SeedRunner.KindOf(from + next) != kind)
+                    {
+                        next++;
+                    }
+
+                    if (begun++ >= count)
                     {
                         return;
                     }
@@ -45,6 +53,7 @@ internal static class SeedRange
                     steps += result.Steps;
                     fewest = Math.Min(fewest, result.Events);
                     counters.AddAll(result.Counters);
+                    coverage.AddAll(result.Coverage);
                     if (violation is not null)
                     {
                         violations++;
@@ -61,6 +70,7 @@ internal static class SeedRange
 
         output.WriteLine("reached:");
         counters.Print(output);
+        coverage.Print(output);
         TimeSpan elapsed = Stopwatch.GetElapsedTime(started);
         TimeSpan used = Environment.CpuUsage.TotalTime - usedBefore;
         output.WriteLine(string.Create(

@@ -6,6 +6,9 @@ namespace Understudy.Testing.Simulation;
 public sealed class SimHost
 {
     private readonly List<SimProcess> _processes = [];
+    private TimeSpan _clockError;
+    private double _drift;
+    private long _driftsSinceTicks;
 
     public SimHost(Simulator simulator, string name)
     {
@@ -21,7 +24,7 @@ public sealed class SimHost
     public SimDisk Disk { get; }
 
     /// <summary>How far the wall clock is off; timers do not care.</summary>
-    public TimeSpan ClockError { get; private set; }
+    public TimeSpan ClockError => _clockError + TimeSpan.FromTicks((long)((Simulator.NowTicks - _driftsSinceTicks) * _drift));
 
     /// <summary>False between a power loss and <see cref="Boot"/>.</summary>
     public bool IsUp { get; private set; } = true;
@@ -81,9 +84,16 @@ public sealed class SimHost
         }
     }
 
+    /// <summary>From now on the wall clock goes faster or slower by this part of the time that passes.</summary>
+    public void DriftClock(double rate)
+    {
+        (_clockError, _driftsSinceTicks, _drift) = (ClockError, Simulator.NowTicks, rate);
+        Simulator.Trace.Event(Simulator.NowTicks, Name, "clock drifts", "", (long)(rate * 1e6));
+    }
+
     public void JumpClock(TimeSpan by)
     {
-        ClockError += by;
+        _clockError += by;
         Simulator.Trace.Event(Simulator.NowTicks, Name, "clock jumps", "", by.Ticks);
     }
 }

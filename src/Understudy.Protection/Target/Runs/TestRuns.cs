@@ -27,6 +27,7 @@ internal sealed partial class TestRuns(ReplicaContext context)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         await context.State.CreateFolderAsync(RunFiles.TestFolder, cancellationToken);
+        await context.State.FlushFolderAsync("", cancellationToken); // A test's file is only as durable as the folder's own name.
         foreach (StoreEntry entry in await context.State.ListAsync(RunFiles.TestFolder, cancellationToken))
         {
             if (entry.Name.EndsWith(".state", StringComparison.Ordinal)

@@ -75,6 +75,7 @@ public sealed class SimNetwork
     /// <summary>Resets every connection there is, each at its own byte.</summary>
     public void CutAll()
     {
+        Cuts++;
         Simulator.Trace.Event(Simulator.NowTicks, "network", "cut", "", _connections.Count);
         foreach (SimConnection connection in _connections)
         {
@@ -91,6 +92,14 @@ public sealed class SimNetwork
         Simulator.Trace.Event(Simulator.NowTicks, "network", "stall", $"{from.Name} to {to.Name}", time.Ticks);
         _stalledUntil[(from.Name, to.Name)] = Simulator.NowTicks + time.Ticks;
     }
+
+    public bool IsStalled(SimHost from, SimHost to) => StalledUntilTicks(from, to) > Simulator.NowTicks;
+
+    /// <summary>How often all connections were cut.</summary>
+    public long Cuts { get; private set; }
+
+    /// <summary>Nothing is stalled any more.</summary>
+    public void Heal() => _stalledUntil.Clear();
 
     internal void At(long dueTicks, Action action)
     {

@@ -6,20 +6,22 @@ namespace Understudy.Simulation.Faults;
 /// Swarm testing: each seed draws weights of its own, many of them zero. A run that only ever cuts the link gets further
 /// into resuming than one in which something else always interrupts.
 /// </summary>
-internal sealed class FaultWeights
+internal sealed class SwarmWeights<T>
+    where T : struct, Enum
 {
+    private readonly T[] _all = Enum.GetValues<T>();
     private readonly double[] _weights;
     private readonly double _sum;
 
-    public FaultWeights(SimRandom random)
+    /// <param name="absent">How likely it is that a seed does without one of them.</param>
+    public SwarmWeights(SimRandom random, double absent = 0.5)
     {
-        Strike[] all = Enum.GetValues<Strike>();
-        _weights = [.. all.Select(_ => random.Chance(0.5) ? 0 : -Math.Log(1 - random.NextFraction()))];
+        _weights = [.. _all.Select(_ => random.Chance(absent) ? 0 : -Math.Log(1 - random.NextFraction()))];
         _sum = _weights.Sum();
     }
 
-    /// <summary>Null when this seed draws no faults at all.</summary>
-    public Strike? Next(SimRandom random)
+    /// <summary>Null when this seed draws none at all.</summary>
+    public T? Next(SimRandom random)
     {
         double at = random.NextFraction() * _sum;
         for (int i = 0; i < _weights.Length; i++)
@@ -27,7 +29,7 @@ internal sealed class FaultWeights
             at -= _weights[i];
             if (at < 0 && _weights[i] > 0)
             {
-                return (Strike)i;
+                return _all[i];
             }
         }
 

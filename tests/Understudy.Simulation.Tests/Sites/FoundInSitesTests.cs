@@ -1,0 +1,133 @@
+using System.Text.Json;
+using Microsoft.Extensions.Logging.Abstractions;
+using Understudy.Api.Control;
+using Understudy.Blocks.Storage;
+using Understudy.Journal;
+using Understudy.Model;
+using Understudy.Protection.Durable;
+using Understudy.Protection.Target;
+using Understudy.Protection.Target.Runs;
+using Understudy.Testing.Simulation;
+
+namespace Understudy.Simulation.Tests.Sites;
+
+/// <summary>What the simulation of two whole sides has found, each once more by hand, named after what happened.</summary>
+public sealed class FoundInSitesTests
+{
+    /// <summary>The folder of the tests' files was never flushed: a power loss took it with the file, and VM, overlay, daemon
+    /// and network of the test stood there for ever with nobody who knew of them.</summary>
+    [Fact]
+    public void A_test_that_was_reported_as_running_is_known_after_a_power_loss() => HostBench.Run(async bench =>
+    {
+        for (int i = 0; i < 10; i++)
+        {
+            await bench.LifeAsync(async (self, host) =>
+            {
+                RecoveryPoint point = await bench.FeedAsync(self, host);
+                await host.StartTestAsync(HostBench.Test(point.Id), default);
+            });
+            await bench.LosePowerAsync();
+            await bench.LifeAsync(async (_, host) =>
+            {
+                Assert.Equal(TestStep.Running, Assert.Single(host.Status.Tests).Step);
+                await host.CompleteTestAsync(host.Status.Tests[0].Id, null, default);
+                Assert.Empty(bench.Machine.Domains);
+            });
+        }
+    });
+
+    /// <summary>A flush of the log of outcomes failed: from then on no order was ever answered, until the agent was restarted.</summary>
+    [Fact]
+    public void An_order_whose_outcome_cannot_be_kept_is_answered_so_and_the_next_one_is_kept() => RunAgent(async (host, self) =>
+    {
+        AgentOperations agent = await OperationsAsync(host, self);
+        host.Disk.Faults.FlushFailure = 1;
+        ResponseMessage lost = await AskAsync(agent, 1);
+        Assert.Equal("storage-flushfailed", lost.Error?.Error.Code);
+
+        host.Disk.Faults.Clear();
+        Assert.NotNull((await AskAsync(agent, 2)).Body);
+        AgentOperations restarted = await OperationsAsync(host, self);
+        Assert.NotNull((await AskAsync(restarted, 2)).Body);
+    });
+
+    /// <summary>An agent was killed between rename and flush; the next one acted on what it found, and a power loss took it back.</summary>
+    [Fact]
+    public void A_document_that_was_read_is_there_after_a_power_loss()
+    {
+        for (ulong seed = 1; seed <= 20; seed++)
+        {
+            var simulator = new Simulator(seed);
+            simulator.Run(async () =>
+            {
+                var host = new SimHost(simulator, "host");
+                await LifeAsync(host, async self =>
+                {
+                    IFileStore store = host.Disk.OpenStore(self, "");
+                    await RunFiles.ReplicaDocument.SaveAsync(store, RunFiles.Replica, Spec("first"), default);
+                    host.Disk.OnOperation = number => KillAtTheLastFlush(host, self, ref _operations, number);
+                    await RunFiles.ReplicaDocument.SaveAsync(store, RunFiles.Replica, Spec("second"), default);
+                });
+                host.Disk.OnOperation = null;
+                string? found = null;
+                await LifeAsync(host, async self => found = await LoadAsync(host, self));
+                host.PowerLoss();
+                await simulator.DelayAsync(TimeSpan.FromSeconds(1));
+                host.Boot();
+                await LifeAsync(host, async self => Assert.Equal(found, await LoadAsync(host, self)));
+            });
+            _operations = 0;
+        }
+    }
+
+    private static int _operations;
+
+    /// <summary>delete, open, write, flush, rename, flush of the folder.</summary>
+    private static void KillAtTheLastFlush(SimHost host, SimProcess self, ref int operations, long number)
+    {
+        if (++operations == 6)
+        {
+            self.Kill();
+            host.Disk.OnOperation = null;
+        }
+    }
+
+    private static async Task<string?> LoadAsync(SimHost host, SimProcess self) =>
+        (await RunFiles.ReplicaDocument.LoadAsync(host.Disk.OpenStore(self, ""), RunFiles.Replica, default))?.VmName;
+
+    private static ReplicaSpec Spec(string name) =>
+        new(default, default, name, name, Guid.Empty, new(1, 7), "/images", TimeSpan.FromHours(1));
+
+    private static async Task LifeAsync(SimHost host, Func<SimProcess, Task> body)
+    {
+        SimProcess process = host.Start("agent", body);
+        await process.Ended;
+        Assert.Null(process.Failure);
+    }
+
+    private static void RunAgent(Func<SimHost, SimProcess, Task> body)
+    {
+        var simulator = new Simulator(1);
+        simulator.Run(async () =>
+        {
+            var host = new SimHost(simulator, "host");
+            await LifeAsync(host, self => body(host, self));
+        });
+    }
+
+    private static async Task<AgentOperations> OperationsAsync(SimHost host, SimProcess self)
+    {
+        AgentOperations agent = new(await OutcomeLog.OpenAsync(host.Disk.OpenStore(self, ""), NullLogger.Instance, default), NullLogger.Instance);
+        agent.On(AgentMethods.Commit, (_, _, _) => Task.FromResult(new Committed(["image"], null)));
+        return agent;
+    }
+
+    private static Task<ResponseMessage> AskAsync(AgentOperations agent, byte operation) => agent.AnswerAsync(
+        new RequestMessage(
+            operation,
+            new OperationId(new Guid(operation, 0, 0, new byte[8])),
+            AgentMethods.Commit.Name,
+            JsonSerializer.SerializeToElement(new CommitRequest(default, default), AgentMethods.Commit.Request)),
+        _ => { },
+        default);
+}

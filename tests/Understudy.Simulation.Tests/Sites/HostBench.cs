@@ -1,0 +1,107 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Understudy.Blocks.Identity;
+using Understudy.Journal;
+using Understudy.Protection.Ports;
+using Understudy.Protection.Target;
+using Understudy.Protection.Target.Runs;
+using Understudy.Simulation.Machines;
+using Understudy.Simulation.Models;
+using Understudy.Simulation.Running;
+using Understudy.Testing.Simulation;
+
+namespace Understudy.Simulation.Tests.Sites;
+
+/// <summary>A recovery host of models with one replica, for scenarios that need a kill or a power loss at a chosen moment.</summary>
+internal sealed class HostBench
+{
+    private const string Folder = "replicas/one";
+    private readonly RunContext _context;
+    private readonly SimRandom _random = new(3);
+    private readonly Feeder _feeder;
+
+    private HostBench(RunContext context)
+    {
+        _context = context;
+        Machine = new ModelMachine(context, context.AddHost("target")) { ExpectedOf = ExpectedOf };
+        Vm = new ModelVm(new VmId(new Guid(9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9)), "vm0", [4 * 65536], context.AddHost("source")) { DevicesXml = DomainXml.Devices("vm0", 1) };
+        Vm.Write(0, 65536, new byte[512].AsSpan());
+        _feeder = new Feeder(Vm, _random.Fork(1)) { Line = Line };
+    }
+
+    public static LineId Line { get; } = new(1, 7);
+
+    public ModelMachine Machine { get; }
+
+    public ModelVm Vm { get; }
+
+    public static void Run(Func<HostBench, Task> body)
+    {
+        var context = new RunContext(1, Plant.None, null);
+        context.Simulator.Run(async () => await body(new HostBench(context)));
+        Assert.Null(context.Violations.First);
+    }
+
+    /// <summary>One life of an agent, up to the end of <paramref name="body"/> or to its death in it.</summary>
+    public async Task LifeAsync(Func<SimProcess, ReplicaHost, Task> body)
+    {
+        SimProcess process = Machine.Host.Start("agent", async self =>
+        {
+            ReplicaHost host = await OpenOrCreateAsync(self);
+            using var stop = new CancellationTokenSource();
+            Task running = host.RunAsync(stop.Token);
+            await self.TakeTimeAsync(TimeSpan.FromSeconds(1));
+            await body(self, host);
+            stop.Cancel();
+            await running;
+        });
+        await process.Ended;
+        Assert.Null(process.Failure);
+    }
+
+    /// <summary>The power goes at once and comes back.</summary>
+    public async Task LosePowerAsync()
+    {
+        Machine.Host.PowerLoss();
+        Machine.Simulator.Interrupt(Machine.LosePower);
+        await _context.Simulator.DelayAsync(TimeSpan.FromSeconds(1));
+        Machine.Host.Boot();
+    }
+
+    /// <summary>A cycle with everything that changed at the source.</summary>
+    public async Task<RecoveryPoint> FeedAsync(SimProcess self, ReplicaHost host)
+    {
+        Replica replica = host.OpenReplica ?? throw new InvalidOperationException("closed");
+        await _feeder.FeedAsync(replica, self.Time);
+        await replica.FlushAsync(default);
+        return replica.Points[^1];
+    }
+
+    public static TestRequest Test(RecoveryPointId point) => new(new Guid(7, 0, 0, new byte[8]), point, "vm0-test", TestNetworkKind.Bubble, []);
+
+    private async Task<ReplicaHost> OpenOrCreateAsync(SimProcess self)
+    {
+        TargetServices services = new(
+            new MachineHypervisor(Machine, self, _random.Fork(2)),
+            new ModelDaemons(Machine, self),
+            new ModelImageTool(Machine, self),
+            new ModelSockets(Machine, self),
+            self.Time,
+            new SeededIds(_random.Fork(3)),
+            new TargetSettings { RuntimeFolder = "/run/understudy", LogFolder = "/var/log/understudy" },
+            NullLogger.Instance);
+        var root = Machine.Host.Disk.OpenStore(self, "");
+        foreach (string folder in (string[])["replicas", Folder, $"{Folder}/replica", $"{Folder}/host"])
+        {
+            await root.CreateFolderAsync(folder, default);
+            await root.FlushFolderAsync(folder.Contains('/', StringComparison.Ordinal) ? folder[..folder.LastIndexOf('/')] : "", default);
+        }
+
+        ReplicaStores stores = new(Machine.Host.Disk.OpenStore(self, $"{Folder}/replica"), Machine.Host.Disk.OpenStore(self, $"{Folder}/host"));
+        ReplicaSpec spec = new(
+            new ReplicaId(new Guid(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)), Vm.Id, Vm.Name, Vm.Name, Guid.Empty, Line, "/images/vm0", TimeSpan.FromHours(1));
+        return await ReplicaHost.OpenAsync(services, stores, default) ?? await ReplicaHost.CreateAsync(services, stores, spec, default);
+    }
+
+    /// <summary>The bench tests what stands, not what is in it: every view is taken for the newest cut.</summary>
+    private DiskImage ExpectedOf(ImageBacking.Nbd server) => Vm.Now().Disks[0];
+}

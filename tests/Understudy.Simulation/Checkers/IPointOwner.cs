@@ -1,0 +1,11 @@
+using Understudy.Simulation.Models;
+
+namespace Understudy.Simulation.Checkers;
+
+/// <summary>Whose points they are: who knows what the source held at each cut.</summary>
+internal interface IPointOwner
+{
+    ModelVm Vm { get; }
+
+    void Violate(string checker, string what);
+}

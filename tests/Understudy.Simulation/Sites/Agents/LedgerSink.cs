@@ -1,0 +1,63 @@
+using Understudy.Blocks;
+using Understudy.Blocks.Identity;
+using Understudy.Journal;
+using Understudy.Journal.Records;
+using Understudy.Protection.Target;
+using Understudy.Replication.Receiving;
+using Understudy.Replication.Wire;
+using Understudy.Simulation.Sites.Checkers;
+
+namespace Understudy.Simulation.Sites.Agents;
+
+/// <summary>What the receiver puts records into, with the checkers looking over its shoulder.</summary>
+internal sealed class LedgerSink(IReplicaSink inner, ReplicaHost host, PointLedger ledger, TaskCompletionSource died) : IReplicaSink
+{
+    private readonly IReplicaSink _inner = inner;
+    private readonly ReplicaHost _host = host;
+    private readonly PointLedger _ledger = ledger;
+    private readonly TaskCompletionSource _died = died;
+
+    public CurrentLine Current => _inner.Current;
+
+    public CancellationToken LineEnds => _inner.LineEnds;
+
+    public ulong ReceivedSequence => _inner.ReceivedSequence;
+
+    public ulong FlushedSequence => _inner.FlushedSequence;
+
+    public RecoveryPointId? LastPoint => _inner.LastPoint;
+
+    public async ValueTask<AppendOutcome> AppendAsync(ReadOnlyMemory<byte> record, CancellationToken cancellationToken)
+    {
+        RecordHeader.Read(record.Span, out RecordHeader header);
+        LineId before = _inner.Current.Line;
+        AppendOutcome outcome = await GuardAsync(_inner.AppendAsync(record, cancellationToken));
+        if (outcome is AppendOutcome.Accepted && header.Line != before && header.Line != _inner.Current.Line)
+        {
+            _ledger.Violate("lines", $"record {header.Sequence} of line {header.Line} was accepted, the replica's is {before}");
+        }
+
+        return outcome;
+    }
+
+    public async ValueTask<ulong> FlushAsync(CancellationToken cancellationToken)
+    {
+        ulong flushed = await GuardAsync(_inner.FlushAsync(cancellationToken));
+        _ledger.Look(_host);
+        return flushed;
+    }
+
+    /// <summary>A replica that failed is closed for good: the agent ends, and the next one opens it anew.</summary>
+    private async ValueTask<T> GuardAsync<T>(ValueTask<T> call)
+    {
+        try
+        {
+            return await call;
+        }
+        catch (StorageException fault) when (fault.Kind != FaultKind.Full)
+        {
+            _died.TrySetException(fault);
+            throw;
+        }
+    }
+}

@@ -1,0 +1,288 @@
+using Understudy.Api.Control;
+using Understudy.Blocks;
+using Understudy.Blocks.Identity;
+using Understudy.Journal;
+using Understudy.Model;
+using Understudy.Protection.Ports;
+using Understudy.Protection.Target;
+using Understudy.Protection.Target.Runs;
+using Understudy.Replication.Receiving;
+using Understudy.Replication.Wire;
+using Understudy.Simulation.Checkers;
+using Understudy.Simulation.Machines;
+using Understudy.Simulation.Sites.Checkers;
+using Understudy.Testing.Simulation;
+
+namespace Understudy.Simulation.Sites.Agents;
+
+/// <summary>All replicas of a host in one life of its agent, as the executable keeps them.</summary>
+internal sealed class TargetSide : IReplicaDirectory
+{
+    private static readonly TimeSpan OpenAgainAfter = TimeSpan.FromSeconds(10);
+
+    private readonly SitesWorld _world;
+    private readonly Site _site;
+    private readonly SimProcess _process;
+    private readonly SimRandom _random;
+    private readonly TaskCompletionSource _died;
+    private readonly AsyncGate _gate = new();
+    private readonly List<RunningReplica> _replicas = [];
+
+    public TargetSide(SitesWorld world, Site site, SimProcess process, IHypervisor hypervisor, SimRandom random, TaskCompletionSource died)
+    {
+        _world = world;
+        _site = site;
+        _process = process;
+        _random = random;
+        _died = died;
+        Services = new TargetServices(
+            hypervisor,
+            new ModelDaemons(site.Machine, process),
+            new ModelImageTool(site.Machine, process),
+            new ModelSockets(site.Machine, process),
+            process.Time,
+            new SeededIds(random.Fork(1)),
+            new TargetSettings
+            {
+                RuntimeFolder = "/run/understudy",
+                LogFolder = "/var/log/understudy",
+                WatchEvery = TimeSpan.FromSeconds(5),
+                HousekeepingEvery = TimeSpan.FromSeconds(5),
+                JobPollEvery = TimeSpan.FromMilliseconds(500),
+                Journal = world.Journal,
+            },
+            world.Context.Logger);
+    }
+
+    public TargetServices Services { get; }
+
+    public IEnumerable<ReplicaHost> Hosts => _replicas.Select(r => r.Host);
+
+    public async Task RunAsync()
+    {
+        while (true)
+        {
+            await _process.TakeTimeAsync(OpenAgainAfter * (0.5 + (_random.NextFraction() * 0.5)));
+            await OpenAllAsync();
+            foreach (RunningReplica running in _replicas.ToArray())
+            {
+                await CheckAsync(running);
+            }
+        }
+    }
+
+    public async Task OpenAllAsync()
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(default);
+        foreach (VmWatch watch in _world.Vms)
+        {
+            if (_replicas.Exists(r => r.Host.Spec.Vm == watch.Id) || !Stands(watch.Id))
+            {
+                continue;
+            }
+
+            try
+            {
+                if (await ReplicaHost.OpenAsync(Services, Stores(watch.Id), default) is { } host)
+                {
+                    await StartAsync(host);
+                }
+            }
+            catch (UnderstudyException fault)
+            {
+                // Tried again: the executable does no more. One that can never be opened is seen by the liveness check.
+                _world.Context.Trace.Note(_world.Simulator.NowTicks, _process.Name, $"replica of {watch.Name} not opened: {fault.Message}");
+            }
+        }
+    }
+
+    public async Task<ReplicaCreated> CreateAsync(ReplicaCreateRequest request)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(default);
+        if (TryFind(request.Replica) is not { } host)
+        {
+            if (Hosts.FirstOrDefault(h => h.Spec.Vm == request.Vm) is { } other)
+            {
+                throw new ErrorException(Errors.AlreadyProtected(request.VmName, $"this host (replica {other.Spec.Replica})"));
+            }
+
+            RequireReadable(request.Vm);
+            await SiteAgent.MakeFolderAsync(_site, _process, $"{FolderOf(request.Vm)}/replica");
+            await SiteAgent.MakeFolderAsync(_site, _process, $"{FolderOf(request.Vm)}/host");
+            ReplicaSpec spec = new(
+                request.Replica,
+                request.Vm,
+                request.VmName,
+                request.TargetName,
+                request.Source.Value,
+                new LineId(1, Services.Ids.NewRandom128()),
+                $"/images/{request.TargetName}",
+                request.Settings.Retention);
+            PointLedger ledger = _world.Watch(request.Vm).Ledger(request.Replica);
+            ledger.Retention = TimeSpan.FromTicks(Math.Min(ledger.Retention.Ticks, request.Settings.Retention.Ticks));
+            host = await ReplicaHost.CreateAsync(Services, Stores(request.Vm), spec, default);
+            await StartAsync(host);
+        }
+
+        return new ReplicaCreated(host.Spec.FirstLine, [$"replica {host.Spec.Replica}"]);
+    }
+
+    public ReplicaHost Find(ReplicaId replica) => TryFind(replica) ?? throw new ErrorException(new ErrorInfo(
+        ErrorKind.NoSuchThing, "replica-unknown", $"This host has no replica {replica}", "It was removed, or its folder cannot be read.", "See the agent's log."));
+
+    public ReplicaHost? TryFind(ReplicaId replica) => _replicas.Find(r => r.Host.Spec.Replica == replica)?.Host;
+
+    public async Task<Removed> UnprotectAsync(VmId vm, ReplicaId replica)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(default);
+        if (_replicas.Find(r => r.Host.Spec.Replica == replica) is not { } running)
+        {
+            RequireReadable(vm);
+            return new Removed([], []);
+        }
+
+        await running.StopAsync();
+        try
+        {
+            RemovedThings things = await running.Host.UnprotectAsync(default);
+            _replicas.Remove(running);
+            await running.Host.DisposeAsync();
+            return new Removed(things.Gone, things.Kept);
+        }
+        catch
+        {
+            running.Start(_process, _died); // It stands as before, and somebody has to look after it.
+            throw;
+        }
+    }
+
+    public ValueTask<DirectoryAnswer> FindAsync(ControlFrame.Hello hello, Guid agentId, CancellationToken cancellationToken)
+    {
+        if (TryFind(hello.Replica) is not { } host || host.Spec.Source != agentId || host.Spec.Vm != hello.Vm)
+        {
+            return new(new DirectoryAnswer.Refused(new Refusal(RefusalCode.UnknownReplica, FaultClass.NeedsOperator, "no such replica", "-")));
+        }
+
+        return host.TryGetSink() is { } sink
+            ? new(new DirectoryAnswer.Found(new LedgerSink(sink, host, Ledger(host), _died)))
+            : new(new DirectoryAnswer.Refused(new Refusal(RefusalCode.StaleLine, FaultClass.NeedsOperator, "the replica has become the VM's own disk", "-")));
+    }
+
+    private static string FolderOf(VmId vm) => $"replicas/{vm}";
+
+    private bool Stands(VmId vm) => _site.Host.Disk.ListAll(FolderOf(vm)).Count > 0;
+
+    private PointLedger Ledger(ReplicaHost host) => _world.Watch(host.Spec.Vm).Ledger(host.Spec.Replica);
+
+    private ReplicaStores Stores(VmId vm) => new(
+        _site.Host.Disk.OpenStore(_process, $"{FolderOf(vm)}/replica"), _site.Host.Disk.OpenStore(_process, $"{FolderOf(vm)}/host"));
+
+    private async Task StartAsync(ReplicaHost host)
+    {
+        var running = new RunningReplica(host);
+        _replicas.Add(running);
+        running.Start(_process, _died);
+        await CheckAsync(running);
+    }
+
+    private void RequireReadable(VmId vm)
+    {
+        if (Stands(vm))
+        {
+            throw new ErrorException(new ErrorInfo(
+                ErrorKind.Refused, "replica-unreadable", "A replica stands there and cannot be opened now", "It is tried again every few seconds.", "See the log."));
+        }
+    }
+
+    /// <summary>Everything that is listed or pinned, byte for byte; and that nothing in here has broken.</summary>
+    private async Task CheckAsync(RunningReplica running)
+    {
+        ReplicaHost host = running.Host;
+        PointLedger ledger = Ledger(host);
+        ledger.Look(host);
+        if (host.Status.Error is { } error && (error.Class == FaultClass.Fatal || error.InnerException is not (null or UnderstudyException)))
+        {
+            ledger.Violate("crash", $"the replica's own work broke: {error} {error.InnerException}");
+        }
+
+        if (host.OpenReplica is not { } replica)
+        {
+            return;
+        }
+
+        var checker = new PointChecker(ledger, _process, _random);
+        bool all = running.NewestChecked == 0 || _random.Chance(0.1);
+        foreach (RecoveryPoint point in replica.Points)
+        {
+            if (all || point.Sequence > running.NewestChecked)
+            {
+                await TryCheckAsync(checker, replica, point);
+            }
+        }
+
+        running.NewestChecked = replica.Points is [.., var newest] ? newest.Sequence : 0;
+        foreach (PinStatus pin in all ? replica.Status.Pins : [])
+        {
+            if (ledger.Find(pin.Point) is { } point)
+            {
+                await TryCheckAsync(checker, replica, point);
+            }
+        }
+
+        _world.Context.Counters.Add("points checked byte for byte", checker.TakePointsChecked());
+    }
+
+    /// <summary>A disk that fails says nothing about what is on it; a replica may be closed while it is read.</summary>
+    private static async Task TryCheckAsync(PointChecker checker, Replica replica, RecoveryPoint point)
+    {
+        try
+        {
+            await checker.CheckAsync(replica, point);
+        }
+        catch (StorageException unread) when (unread.Kind is FaultKind.Io or FaultKind.Closed or FaultKind.FlushFailed)
+        {
+            // Looked at again later.
+        }
+    }
+
+    private sealed class RunningReplica(ReplicaHost host)
+    {
+        private CancellationTokenSource _stop = new();
+        private Task _loop = Task.CompletedTask;
+
+        public ReplicaHost Host { get; } = host;
+
+        public ulong NewestChecked { get; set; }
+
+        public void Start(SimProcess process, TaskCompletionSource died)
+        {
+            _stop = new CancellationTokenSource();
+            _loop = RunAsync(process, died);
+        }
+
+        public async Task StopAsync()
+        {
+            _stop.Cancel();
+            await _loop;
+        }
+
+        private async Task RunAsync(SimProcess process, TaskCompletionSource died)
+        {
+            await process.TakeTimeAsync(TimeSpan.Zero);
+            try
+            {
+                await Host.RunAsync(_stop.Token);
+            }
+            catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+            {
+                // The way to stop.
+            }
+#pragma warning disable CA1031 // The executable goes on without the loop; here it must not happen at all.
+            catch (Exception broken)
+#pragma warning restore CA1031
+            {
+                died.TrySetException(broken);
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+using Understudy.Blocks.Identity;
+using Understudy.Journal;
+using Understudy.Protection.Target;
+using Understudy.Protection.Target.Runs;
+using Understudy.Simulation.Checkers;
+using Understudy.Simulation.Models;
+
+namespace Understudy.Simulation.Sites.Checkers;
+
+/// <summary>
+/// The points of one replica as they were listed: one that was listed stays listed, over restarts and failovers and their
+/// cancels, until retention, a commit to an older one, or the end of the protection may take it. Lines only go forward.
+/// </summary>
+internal sealed class PointLedger(VmWatch watch, ReplicaId replica) : IPointOwner
+{
+    private readonly VmWatch _watch = watch;
+    private readonly Dictionary<RecoveryPointId, RecoveryPoint> _known = [];
+    private IReadOnlyList<RecoveryPoint> _listed = [];
+    private LineId _line;
+    private ulong _oldestKept;
+
+    public ReplicaId Replica { get; } = replica;
+
+    public ModelVm Vm => _watch.Vm;
+
+    /// <summary>The shortest window that was ever asked for.</summary>
+    public TimeSpan Retention { get; set; } = TimeSpan.MaxValue;
+
+    /// <summary>Its protection has been ordered to end: nothing is promised any more.</summary>
+    public bool IsEnding { get; set; }
+
+    public IReadOnlyList<RecoveryPoint> Listed => _listed;
+
+    public RecoveryPoint? Newest => _listed.Count == 0 ? null : _listed[^1];
+
+    public void Violate(string checker, string what) => _watch.Violate(checker, what);
+
+    /// <summary>What the source held at a point; null for a point that was never listed.</summary>
+    public Cut? CutOf(RecoveryPointId point) => Find(point) is { } known ? Vm.FindCut(known.CutAt) : null;
+
+    /// <summary>A point that is or was listed.</summary>
+    public RecoveryPoint? Find(RecoveryPointId point) => _known.GetValueOrDefault(point);
+
+    /// <summary>Compares what is listed now with what was before. Called whenever it may have changed.</summary>
+    public void Look(ReplicaHost host)
+    {
+        ReplicaHostStatus status = host.Status;
+        IReadOnlyList<RecoveryPoint> now = host.Points;
+        foreach (RecoveryPoint point in now)
+        {
+            _known[point.Id] = point;
+        }
+
+        if (status.Replica is { } open)
+        {
+            if (_line.Counter > open.Line.Counter)
+            {
+                Violate("lines", $"the replica is on line {open.Line}, it was on {_line} before");
+            }
+
+            _line = open.Line;
+        }
+
+        for (int i = 1; i < now.Count; i++)
+        {
+            if (now[i].Sequence <= now[i - 1].Sequence)
+            {
+                Violate("points", $"{now[i].Id} is listed after {now[i - 1].Id}");
+            }
+        }
+
+        if (!IsEnding)
+        {
+            Compare(now, status.Failover);
+        }
+
+        _listed = now;
+    }
+
+    private void Compare(IReadOnlyList<RecoveryPoint> now, FailoverRecord? failover)
+    {
+        if (failover is { Step: >= FailoverStep.EndingViews })
+        {
+            return; // The base is becoming the VM's own disk: its points are merged.
+        }
+
+        // A clock that was set back makes the window longer again; what had left it may be gone all the same.
+        RecoveryPoint[] all = [.. _listed.UnionBy(now, p => p.Id).OrderBy(p => p.Sequence)];
+        _oldestKept = Math.Max(_oldestKept, RetentionPlan.ChooseOldest(all, DateTimeOffset.MaxValue, Retention)?.Sequence ?? 0);
+        foreach (RecoveryPoint before in _listed)
+        {
+            bool mayGo = before.Sequence < _oldestKept || (failover is { Step: >= FailoverStep.Dropping } && before.Sequence > failover.Point.Sequence)
+                || (failover is { Step: >= FailoverStep.Applying } && before.Sequence < failover.Point.Sequence);
+            if (!mayGo && !now.Any(p => p.Id == before.Id))
+            {
+                Violate("points", $"{before.Id} was listed and is gone; the window of {Retention} begins at {_oldestKept}, the failover is {failover?.Step}");
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+using Understudy.Blocks.Identity;
+using Understudy.Model;
+using Understudy.Protection.Source;
+using Understudy.Simulation.Machines;
+using Understudy.Simulation.Running;
+using Understudy.Simulation.Sites.Agents;
+using Understudy.Testing.Simulation;
+
+namespace Understudy.Simulation.Sites;
+
+/// <summary>A host with everything on it, and the agent that runs there now.</summary>
+internal sealed class Site
+{
+    public Site(RunContext context, SimHost host, HostId id)
+    {
+        Host = host;
+        Id = id;
+        Machine = new ModelMachine(context, host);
+    }
+
+    public SimHost Host { get; }
+
+    public HostId Id { get; }
+
+    public string Name => Host.Name;
+
+    public ModelMachine Machine { get; }
+
+    public SimProcess? AgentProcess { get; set; }
+
+    /// <summary>Null until the agent of this life is ready, and from its death on.</summary>
+    public SiteAgent? Agent { get; set; }
+
+    /// <summary>What the vault ordered for each VM that is protected from here; durable beside the engine's own state.</summary>
+    public Dictionary<VmId, SourceOrder> Orders { get; } = [];
+
+    /// <summary>Nothing goes wrong here at the moment that could hold anything up, since then.</summary>
+    public long QuietSinceTicks { get; private set; }
+
+    /// <summary>Something happened here after which everything may take its time again.</summary>
+    public void Disturbed() => QuietSinceTicks = Host.Simulator.NowTicks;
+
+    public void KillAgent()
+    {
+        AgentProcess?.Kill();
+        Disturbed();
+    }
+
+    public void LosePower()
+    {
+        Host.PowerLoss();
+        Host.Simulator.Interrupt(Machine.LosePower);
+        Disturbed();
+    }
+}
+
+internal sealed record SourceOrder(ReplicaId Replica, HostId Target, SourcePolicy Policy);

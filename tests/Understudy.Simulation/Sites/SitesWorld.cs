@@ -1,0 +1,122 @@
+using Understudy.Blocks.Identity;
+using Understudy.Journal;
+using Understudy.Model;
+using Understudy.Protection.Ports;
+using Understudy.Protection.Source;
+using Understudy.Simulation.Machines;
+using Understudy.Simulation.Models;
+using Understudy.Simulation.Running;
+using Understudy.Simulation.Sites.Vault;
+using Understudy.Simulation.World;
+using Understudy.Testing.Simulation;
+using Understudy.Testing.Simulation.Network;
+
+namespace Understudy.Simulation.Sites;
+
+/// <summary>Everything of a run with two whole sides and a vault at a third place, as its parts share it.</summary>
+internal sealed class SitesWorld
+{
+    public SitesWorld(RunContext context)
+    {
+        Context = context;
+        Random = context.Random.Fork(60);
+        Ids = new SeededIds(context.Random.Fork(61));
+        Network = new SimNetwork(context.Simulator);
+        Source = new Site(context, context.AddHost("source"), new HostId(Ids.NewGuid()));
+        Target = new Site(context, context.AddHost("target"), new HostId(Ids.NewGuid()));
+        VaultHost = context.AddHost("vault");
+        Database = new VaultDatabase();
+        Policy = RandomShapes.Policy(Random);
+        Journal = RandomShapes.Settings(Random, context.Plant);
+        Retention = Random.Between(TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(20));
+        int vms = Random.Chance(0.85) ? 1 : 2;
+        for (int i = 0; i < vms; i++)
+        {
+            AddVm($"vm{i}");
+        }
+
+        Target.Machine.ExpectedOf = ExpectedOf;
+    }
+
+    public RunContext Context { get; }
+
+    public Simulator Simulator => Context.Simulator;
+
+    public SimRandom Random { get; }
+
+    public SeededIds Ids { get; }
+
+    public SimNetwork Network { get; }
+
+    public Site Source { get; }
+
+    public Site Target { get; }
+
+    public SimHost VaultHost { get; }
+
+    /// <summary>What the vault has written; it outlives every vault.</summary>
+    public VaultDatabase Database { get; }
+
+    /// <summary>The vault that runs now; null while none does.</summary>
+    public ModelVault? Vault { get; set; }
+
+    public List<VmWatch> Vms { get; } = [];
+
+    public SourcePolicy Policy { get; }
+
+    public ReplicaSettings Journal { get; }
+
+    public TimeSpan Retention { get; }
+
+    /// <summary>From now on nothing goes wrong any more.</summary>
+    public bool IsCalm { get; set; }
+
+    public IReadOnlyList<Site> Sites => [Source, Target];
+
+    public Site SiteOf(HostId host) => host == Source.Id ? Source : Target;
+
+    public Site PeerOf(Site site) => site == Source ? Target : Source;
+
+    public VmWatch Watch(VmId vm) => Vms.Find(w => w.Id == vm) ?? throw new InvalidOperationException($"no VM {vm}");
+
+    /// <summary>Bytes get from one host to the other now.</summary>
+    public bool IsOpen(SimHost from, SimHost to) => from.IsUp && to.IsUp && !Network.IsStalled(from, to) && !Network.IsStalled(to, from);
+
+    private void AddVm(string name)
+    {
+        long[] sizes = [.. Enumerable.Range(0, Random.Chance(0.7) ? 1 : 2).Select(_ => (long)Random.Between(2, 6) * Blocks.BlockSize.Bytes)];
+        var vm = new ModelVm(new VmId(Ids.NewGuid()), name, sizes, Source.Host) { DevicesXml = DomainXml.Devices(name, sizes.Length) };
+        Vms.Add(new VmWatch(vm, Context.Violations));
+        Source.Machine.Domains.Add(new ModelDomain(Source.Machine, vm.Id, name, vm.DefinitionXml, vm, Random.Fork(5)));
+        for (int i = 0; i < sizes.Length; i++)
+        {
+            Source.Machine.Images[DomainXml.SourceImage(name, i)] = new ModelImage(DomainXml.SourceImage(name, i), "qcow2", sizes[i], null);
+        }
+    }
+
+    /// <summary>What an export on the target shows: a disk of a point, by itself or through a run's daemon, or an image.</summary>
+    private DiskImage? ExpectedOf(ImageBacking.Nbd server)
+    {
+        StorageBacking? backing = Target.Machine.Daemons.Values.FirstOrDefault(d => d.Spec.SocketPath == server.SocketPath)?
+            .Spec.Exports.FirstOrDefault(e => e.Name == server.ExportName)?.Backing;
+        return backing switch
+        {
+            StorageBacking.Nbd view => ExpectedOfView(view.ExportName),
+            StorageBacking.Image image => Target.Machine.Image(image.Path).Expected,
+            _ => ExpectedOfView(server.ExportName),
+        };
+    }
+
+    /// <param name="export">line.sequence.disk</param>
+    private DiskImage? ExpectedOfView(string export)
+    {
+        int last = export.LastIndexOf('.');
+        if (last < 0 || !RecoveryPointId.TryParse(export[..last].Replace('.', ':'), out RecoveryPointId point))
+        {
+            return null;
+        }
+
+        int disk = int.Parse(export[(last + 1)..], System.Globalization.CultureInfo.InvariantCulture);
+        return Vms.SelectMany(vm => vm.Ledgers.Values).Select(ledger => ledger.CutOf(point)).FirstOrDefault(cut => cut is not null)?.Disks[disk];
+    }
+}
