@@ -34,11 +34,15 @@ internal sealed class HostBench
 
     public ModelVm Vm { get; }
 
+    /// <summary>Under several seeds: what a power loss keeps is up to them.</summary>
     public static void Run(Func<HostBench, Task> body)
     {
-        var context = new RunContext(1, Plant.None, null);
-        context.Simulator.Run(async () => await body(new HostBench(context)));
-        Assert.Null(context.Violations.First);
+        for (ulong seed = 1; seed <= 8; seed++)
+        {
+            var context = new RunContext(seed, Plant.None, null);
+            context.Simulator.Run(async () => await body(new HostBench(context)));
+            Assert.Null(context.Violations.First);
+        }
     }
 
     /// <summary>One life of an agent, up to the end of <paramref name="body"/> or to its death in it.</summary>

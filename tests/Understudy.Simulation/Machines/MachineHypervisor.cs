@@ -101,6 +101,9 @@ internal sealed partial class MachineHypervisor(ModelMachine machine, SimProcess
     public ValueTask RequestShutdownAsync(VmId vm, CancellationToken cancellationToken) =>
         ChangeAsync("asking a VM to power off", vm, qemu => Find(vm).HearShutdown(qemu), cancellationToken);
 
+    public ValueTask SetLinksAsync(VmId vm, bool up, CancellationToken cancellationToken) =>
+        ChangeAsync("plugging cables", vm, qemu => qemu.SetLinks(up), cancellationToken);
+
     public async ValueTask DestroyAsync(VmId vm, CancellationToken cancellationToken)
     {
         await BeginAsync("ending a VM", cancellationToken);

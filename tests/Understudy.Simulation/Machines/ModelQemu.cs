@@ -47,6 +47,15 @@ internal sealed partial class ModelQemu
         return _started.Task;
     }
 
+    /// <summary>Its network cables are in.</summary>
+    public bool IsLinked { get; private set; } = true;
+
+    public void SetLinks(bool up)
+    {
+        IsLinked = up;
+        _domain.Changed();
+    }
+
     public void Suspend()
     {
         if (State is VmRunState.Running or VmRunState.ShuttingDown)

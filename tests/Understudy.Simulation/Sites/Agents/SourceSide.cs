@@ -64,14 +64,13 @@ internal sealed class SourceSide(SitesWorld world, Site site, SimProcess process
         }
 
         VmFacts vm = await _hypervisor.FindVmAsync(request.Vm, default) ?? throw new ErrorException(Errors.UnknownVm(request.Vm.ToString()));
-        SourceSpec spec = new(
-            request.Replica, request.Vm, vm.Name, request.Line,
-            [.. vm.Disks.Select((d, i) => new SourceDisk(new DiskId((ushort)i), d.TargetDevice, d.SizeBytes))]);
+        SourceSpec spec = new(request.Replica, request.Vm, vm.Name, request.Line);
         SourceOrder order = new(request.Replica, request.Target, _world.Policy with { Frequency = request.Settings.Frequency });
         await SiteAgent.MakeFolderAsync(_site, _process, FolderOf(request.Vm));
         _site.Orders[request.Vm] = order;
         SourceEnvironment environment = Environment(request.Vm, order);
-        Start(await SourceVm.OpenAsync(environment, order.Policy, default) ?? await SourceVm.CreateAsync(environment, spec, order.Policy, default));
+        Start(await SourceVm.OpenAsync(environment, order.Policy, default) ?? await SourceVm.CreateAsync(
+            environment, spec, DiskChoice.Of(vm, []).Disks, order.Policy, default));
     }
 
     public async Task ConfigureAsync(SourceConfigureRequest request)
