@@ -1,6 +1,8 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Understudy.Blocks.Identity;
 using Understudy.Journal;
+using Understudy.Protection.Guard;
+using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Runs;
@@ -91,10 +93,11 @@ internal sealed class HostBench
             new ModelSockets(Machine, self),
             self.Time,
             new SeededIds(_random.Fork(3)),
+            new OwnershipServices(new GuardFolder(Machine.Host.Disk.OpenStore(self, GuardHook.Folder), Machine.Boot, Machine.UpSeconds), Machine.Boot, self.Time, NullLogger.Instance),
             new TargetSettings { RuntimeFolder = "/run/understudy", LogFolder = "/var/log/understudy" },
             NullLogger.Instance);
         var root = Machine.Host.Disk.OpenStore(self, "");
-        foreach (string folder in (string[])["replicas", Folder, $"{Folder}/replica", $"{Folder}/host"])
+        foreach (string folder in (string[])[GuardHook.Folder, "replicas", Folder, $"{Folder}/replica", $"{Folder}/host"])
         {
             await root.CreateFolderAsync(folder, default);
             await root.FlushFolderAsync(folder.Contains('/', StringComparison.Ordinal) ? folder[..folder.LastIndexOf('/')] : "", default);

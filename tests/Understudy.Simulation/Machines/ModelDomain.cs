@@ -76,7 +76,7 @@ internal sealed class ModelDomain : IGuestDisks
             return new HypervisorException(HypervisorFault.Refused, $"domain {Name} is running already (simulated)");
         }
 
-        if (_machine.StartHook(this) is { } denied)
+        if (_machine.StartHook.Judge(this) is { } denied)
         {
             return new HypervisorException(HypervisorFault.Refused, $"{Name}: the start hook said no: {denied} (simulated)");
         }

@@ -1,3 +1,4 @@
+using Understudy.Blocks;
 using Understudy.Protection.Ports;
 using Understudy.Simulation.Models;
 
@@ -32,6 +33,8 @@ internal sealed class ModelImage(string path, string format, long sizeBytes, Ima
 
     /// <summary>Change tracking by name, and whether it can be trusted: a QEMU that was killed has not written it.</summary>
     public SortedDictionary<string, bool> Bitmaps { get; } = new(StringComparer.Ordinal);
+
+    public long AllocatedBytes => Enumerable.Range(0, Layer.BlockCount).Count(block => !Layer.IsHole(block)) * (long)BlockSize.Bytes;
 
     public string DiskFile => Path.TrimStart('/');
 

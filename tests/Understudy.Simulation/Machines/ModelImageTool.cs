@@ -57,7 +57,7 @@ internal sealed class ModelImageTool(ModelMachine machine, SimProcess agent) : I
     {
         await TakeTimeAsync(cancellationToken);
         return _machine.Images.TryGetValue(path, out ModelImage? image)
-            ? new ImageFacts(image.Format, image.SizeBytes, (image.Backing as ImageBacking.File)?.Path, [.. image.Bitmaps.Select(b => new ImageBitmap(b.Key, true, b.Value))])
+            ? new ImageFacts(image.Format, image.SizeBytes, image.AllocatedBytes, (image.Backing as ImageBacking.File)?.Path, [.. image.Bitmaps.Select(b => new ImageBitmap(b.Key, true, b.Value))])
             : null;
     }
 
@@ -90,6 +90,40 @@ internal sealed class ModelImageTool(ModelMachine machine, SimProcess agent) : I
         catch (StorageException fault)
         {
             throw new ImageToolException(FaultClass.Transient, $"{path} could not be written: {fault.Message}", inner: fault);
+        }
+        finally
+        {
+            await node.CloseAsync();
+        }
+    }
+
+    public async ValueTask ConvertFromFileAsync(string source, string sourceFormat, string path, string format, CancellationToken cancellationToken)
+    {
+        await TakeTimeAsync(cancellationToken);
+        ModelImage from = _machine.Image(source);
+        var chain = new ImageChain(_machine, _agent);
+        try
+        {
+            await chain.OpenAsync(from, forWriting: false, this);
+            ModelImage made = new(path, format, from.SizeBytes, null);
+            for (int block = 0; block < from.Layer.BlockCount; block++)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                byte[] content = await chain.ReadAsync(from, block);
+                made.Layer.Write((long)block * BlockSize.Bytes, content.AsSpan(0, made.Layer.Block(block).Length));
+                chain.Compare(from, block, content, $"an export of {source}");
+            }
+
+            made.Expected = made.Layer.Snapshot();
+            Add(made);
+        }
+        catch (StorageException fault)
+        {
+            throw new ImageToolException(FaultClass.Transient, $"{path} could not be written: {fault.Message}", inner: fault);
+        }
+        finally
+        {
+            await chain.CloseAsync();
         }
     }
 

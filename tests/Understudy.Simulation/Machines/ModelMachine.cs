@@ -23,6 +23,7 @@ internal sealed class ModelMachine
         Host = host;
         _random = context.Random.Fork(40);
         Sockets = new SimLocalSockets();
+        StartHook = new GuardHook(this);
         Calls = new CallBehaviour(_random.Fork(1));
         _callTime = _random.Between(TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(60));
     }
@@ -50,8 +51,8 @@ internal sealed class ModelMachine
     /// <summary>What a new image over this NBD export must show; set by the world.</summary>
     public Func<ImageBacking.Nbd, DiskImage?> ExpectedOf { get; set; } = _ => null;
 
-    /// <summary>The host's start hook: why the VM may not be started now; null when it may.</summary>
-    public Func<ModelDomain, string?> StartHook { get; set; } = _ => null;
+    /// <summary>Asked before every start, whoever starts.</summary>
+    public GuardHook StartHook { get; }
 
     /// <summary>Told whenever a VM of the host has begun or ceased to run.</summary>
     public Action<ModelDomain> OnRunStateChanged { get; set; } = _ => { };
@@ -59,7 +60,10 @@ internal sealed class ModelMachine
     /// <summary>Whether a guest that starts now looks at all its disks first.</summary>
     public bool ReadsAllAtBoot() => _random.Chance(0.3);
 
+    /// <summary>What the host calls its present boot.</summary>
     public string Boot => $"{Host.Name}-{Host.BootNumber}";
+
+    public long UpSeconds => (Simulator.NowTicks - Host.BootedAtTicks) / TimeSpan.TicksPerSecond;
 
     public ModelDomain? Find(VmId vm) => Domains.Find(d => d.Id == vm);
 

@@ -112,52 +112,13 @@ internal sealed partial class ModelQemu
     private async ValueTask<byte[]> ReadBlockAsync(QemuDisk disk, int block)
     {
         ModelImage top = disk.Active;
-        byte[] content = new byte[BlockSize.Bytes];
-        await ReadChainAsync(disk, top, block, content);
-        if (disk.Active == top && top.Expected is { } expected)
+        byte[] content = await disk.Chain.ReadAsync(top, block);
+        if (disk.Active == top)
         {
-            ReadOnlySpan<byte> wanted = expected.Block(block);
-            if (!content.AsSpan(0, wanted.Length).SequenceEqual(wanted))
-            {
-                _machine.Context.Violations.Report(
-                    "guest", $"{_domain.Name} at {_machine.Host.Name} reads a wrong block {block} of {disk.Target} ({top.Path})");
-            }
+            disk.Chain.Compare(top, block, content, $"{_domain.Name} at {_machine.Host.Name}");
         }
 
         return content;
-    }
-
-    private async ValueTask ReadChainAsync(QemuDisk disk, ModelImage image, int block, byte[] content)
-    {
-        long start = (long)block * BlockSize.Bytes;
-        while (image.Layer.IsHole(block))
-        {
-            switch (image.Backing)
-            {
-                case ImageBacking.File file:
-                    image = _machine.Image(file.Path);
-                    if (start >= image.SizeBytes)
-                    {
-                        return;
-                    }
-
-                    continue;
-                case ImageBacking.Nbd:
-                    NbdNode node = disk.Nodes[image.Path];
-                    await node.ReadAsync(start, content.AsMemory(0, (int)Math.Min(BlockSize.Bytes, node.SizeBytes - start)));
-                    return;
-                default:
-                    if (image is { IsOnDisk: true, IsAdopted: false } && Process is { } self)
-                    {
-                        IBlockDevice device = _machine.OpenImage(image.Path, self, readOnly: true);
-                        await device.ReadAsync(start, content.AsMemory(0, (int)Math.Min(BlockSize.Bytes, device.SizeBytes - start)), default);
-                    }
-
-                    return;
-            }
-        }
-
-        image.Layer.Block(block).CopyTo(content);
     }
 
     /// <summary>Locks and connections, as QEMU takes them before a VM runs.</summary>
@@ -165,27 +126,8 @@ internal sealed partial class ModelQemu
     {
         foreach (QemuDisk disk in Disks)
         {
-            _machine.RequireLock(disk.Active.Path, forWriting: true, this);
-            for (ModelImage? image = disk.Active; image is not null;)
-            {
-                switch (image.Backing)
-                {
-                    case ImageBacking.File file:
-                        _machine.RequireLock(file.Path, forWriting: false, this);
-                        image = _machine.Image(file.Path);
-                        break;
-                    case ImageBacking.Nbd server:
-                        NbdNode node = new(_machine, self, server.SocketPath, server.ExportName, TimeSpan.Zero);
-                        await node.ConnectAsync();
-                        await node.ReadAsync(0, new byte[512]);
-                        disk.Nodes[image.Path] = node;
-                        image = null;
-                        break;
-                    default:
-                        image = null;
-                        break;
-                }
-            }
+            disk.Chain = new ImageChain(_machine, self);
+            await disk.Chain.OpenAsync(disk.Active, forWriting: true, this);
         }
     }
 

@@ -87,7 +87,6 @@ internal sealed partial class ModelQemu
         }
 
         (disk.Active, disk.Job) = (to, null);
-        disk.Nodes.Remove(from.Path);
         LiveXml = DomainXml.Moved(LiveXml, target, to.Path);
         _domain.Inactive = DomainXml.Moved(_domain.Inactive, target, to.Path);
         _machine.Trace("pivot", to.Path);
@@ -117,7 +116,7 @@ internal sealed partial class ModelQemu
             case "blockdev-reopen":
                 JsonNode options = root["arguments"]?["options"]?[0] ?? throw Refused("no options");
                 int index = int.Parse(((string?)options["node-name"] ?? "").Split('-')[1], CultureInfo.InvariantCulture);
-                Disks[index].Nodes[Disks[index].Active.Path] = _added[(string?)options["backing"] ?? ""];
+                Disks[index].Chain.Replace(Disks[index].Active, _added[(string?)options["backing"] ?? ""]);
                 return "{}";
             case var other:
                 throw Refused($"the model's monitor does not know {other}");

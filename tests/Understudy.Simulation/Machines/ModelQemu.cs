@@ -21,7 +21,7 @@ internal sealed partial class ModelQemu
         _machine = machine;
         _domain = domain;
         LiveXml = domain.Inactive;
-        Disks = domain.Tracked is null ? [.. DomainXml.Disks(LiveXml).Select(d => new QemuDisk(d.Target, machine.Image(d.Path)))] : [];
+        Disks = domain.Tracked is null ? [.. DomainXml.Disks(LiveXml).Select(d => new QemuDisk(d.Target, machine.Image(d.Path), new ImageChain(machine, machine.Simulator.Root)))] : [];
     }
 
     public SimProcess? Process { get; private set; }
@@ -161,15 +161,14 @@ internal sealed partial class ModelQemu
     }
 }
 
-/// <summary>A disk of a running VM: the image it writes, and the connections that layers below it need.</summary>
-internal sealed class QemuDisk(string target, ModelImage active)
+/// <summary>A disk of a running VM: the image it writes, and the way to the layers below it.</summary>
+internal sealed class QemuDisk(string target, ModelImage active, ImageChain chain)
 {
     public string Target { get; } = target;
 
     public ModelImage Active { get; set; } = active;
 
-    /// <summary>By the image whose backing it is.</summary>
-    public Dictionary<string, NbdNode> Nodes { get; } = new(StringComparer.Ordinal);
+    public ImageChain Chain { get; set; } = chain;
 
     public ModelJob? Job { get; set; }
 }

@@ -38,6 +38,15 @@ internal sealed class NbdNode(ModelMachine machine, SimProcess process, string s
         }
     }
 
+    public async Task CloseAsync()
+    {
+        if (_client is { } client)
+        {
+            _client = null;
+            await client.DisposeAsync();
+        }
+    }
+
     public async Task ReadAsync(long offset, Memory<byte> buffer)
     {
         while (true)

@@ -32,6 +32,8 @@ public sealed class SimHost
     /// <summary>Counts boots, so that a peer's old connection is told from a new one.</summary>
     public int BootNumber { get; private set; } = 1;
 
+    public long BootedAtTicks { get; private set; }
+
     public SimProcess Start(string name, Func<SimProcess, Task> main)
     {
         if (!IsUp)
@@ -80,6 +82,7 @@ public sealed class SimHost
         {
             IsUp = true;
             BootNumber++;
+            BootedAtTicks = Simulator.NowTicks;
             Simulator.Trace.Event(Simulator.NowTicks, Name, "boot");
         }
     }

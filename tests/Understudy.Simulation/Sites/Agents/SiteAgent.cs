@@ -1,5 +1,8 @@
+using Understudy.Agent;
 using Understudy.Api.Control;
 using Understudy.Model;
+using Understudy.Protection.Guard;
+using Understudy.Protection.Ownership;
 using Understudy.Replication.Receiving;
 using Understudy.Simulation.Machines;
 using Understudy.Simulation.Running;
@@ -30,9 +33,17 @@ internal sealed class SiteAgent
         SimRandom random = world.Random.Fork(10);
         var hypervisor = new MachineHypervisor(site.Machine, process, random.Fork(1));
         _operations = new AgentOperations(outcomes, world.Context.Logger);
-        Target = new TargetSide(world, site, process, hypervisor, random.Fork(2), _died);
+        var guard = new GuardFolder(site.Host.Disk.OpenStore(process, GuardHook.Folder), site.Machine.Boot, site.Machine.UpSeconds);
+        var ownership = new OwnershipServices(guard, site.Machine.Boot, process.Time, world.Context.Logger);
+        Target = new TargetSide(world, site, process, hypervisor, ownership, random.Fork(2), _died);
         Source = new SourceSide(world, site, process, hypervisor, random.Fork(3), _died);
-        SiteOrders.Register(_operations, Source, Target);
+        TargetOrders.Register(_operations, Target);
+        _operations.On(AgentMethods.SourceProtect, async (request, _, _) =>
+        {
+            await Source.ProtectAsync(request);
+            return Nothing.Value;
+        });
+        _operations.On(AgentMethods.SourceUnprotect, (request, _, _) => Source.UnprotectAsync(request));
     }
 
     public SourceSide Source { get; }
@@ -44,6 +55,7 @@ internal sealed class SiteAgent
     public static async Task RunAsync(SitesWorld world, Site site, SimProcess process)
     {
         await MakeFolderAsync(site, process, "outcomes");
+        await MakeFolderAsync(site, process, GuardHook.Folder);
         OutcomeLog outcomes = await OutcomeLog.OpenAsync(site.Host.Disk.OpenStore(process, "outcomes"), world.Context.Logger, default);
         var agent = new SiteAgent(world, site, process, outcomes);
         await agent.RunAsync();

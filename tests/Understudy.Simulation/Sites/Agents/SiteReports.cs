@@ -1,4 +1,3 @@
-using Understudy.Agent;
 using Understudy.Model;
 using Understudy.Protection.Source;
 using SourcePhase = Understudy.Model.SourcePhase;
@@ -8,7 +7,7 @@ namespace Understudy.Simulation.Sites.Agents;
 /// <summary>What an agent tells the vault, as far as the vault decides by it.</summary>
 internal static class SiteReports
 {
-    public static IEnumerable<TargetReport> Targets(SiteAgent agent) => [.. agent.Target.Hosts.Select(host => Reports.Of(host.Status))];
+    public static IEnumerable<TargetReport> Targets(SiteAgent agent) => [.. agent.Target.Hosts.Select(agent.Target.ReportOf)];
 
     public static IEnumerable<SourceReport> Sources(SiteAgent agent) => [.. agent.Source.Sources.Select(Of)];
 

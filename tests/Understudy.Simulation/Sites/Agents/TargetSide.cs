@@ -3,6 +3,7 @@ using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Journal;
 using Understudy.Model;
+using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Runs;
@@ -10,12 +11,18 @@ using Understudy.Replication.Receiving;
 using Understudy.Replication.Wire;
 using Understudy.Simulation.Checkers;
 using Understudy.Simulation.Machines;
+using Understudy.Simulation.Sites;
+using Understudy.Simulation.Sites.Agents;
 using Understudy.Simulation.Sites.Checkers;
 using Understudy.Testing.Simulation;
+using Site = Understudy.Simulation.Sites.Site;
 
-namespace Understudy.Simulation.Sites.Agents;
+namespace Understudy.Agent;
 
-/// <summary>All replicas of a host in one life of its agent, as the executable keeps them.</summary>
+/// <summary>
+/// All replicas of a host in one life of its agent. It has the name of the executable's own class, which keeps its files in
+/// a real file system, so that the executable's binding of the vault's orders is compiled in here as it is.
+/// </summary>
 internal sealed class TargetSide : IReplicaDirectory
 {
     private static readonly TimeSpan OpenAgainAfter = TimeSpan.FromSeconds(10);
@@ -28,7 +35,8 @@ internal sealed class TargetSide : IReplicaDirectory
     private readonly AsyncGate _gate = new();
     private readonly List<RunningReplica> _replicas = [];
 
-    public TargetSide(SitesWorld world, Site site, SimProcess process, IHypervisor hypervisor, SimRandom random, TaskCompletionSource died)
+    public TargetSide(
+        SitesWorld world, Site site, SimProcess process, IHypervisor hypervisor, OwnershipServices ownership, SimRandom random, TaskCompletionSource died)
     {
         _world = world;
         _site = site;
@@ -42,6 +50,7 @@ internal sealed class TargetSide : IReplicaDirectory
             new ModelSockets(site.Machine, process),
             process.Time,
             new SeededIds(random.Fork(1)),
+            ownership,
             new TargetSettings
             {
                 RuntimeFolder = "/run/understudy",
@@ -96,7 +105,7 @@ internal sealed class TargetSide : IReplicaDirectory
         }
     }
 
-    public async Task<ReplicaCreated> CreateAsync(ReplicaCreateRequest request)
+    public async Task<ReplicaCreated> CreateAsync(ReplicaCreateRequest request, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(default);
         if (TryFind(request.Replica) is not { } host)
@@ -119,7 +128,7 @@ internal sealed class TargetSide : IReplicaDirectory
                 $"/images/{request.TargetName}",
                 request.Settings.Retention);
             PointLedger ledger = _world.Watch(request.Vm).Ledger(request.Replica);
-            ledger.Retention = TimeSpan.FromTicks(Math.Min(ledger.Retention.Ticks, request.Settings.Retention.Ticks));
+            ledger.Order(request.Settings.Retention);
             host = await ReplicaHost.CreateAsync(Services, Stores(request.Vm), spec, default);
             await StartAsync(host);
         }
@@ -132,19 +141,28 @@ internal sealed class TargetSide : IReplicaDirectory
 
     public ReplicaHost? TryFind(ReplicaId replica) => _replicas.Find(r => r.Host.Spec.Replica == replica)?.Host;
 
-    public async Task<Removed> UnprotectAsync(VmId vm, ReplicaId replica)
+    public async Task ConfigureAsync(ReplicaConfigureRequest request, CancellationToken cancellationToken)
     {
-        using AsyncGate.Pass inside = await _gate.EnterAsync(default);
-        if (_replicas.Find(r => r.Host.Spec.Replica == replica) is not { } running)
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        ReplicaHost host = Find(request.Replica);
+        Ledger(host).Order(request.Settings.Retention);
+        await host.ConfigureAsync(request.Settings.Retention, cancellationToken);
+    }
+
+    public async Task<Removed> UnprotectAsync(TargetUnprotectRequest request, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        if (_replicas.Find(r => r.Host.Spec.Replica == request.Replica) is not { } running)
         {
-            RequireReadable(vm);
+            RequireReadable(request.Vm);
             return new Removed([], []);
         }
 
         await running.StopAsync();
         try
         {
-            RemovedThings things = await running.Host.UnprotectAsync(default);
+            Ledger(running.Host).IsEnding = true;
+            RemovedThings things = await running.Host.UnprotectAsync(request.DeleteBranches, cancellationToken);
             _replicas.Remove(running);
             await running.Host.DisposeAsync();
             return new Removed(things.Gone, things.Kept);
@@ -156,17 +174,31 @@ internal sealed class TargetSide : IReplicaDirectory
         }
     }
 
-    public ValueTask<DirectoryAnswer> FindAsync(ControlFrame.Hello hello, Guid agentId, CancellationToken cancellationToken)
+    public async ValueTask<DirectoryAnswer> FindAsync(ControlFrame.Hello hello, Guid agentId, CancellationToken cancellationToken)
     {
         if (TryFind(hello.Replica) is not { } host || host.Spec.Source != agentId || host.Spec.Vm != hello.Vm)
         {
-            return new(new DirectoryAnswer.Refused(new Refusal(RefusalCode.UnknownReplica, FaultClass.NeedsOperator, "no such replica", "-")));
+            return new DirectoryAnswer.Refused(new Refusal(Replication.Wire.RefusalCode.UnknownReplica, FaultClass.NeedsOperator, "no such replica", "-"));
         }
 
+        await host.HeardAsync(hello.Line, cancellationToken);
         return host.TryGetSink() is { } sink
-            ? new(new DirectoryAnswer.Found(new LedgerSink(sink, host, Ledger(host), _died)))
-            : new(new DirectoryAnswer.Refused(new Refusal(RefusalCode.StaleLine, FaultClass.NeedsOperator, "the replica has become the VM's own disk", "-")));
+            ? new DirectoryAnswer.Found(new LedgerSink(sink, host, Ledger(host), _died))
+            : new DirectoryAnswer.Refused(Refusal.StaleLine(hello.Line, host.CurrentLine));
     }
+
+    public TargetReport ReportOf(ReplicaHost host) =>
+        Reports.Of(host.Status, _site.Machine.Find(host.Spec.Vm) is { } domain ? PowerOf(domain.State) : null);
+
+    private static VmPower PowerOf(VmRunState state) => state switch
+    {
+        VmRunState.Running => VmPower.Running,
+        VmRunState.Paused => VmPower.Paused,
+        VmRunState.PausedIoError => VmPower.PausedIoError,
+        VmRunState.ShuttingDown => VmPower.ShuttingDown,
+        VmRunState.Crashed => VmPower.Crashed,
+        _ => VmPower.Off,
+    };
 
     private static string FolderOf(VmId vm) => $"replicas/{vm}";
 

@@ -24,7 +24,7 @@ internal sealed class PointLedger(VmWatch watch, ReplicaId replica) : IPointOwne
     public ModelVm Vm => _watch.Vm;
 
     /// <summary>The shortest window that was ever asked for.</summary>
-    public TimeSpan Retention { get; set; } = TimeSpan.MaxValue;
+    public TimeSpan Retention { get; private set; } = TimeSpan.MaxValue;
 
     /// <summary>Its protection has been ordered to end: nothing is promised any more.</summary>
     public bool IsEnding { get; set; }
@@ -34,6 +34,9 @@ internal sealed class PointLedger(VmWatch watch, ReplicaId replica) : IPointOwne
     public RecoveryPoint? Newest => _listed.Count == 0 ? null : _listed[^1];
 
     public void Violate(string checker, string what) => _watch.Violate(checker, what);
+
+    /// <summary>A window is asked for: what is outside of it may go from now on.</summary>
+    public void Order(TimeSpan retention) => Retention = retention < Retention ? retention : Retention;
 
     /// <summary>What the source held at a point; null for a point that was never listed.</summary>
     public Cut? CutOf(RecoveryPointId point) => Find(point) is { } known ? Vm.FindCut(known.CutAt) : null;
