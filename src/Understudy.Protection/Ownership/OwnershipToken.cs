@@ -23,6 +23,9 @@ public sealed class OwnershipToken
     private readonly AsyncGate _gate = new();
     private volatile OwnershipRecord _record;
 
+    /// <summary>A write failed: guard and file may say another thing than the record. Inside the gate.</summary>
+    private bool _isTorn;
+
     private OwnershipToken(OwnershipServices services, IFileStore store, OwnershipRecord record)
     {
         _services = services;
@@ -77,6 +80,7 @@ public sealed class OwnershipToken
         switch (OwnershipRules.Apply(_record, message, _services.Boot))
         {
             case OwnershipOutcome.Unchanged:
+                await MendInsideAsync(cancellationToken);
                 break;
             case OwnershipOutcome.Refused refused:
                 throw new RefusedException(refused.Code, refused.What, refused.Remedy);
@@ -103,6 +107,13 @@ public sealed class OwnershipToken
         }
     }
 
+    /// <summary>Puts guard and file right after a write that failed; for whoever looks after the VM and gives no order.</summary>
+    public async ValueTask MendAsync(CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        await MendInsideAsync(cancellationToken);
+    }
+
     /// <summary>Writes the guard's part again: what it is told beside the record has changed.</summary>
     public async ValueTask PublishAsync(CancellationToken cancellationToken)
     {
@@ -118,8 +129,18 @@ public sealed class OwnershipToken
         await DurableDocument<OwnershipRecord>.DeleteAsync(_store, OwnershipFile.Name, cancellationToken);
     }
 
+    /// <summary>Closed while the file may say anything.</summary>
+    private async ValueTask MendInsideAsync(CancellationToken cancellationToken)
+    {
+        if (_isTorn)
+        {
+            await SaveAsync(_record, opens: MayRun, cancellationToken);
+        }
+    }
+
     private async ValueTask SaveAsync(OwnershipRecord record, bool opens, CancellationToken cancellationToken)
     {
+        _isTorn = true;
         if (!opens)
         {
             await _services.Guard.PublishAsync(record, cancellationToken);
@@ -132,6 +153,7 @@ public sealed class OwnershipToken
             await _services.Guard.PublishAsync(record, cancellationToken);
         }
 
+        _isTorn = false;
         Log.OwnershipChanged(_services.Logger, record.VmName, record.Line, record.State);
         Changed.Beat();
     }

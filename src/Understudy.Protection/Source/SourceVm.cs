@@ -168,7 +168,7 @@ public sealed partial class SourceVm : IDisposable
             Log.NothingToClean(_environment.Logger, Spec.Vm);
         }
 
-        await _spool.KeepOnlyAsync(null, cancellationToken);
+        await _spool.ClearAsync(cancellationToken);
         await _states.DeleteAsync(cancellationToken);
         Log.Unprotected(_environment.Logger, Spec.Vm);
     }

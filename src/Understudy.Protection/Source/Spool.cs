@@ -33,6 +33,13 @@ internal sealed class Spool(IFileStore store, SourceSpec spec, TimeProvider time
         }
     }
 
+    /// <summary>Deletes all, durably: a power cut must not bring back what nobody will look for any more.</summary>
+    public async ValueTask ClearAsync(CancellationToken cancellationToken)
+    {
+        await KeepOnlyAsync(null, cancellationToken);
+        await store.FlushFolderAsync(Folder, cancellationToken);
+    }
+
     public SpoolWriter Begin(ulong firstSequence) => new(store, spec, time, firstSequence, _nextNumber, number => _nextNumber = number + 1);
 
     /// <summary>Whether the files of the cycle are there and begin as they should; what is inside is verified while it is sent.</summary>

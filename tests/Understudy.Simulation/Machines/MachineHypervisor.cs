@@ -151,7 +151,8 @@ internal sealed partial class MachineHypervisor(ModelMachine machine, SimProcess
             ? [.. vm.Disks.Select((d, i) => new VmDiskFacts(vm.Targets[i], "virtio", "disk", "qcow2", "file", DomainXml.SourceImage(vm.Name, i), d.SizeBytes, false, false))]
             : [.. DomainXml.Disks(domain.Inactive).Select(d => new VmDiskFacts(
                 d.Target, "virtio", "disk", "qcow2", "file", d.Path, _machine.Images.GetValueOrDefault(d.Path)?.SizeBytes ?? 0, false, false))],
-        [new VmNicFacts(DomainXml.Mac, "office", "virtio")]);
+        [new VmNicFacts(DomainXml.Mac, "office", "virtio")],
+        Autostart: domain.Autostart);
 
     private ValueTask BeginAsync(string what, CancellationToken cancellationToken) => _machine.Calls.BeginAsync(what, _agent, cancellationToken);
 

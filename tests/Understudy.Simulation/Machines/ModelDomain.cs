@@ -46,6 +46,12 @@ internal sealed class ModelDomain : IGuestDisks
     /// <summary>The last run ended by a fault of its QEMU.</summary>
     public bool HasCrashed { get; private set; }
 
+    /// <summary>The hypervisor starts it with the host.</summary>
+    public bool Autostart { get; set; }
+
+    /// <summary>Something of ours has its images open although it is off: it cannot be started meanwhile.</summary>
+    public bool IsHeld { get; set; }
+
     /// <summary>How often the guest will not hear that it shall power off.</summary>
     public int IgnoredShutdowns { get; set; }
 
@@ -74,6 +80,11 @@ internal sealed class ModelDomain : IGuestDisks
         if (Qemu is not null)
         {
             return new HypervisorException(HypervisorFault.Refused, $"domain {Name} is running already (simulated)");
+        }
+
+        if (IsHeld)
+        {
+            return new HypervisorException(HypervisorFault.Refused, $"{Name}: Failed to get \"write\" lock (simulated)");
         }
 
         if (_machine.StartHook.Judge(this) is { } denied)

@@ -89,6 +89,7 @@ internal sealed class ModelMachine
     {
         Networks.Clear();
         Daemons.Clear();
+        Domains.ForEach(d => d.IsHeld = false);
     }
 
     /// <summary>QEMU's image lock: one writer and nobody beside it, or readers.</summary>

@@ -40,10 +40,12 @@ internal sealed class ModelCaptureHandle : ICapture
     private readonly ModelCapture _capture;
     private readonly CallBehaviour _calls;
     private readonly SimProcess _agent;
+    private readonly Action? _onRelease;
 
-    public ModelCaptureHandle(ModelCapture capture, CallBehaviour calls, SimProcess agent)
+    public ModelCaptureHandle(ModelCapture capture, CallBehaviour calls, SimProcess agent, Action? onRelease = null)
     {
         _capture = capture;
+        _onRelease = onRelease;
         _calls = calls;
         _agent = agent;
         Disks = [.. capture.Request.TargetDevices.Select(target =>
@@ -109,6 +111,7 @@ internal sealed class ModelCaptureHandle : ICapture
     private void Release()
     {
         _capture.Stop();
+        _onRelease?.Invoke();
         if (_capture.Vm.Capture == _capture)
         {
             _capture.Vm.Capture = null;

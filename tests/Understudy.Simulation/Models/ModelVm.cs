@@ -81,24 +81,24 @@ internal sealed class ModelVm
     /// <summary>Cuts all disks now. The time given out is the host's, moved on where it would repeat one.</summary>
     public (Cut Cut, DateTimeOffset At) MakeCut(string checkpoint, DateTimeOffset now)
     {
-        var at = new DateTimeOffset(now.UtcTicks - (now.UtcTicks % TimeSpan.TicksPerMicrosecond), TimeSpan.Zero);
-        while (at == _lastCutAt || _cuts.ContainsKey(at))
-        {
-            at = at.AddMicroseconds(1);
-        }
-
-        _lastCutAt = at;
         _checkpoints.Add(new Checkpoint(checkpoint, this));
         Cut cut = Now();
-        _cuts.Add(at, cut);
-        return (cut, at);
+        return (cut, Note(cut, now));
+    }
+
+    /// <summary>The content of a VM that is off: a cut that begins no checkpoint.</summary>
+    public (Cut Cut, DateTimeOffset At) NoteStopped(DateTimeOffset now)
+    {
+        Cut cut = Now();
+        return (cut, Note(cut, now));
     }
 
     /// <summary>Null when the checkpoint is missing or its bitmap cannot be trusted.</summary>
+    /// <param name="before">Up to where that one begins; empty for up to now.</param>
     public IReadOnlyList<ByteRange>? ChangedSince(string checkpoint, string before, int disk)
     {
         int from = _checkpoints.FindIndex(c => c.Name == checkpoint);
-        int to = _checkpoints.FindIndex(c => c.Name == before);
+        int to = before.Length == 0 ? _checkpoints.Count : _checkpoints.FindIndex(c => c.Name == before);
         if (from < 0 || to < 0 || _checkpoints.Skip(from).Take(to - from).Any(c => !c.IsConsistent))
         {
             return null;
@@ -163,6 +163,19 @@ internal sealed class ModelVm
         IsRunning = false;
         Capture?.Die();
         Capture = null;
+    }
+
+    private DateTimeOffset Note(Cut cut, DateTimeOffset now)
+    {
+        var at = new DateTimeOffset(now.UtcTicks - (now.UtcTicks % TimeSpan.TicksPerMicrosecond), TimeSpan.Zero);
+        while (at == _lastCutAt || _cuts.ContainsKey(at))
+        {
+            at = at.AddMicroseconds(1);
+        }
+
+        _lastCutAt = at;
+        _cuts.Add(at, cut);
+        return at;
     }
 
     private void Touch(int disk, int block)

@@ -1,6 +1,6 @@
+using Understudy.Agent;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
-using Understudy.Protection.Source;
 using Understudy.Simulation.Machines;
 using Understudy.Simulation.Running;
 using Understudy.Simulation.Sites.Agents;
@@ -53,5 +53,3 @@ internal sealed class Site
         Disturbed();
     }
 }
-
-internal sealed record SourceOrder(ReplicaId Replica, HostId Target, SourcePolicy Policy);

@@ -189,6 +189,7 @@ public sealed partial class GuestKeeper
     public async ValueTask TendAsync(CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        await Ownership.MendAsync(cancellationToken);
         OwnershipRecord owned = Ownership.Record;
         switch (owned.State)
         {

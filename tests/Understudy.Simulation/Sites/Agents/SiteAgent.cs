@@ -36,14 +36,9 @@ internal sealed class SiteAgent
         var guard = new GuardFolder(site.Host.Disk.OpenStore(process, GuardHook.Folder), site.Machine.Boot, site.Machine.UpSeconds);
         var ownership = new OwnershipServices(guard, site.Machine.Boot, process.Time, world.Context.Logger);
         Target = new TargetSide(world, site, process, hypervisor, ownership, random.Fork(2), _died);
-        Source = new SourceSide(world, site, process, hypervisor, random.Fork(3), _died);
+        Source = new SourceSide(world, site, process, hypervisor, ownership, guard, random.Fork(3), _died);
         TargetOrders.Register(_operations, Target);
-        _operations.On(AgentMethods.SourceProtect, async (request, _, _) =>
-        {
-            await Source.ProtectAsync(request);
-            return Nothing.Value;
-        });
-        _operations.On(AgentMethods.SourceUnprotect, (request, _, _) => Source.UnprotectAsync(request));
+        SourceOrders.Register(_operations, Source);
     }
 
     public SourceSide Source { get; }

@@ -2,31 +2,68 @@ using Understudy.Api.Control;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
+using Understudy.Protection.Guard;
+using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Source;
 using Understudy.Replication.Wire;
 using Understudy.Simulation.Agents;
+using Understudy.Simulation.Machines;
 using Understudy.Simulation.Running;
+using Understudy.Simulation.Sites;
+using Understudy.Simulation.Sites.Agents;
 using Understudy.Testing.Simulation;
+using Site = Understudy.Simulation.Sites.Site;
 
-namespace Understudy.Simulation.Sites.Agents;
+namespace Understudy.Agent;
 
-/// <summary>All VMs that are protected from a host, in one life of its agent, as the executable keeps them.</summary>
-internal sealed class SourceSide(SitesWorld world, Site site, SimProcess process, IHypervisor hypervisor, SimRandom random, TaskCompletionSource died)
+/// <summary>All VMs that are protected from a host, in one life of its agent. It has the name of the executable's own class
+/// for the same reason as <see cref="TargetSide"/>.</summary>
+internal sealed class SourceSide
 {
     private static readonly TimeSpan OpenAgainAfter = TimeSpan.FromSeconds(10);
 
-    private readonly SitesWorld _world = world;
-    private readonly Site _site = site;
-    private readonly SimProcess _process = process;
-    private readonly IHypervisor _hypervisor = hypervisor;
-    private readonly SimRandom _random = random;
-    private readonly TaskCompletionSource _died = died;
+    private readonly SitesWorld _world;
+    private readonly Site _site;
+    private readonly SimProcess _process;
+    private readonly SourceMachine _machine;
+    private readonly OwnershipServices _ownership;
+    private readonly GuardFolder _guard;
+    private readonly SimRandom _random;
+    private readonly TaskCompletionSource _died;
     private readonly AsyncGate _gate = new();
     private readonly CaptureLimiter _limiter = new(2);
-    private readonly List<RunningSource> _sources = [];
+    private readonly List<Running<SourceHost>> _sources = [];
+    private readonly List<Running<RetiredSource>> _retired = [];
 
-    public IEnumerable<SourceVm> Sources => _sources.Select(s => s.Source);
+    public SourceSide(
+        SitesWorld world, Site site, SimProcess process, IHypervisor hypervisor, OwnershipServices ownership, GuardFolder guard, SimRandom random, TaskCompletionSource died)
+    {
+        _world = world;
+        _site = site;
+        _process = process;
+        _ownership = ownership;
+        _guard = guard;
+        _random = random;
+        _died = died;
+        _machine = new SourceMachine(
+            hypervisor,
+            world.Context.Plant == Plant.LoseADirtyBlock ? new ForgetfulCapture(hypervisor) : hypervisor,
+            hypervisor,
+            new ModelStoppedDisks(site.Machine, process),
+            new ModelImageTool(site.Machine, process));
+    }
+
+    public IEnumerable<SourceHost> Sources => _sources.Select(s => s.Subject);
+
+    public IEnumerable<RetiredSource> RetiredOnes => _retired.Select(s => s.Subject);
+
+    public IReadOnlyList<SourceReport> Reports() =>
+    [
+        .. _sources.Select(s => SourceWords.Report(
+            s.Subject, _site.Orders[s.Subject.Spec.Vm], _site.Machine.Find(s.Subject.Spec.Vm) is { } domain ? Facts.Of(domain.State) : VmPower.Off)),
+        .. _retired.Select(r => SourceWords.Report(r.Subject)),
+    ];
 
     public async Task RunAsync()
     {
@@ -42,51 +79,63 @@ internal sealed class SourceSide(SitesWorld world, Site site, SimProcess process
         using AsyncGate.Pass inside = await _gate.EnterAsync(default);
         foreach (VmWatch watch in _world.Vms)
         {
-            if (Find(watch.Id) is null && _site.Orders.TryGetValue(watch.Id, out SourceOrder? order))
+            if (Find(watch.Id) is null && FindRetired(watch.Id) is null && _site.Host.Disk.ListAll(FolderOf(watch.Id)).Count > 0)
             {
-                await TryOpenAsync(watch, order);
+                await TryOpenAsync(watch);
             }
         }
     }
 
     /// <summary>Asked again for a VM that is protected to that replica, goes on with what it does.</summary>
-    public async Task ProtectAsync(SourceProtectRequest request)
+    public async Task ProtectAsync(SourceProtectRequest request, CancellationToken cancellationToken)
     {
-        using AsyncGate.Pass inside = await _gate.EnterAsync(default);
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        SourceOrder order = new(request.Replica, request.Target, request.Endpoint, With(_world.Policy, request.Settings));
         if (Find(request.Vm) is { } running)
         {
-            if (running.Source.Spec.Replica != request.Replica)
+            if (running.Subject.Spec.Replica != request.Replica)
             {
-                throw new ErrorException(Errors.AlreadyProtected(running.Source.Spec.VmName, "another host"));
+                throw new ErrorException(Errors.AlreadyProtected(running.Subject.Spec.VmName, "another host"));
             }
 
+            Change(running, order);
             return;
         }
 
-        VmFacts vm = await _hypervisor.FindVmAsync(request.Vm, default) ?? throw new ErrorException(Errors.UnknownVm(request.Vm.ToString()));
+        if (FindRetired(request.Vm) is { } retired)
+        {
+            throw new ErrorException(Errors.InUse("VM", retired.Subject.Ownership.VmName, "what is here are old disks"));
+        }
+
+        VmFacts vm = await _machine.Inventory.FindVmAsync(request.Vm, cancellationToken) ?? throw new ErrorException(Errors.UnknownVm(request.Vm.ToString()));
+        IReadOnlyList<DiskNow> disks = SourceDisks.Of(vm, []);
         SourceSpec spec = new(request.Replica, request.Vm, vm.Name, request.Line);
-        SourceOrder order = new(request.Replica, request.Target, _world.Policy with { Frequency = request.Settings.Frequency });
         await SiteAgent.MakeFolderAsync(_site, _process, FolderOf(request.Vm));
         _site.Orders[request.Vm] = order;
-        SourceEnvironment environment = Environment(request.Vm, order);
-        Start(await SourceVm.OpenAsync(environment, order.Policy, default) ?? await SourceVm.CreateAsync(
-            environment, spec, DiskChoice.Of(vm, []).Disks, order.Policy, default));
+        _guard.SetPolicy(request.Vm, order.Policy.StartsAfter);
+        Start(await SourceHost.CreateAsync(Environment(request.Vm, order), spec, disks, order.Policy, cancellationToken));
     }
 
-    public async Task ConfigureAsync(SourceConfigureRequest request)
+    public async Task ConfigureAsync(SourceConfigureRequest request, CancellationToken cancellationToken)
     {
-        using AsyncGate.Pass inside = await _gate.EnterAsync(default);
-        RunningSource running = Find(request.Vm) ?? throw new ErrorException(Errors.NotProtected(request.Vm.ToString()));
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        Running<SourceHost> running = Find(request.Vm) ?? throw new ErrorException(Errors.NotProtected(request.Vm.ToString()));
         SourceOrder order = _site.Orders[request.Vm];
-        order = order with { Policy = order.Policy with { Frequency = request.Settings.Frequency } };
-        _site.Orders[request.Vm] = order;
-        running.Source.ApplyPolicy(order.Policy);
+        Change(running, order with { Policy = With(order.Policy, request.Settings) });
+        await running.Subject.Ownership.PublishAsync(cancellationToken);
     }
 
-    public async Task<Removed> UnprotectAsync(SourceUnprotectRequest request)
+    public Task SetDisksAsync(SourceDisksRequest request, CancellationToken cancellationToken)
     {
-        using AsyncGate.Pass inside = await _gate.EnterAsync(default);
-        if (Find(request.Vm) is not { } running || running.Source.Spec.Replica != request.Replica)
+        SourceOrder order = _site.Orders[request.Vm];
+        Change(Require(request.Vm, request.Replica), order with { Policy = order.Policy with { ExcludedDisks = request.Excluded } });
+        return Task.CompletedTask;
+    }
+
+    public async Task<Removed> UnprotectAsync(SourceUnprotectRequest request, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        if (Find(request.Vm) is not { } running || running.Subject.Spec.Replica != request.Replica)
         {
             return new Removed([], []);
         }
@@ -94,31 +143,94 @@ internal sealed class SourceSide(SitesWorld world, Site site, SimProcess process
         await running.StopAsync();
         try
         {
-            await running.Source.UnprotectAsync(default);
+            await (request.KeepGuard ? running.Subject.RetireAsync(cancellationToken) : running.Subject.UnprotectAsync(cancellationToken));
         }
         catch
         {
-            running.Start(_process, _died);
+            running.Start(_process, _died); // It stands as before: the order can be given again.
             throw;
         }
 
         _sources.Remove(running);
-        running.Source.Dispose();
+        running.Subject.Dispose();
         _site.Orders.Remove(request.Vm);
-        return new Removed([$"change tracking of {running.Source.Spec.VmName}"], []);
+        if (await RetiredSource.OpenAsync(Environment(request.Vm, null), cancellationToken) is { } retired)
+        {
+            Start(retired);
+            return new Removed([], [$"the old VM {retired.Ownership.VmName}"]);
+        }
+
+        return new Removed([$"change tracking of {running.Subject.Spec.VmName}"], []);
     }
+
+    public async Task<Removed> DeleteBranchAsync(SourceBranchDeleteRequest request, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        if (Find(request.Vm) is { } running)
+        {
+            return new Removed([], await running.Subject.DeleteKeptAsync(request.Branch, cancellationToken));
+        }
+
+        if (FindRetired(request.Vm) is not { } retired)
+        {
+            return new Removed([], []);
+        }
+
+        await retired.StopAsync();
+        try
+        {
+            IReadOnlyList<string> left = await retired.Subject.DeleteAsync(request.Branch, cancellationToken);
+            _retired.Remove(retired);
+            return new Removed([$"VM {retired.Subject.Ownership.VmName}"], left);
+        }
+        catch
+        {
+            retired.Start(_process, _died);
+            throw;
+        }
+    }
+
+    /// <exception cref="ErrorException">No such VM is protected here, to that replica.</exception>
+    public SourceHost FindHost(VmId vm, ReplicaId replica) => Require(vm, replica).Subject;
 
     private static string FolderOf(VmId vm) => $"sources/{vm}";
 
-    private RunningSource? Find(VmId vm) => _sources.Find(s => s.Source.Spec.Vm == vm);
+    private static SourcePolicy With(SourcePolicy policy, SourceSettings settings) => policy with
+    {
+        Frequency = settings.Frequency,
+        StartsAfter = settings.GuardStartsAfter,
+        WhenDeposed = SourceWords.ActionOf(settings.IsolatedSource),
+    };
 
-    private async Task TryOpenAsync(VmWatch watch, SourceOrder order)
+    private Running<SourceHost>? Find(VmId vm) => _sources.Find(s => s.Subject.Spec.Vm == vm);
+
+    private Running<RetiredSource>? FindRetired(VmId vm) => _retired.Find(s => s.Subject.Ownership.Vm == vm);
+
+    private Running<SourceHost> Require(VmId vm, ReplicaId replica) => Find(vm) is { } found && found.Subject.Spec.Replica == replica
+        ? found
+        : throw new ErrorException(Errors.NotProtected(vm.ToString()));
+
+    private void Change(Running<SourceHost> running, SourceOrder order)
+    {
+        _site.Orders[running.Subject.Spec.Vm] = order;
+        _guard.SetPolicy(running.Subject.Spec.Vm, order.Policy.StartsAfter);
+        running.Subject.ApplyPolicy(order.Policy);
+    }
+
+    private async Task TryOpenAsync(VmWatch watch)
     {
         try
         {
-            if (await SourceVm.OpenAsync(Environment(watch.Id, order), order.Policy, default) is { } source)
+            SourceOrder? order = _site.Orders.GetValueOrDefault(watch.Id);
+            _guard.SetPolicy(watch.Id, order?.Policy.StartsAfter);
+            if (order is not null && await SourceHost.OpenAsync(Environment(watch.Id, order), order.Policy, default) is { } source)
             {
                 Start(source);
+            }
+            else if (await RetiredSource.OpenAsync(Environment(watch.Id, null), default) is { } retired)
+            {
+                _site.Orders.Remove(watch.Id);
+                Start(retired);
             }
         }
         catch (UnderstudyException fault)
@@ -127,90 +239,31 @@ internal sealed class SourceSide(SitesWorld world, Site site, SimProcess process
         }
     }
 
-    private SourceEnvironment Environment(VmId vm, SourceOrder order) => new(
-        _hypervisor,
-        _world.Context.Plant == Plant.LoseADirtyBlock ? new ForgetfulCapture(_hypervisor) : _hypervisor,
+    /// <param name="order">Null for what is retired: it has nobody to speak to.</param>
+    private SourceHostEnvironment Environment(VmId vm, SourceOrder? order) => new(
+        _machine,
         _site.Host.Disk.OpenStore(_process, FolderOf(vm)),
-        new Connector(_world, _process, _world.SiteOf(order.Target)),
+        order?.Target.Value ?? Guid.Empty,
+        new SiteConnector(_world, _process, _world.PeerOf(_site)),
         _limiter,
         new Events(_world, vm),
-        _process.Time,
+        _ownership,
         new SeededIds(_random.Fork(2)),
         "simulation",
         new TraceLogger<SourceVm>(_world.Context.Logger));
 
-    private void Start(SourceVm source)
+    private void Start(SourceHost source)
     {
-        var running = new RunningSource(source);
+        var running = new Running<SourceHost>(source, source.RunAsync);
         _sources.Add(running);
         running.Start(_process, _died);
     }
 
-    private sealed class RunningSource(SourceVm source)
+    private void Start(RetiredSource source)
     {
-        private CancellationTokenSource _stop = new();
-        private Task _loop = Task.CompletedTask;
-
-        public SourceVm Source { get; } = source;
-
-        public void Start(SimProcess process, TaskCompletionSource died)
-        {
-            _stop = new CancellationTokenSource();
-            _loop = RunAsync(process, died);
-        }
-
-        public async Task StopAsync()
-        {
-            _stop.Cancel();
-            await _loop;
-        }
-
-        private async Task RunAsync(SimProcess process, TaskCompletionSource died)
-        {
-            await process.TakeTimeAsync(TimeSpan.Zero);
-            try
-            {
-                await Source.RunAsync(_stop.Token);
-            }
-            catch (OperationCanceledException) when (_stop.IsCancellationRequested)
-            {
-                // The way to stop.
-            }
-#pragma warning disable CA1031 // They only end by what must not happen.
-            catch (Exception broken)
-#pragma warning restore CA1031
-            {
-                died.TrySetException(broken);
-            }
-        }
-    }
-
-    private sealed class Connector(SitesWorld world, SimProcess process, Site target) : IPeerConnector
-    {
-        public async ValueTask<Stream> ConnectAsync(CancellationToken cancellationToken)
-        {
-            try
-            {
-                return await world.Network.ConnectAsync(process, target.Host, SiteAgent.Port, cancellationToken);
-            }
-            catch (IOException failed)
-            {
-                throw new ConnectionLostException(failed.Message, failed);
-            }
-        }
-
-        public async ValueTask<bool> ProbeAsync(CancellationToken cancellationToken)
-        {
-            try
-            {
-                await using Stream stream = await world.Network.ConnectAsync(process, target.Host, SiteAgent.Port, cancellationToken);
-                return true;
-            }
-            catch (IOException)
-            {
-                return false;
-            }
-        }
+        var running = new Running<RetiredSource>(source, source.RunAsync);
+        _retired.Add(running);
+        running.Start(_process, _died);
     }
 
     private sealed class Events(SitesWorld world, VmId vm) : ISourceEvents
@@ -222,4 +275,12 @@ internal sealed class SourceSide(SitesWorld world, Site site, SimProcess process
             world.Context.Trace.Note(world.Simulator.NowTicks, world.Watch(vm).Name, happened.What);
         }
     }
+}
+
+/// <summary>What the vault ordered; the executable keeps it in a file beside the engine's state.</summary>
+internal sealed record SourceOrder(ReplicaId Replica, HostId Target, string Endpoint, SourcePolicy Policy)
+{
+    public IReadOnlyCollection<string> Disks => Policy.ExcludedDisks;
+
+    public IReadOnlyList<string> ExcludedDisks => [.. Policy.ExcludedDisks];
 }

@@ -33,7 +33,10 @@ internal sealed class TargetSide : IReplicaDirectory
     private readonly SimRandom _random;
     private readonly TaskCompletionSource _died;
     private readonly AsyncGate _gate = new();
-    private readonly List<RunningReplica> _replicas = [];
+    private readonly List<Running<ReplicaHost>> _replicas = [];
+
+    /// <summary>Up to where points were read, by replica.</summary>
+    private readonly Dictionary<ReplicaId, ulong> _checked = [];
 
     public TargetSide(
         SitesWorld world, Site site, SimProcess process, IHypervisor hypervisor, OwnershipServices ownership, SimRandom random, TaskCompletionSource died)
@@ -65,7 +68,7 @@ internal sealed class TargetSide : IReplicaDirectory
 
     public TargetServices Services { get; }
 
-    public IEnumerable<ReplicaHost> Hosts => _replicas.Select(r => r.Host);
+    public IEnumerable<ReplicaHost> Hosts => _replicas.Select(r => r.Subject);
 
     public async Task RunAsync()
     {
@@ -73,9 +76,9 @@ internal sealed class TargetSide : IReplicaDirectory
         {
             await _process.TakeTimeAsync(OpenAgainAfter * (0.5 + (_random.NextFraction() * 0.5)));
             await OpenAllAsync();
-            foreach (RunningReplica running in _replicas.ToArray())
+            foreach (Running<ReplicaHost> running in _replicas.ToArray())
             {
-                await CheckAsync(running);
+                await CheckAsync(running.Subject);
             }
         }
     }
@@ -85,7 +88,7 @@ internal sealed class TargetSide : IReplicaDirectory
         using AsyncGate.Pass inside = await _gate.EnterAsync(default);
         foreach (VmWatch watch in _world.Vms)
         {
-            if (_replicas.Exists(r => r.Host.Spec.Vm == watch.Id) || !Stands(watch.Id))
+            if (_replicas.Exists(r => r.Subject.Spec.Vm == watch.Id) || !Stands(watch.Id))
             {
                 continue;
             }
@@ -139,7 +142,7 @@ internal sealed class TargetSide : IReplicaDirectory
     public ReplicaHost Find(ReplicaId replica) => TryFind(replica) ?? throw new ErrorException(new ErrorInfo(
         ErrorKind.NoSuchThing, "replica-unknown", $"This host has no replica {replica}", "It was removed, or its folder cannot be read.", "See the agent's log."));
 
-    public ReplicaHost? TryFind(ReplicaId replica) => _replicas.Find(r => r.Host.Spec.Replica == replica)?.Host;
+    public ReplicaHost? TryFind(ReplicaId replica) => _replicas.Find(r => r.Subject.Spec.Replica == replica)?.Subject;
 
     public async Task ConfigureAsync(ReplicaConfigureRequest request, CancellationToken cancellationToken)
     {
@@ -152,7 +155,7 @@ internal sealed class TargetSide : IReplicaDirectory
     public async Task<Removed> UnprotectAsync(TargetUnprotectRequest request, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
-        if (_replicas.Find(r => r.Host.Spec.Replica == request.Replica) is not { } running)
+        if (_replicas.Find(r => r.Subject.Spec.Replica == request.Replica) is not { } running)
         {
             RequireReadable(request.Vm);
             return new Removed([], []);
@@ -161,10 +164,10 @@ internal sealed class TargetSide : IReplicaDirectory
         await running.StopAsync();
         try
         {
-            Ledger(running.Host).IsEnding = true;
-            RemovedThings things = await running.Host.UnprotectAsync(request.DeleteBranches, cancellationToken);
+            Ledger(running.Subject).IsEnding = true;
+            RemovedThings things = await running.Subject.UnprotectAsync(request.DeleteBranches, cancellationToken);
             _replicas.Remove(running);
-            await running.Host.DisposeAsync();
+            await running.Subject.DisposeAsync();
             return new Removed(things.Gone, things.Kept);
         }
         catch
@@ -188,17 +191,7 @@ internal sealed class TargetSide : IReplicaDirectory
     }
 
     public TargetReport ReportOf(ReplicaHost host) =>
-        Reports.Of(host.Status, _site.Machine.Find(host.Spec.Vm) is { } domain ? PowerOf(domain.State) : null);
-
-    private static VmPower PowerOf(VmRunState state) => state switch
-    {
-        VmRunState.Running => VmPower.Running,
-        VmRunState.Paused => VmPower.Paused,
-        VmRunState.PausedIoError => VmPower.PausedIoError,
-        VmRunState.ShuttingDown => VmPower.ShuttingDown,
-        VmRunState.Crashed => VmPower.Crashed,
-        _ => VmPower.Off,
-    };
+        Reports.Of(host.Status, _site.Machine.Find(host.Spec.Vm) is { } domain ? Facts.Of(domain.State) : null);
 
     private static string FolderOf(VmId vm) => $"replicas/{vm}";
 
@@ -211,10 +204,10 @@ internal sealed class TargetSide : IReplicaDirectory
 
     private async Task StartAsync(ReplicaHost host)
     {
-        var running = new RunningReplica(host);
+        var running = new Running<ReplicaHost>(host, host.RunAsync);
         _replicas.Add(running);
         running.Start(_process, _died);
-        await CheckAsync(running);
+        await CheckAsync(running.Subject);
     }
 
     private void RequireReadable(VmId vm)
@@ -227,9 +220,8 @@ internal sealed class TargetSide : IReplicaDirectory
     }
 
     /// <summary>Everything that is listed or pinned, byte for byte; and that nothing in here has broken.</summary>
-    private async Task CheckAsync(RunningReplica running)
+    private async Task CheckAsync(ReplicaHost host)
     {
-        ReplicaHost host = running.Host;
         PointLedger ledger = Ledger(host);
         ledger.Look(host);
         if (host.Status.Error is { } error && (error.Class == FaultClass.Fatal || error.InnerException is not (null or UnderstudyException)))
@@ -243,16 +235,17 @@ internal sealed class TargetSide : IReplicaDirectory
         }
 
         var checker = new PointChecker(ledger, _process, _random);
-        bool all = running.NewestChecked == 0 || _random.Chance(0.1);
+        ulong newestChecked = _checked.GetValueOrDefault(host.Spec.Replica);
+        bool all = newestChecked == 0 || _random.Chance(0.1);
         foreach (RecoveryPoint point in replica.Points)
         {
-            if (all || point.Sequence > running.NewestChecked)
+            if (all || point.Sequence > newestChecked)
             {
                 await TryCheckAsync(checker, replica, point);
             }
         }
 
-        running.NewestChecked = replica.Points is [.., var newest] ? newest.Sequence : 0;
+        _checked[host.Spec.Replica] = replica.Points is [.., var newest] ? newest.Sequence : 0;
         foreach (PinStatus pin in all ? replica.Status.Pins : [])
         {
             if (ledger.Find(pin.Point) is { } point)
@@ -274,47 +267,6 @@ internal sealed class TargetSide : IReplicaDirectory
         catch (StorageException unread) when (unread.Kind is FaultKind.Io or FaultKind.Closed or FaultKind.FlushFailed)
         {
             // Looked at again later.
-        }
-    }
-
-    private sealed class RunningReplica(ReplicaHost host)
-    {
-        private CancellationTokenSource _stop = new();
-        private Task _loop = Task.CompletedTask;
-
-        public ReplicaHost Host { get; } = host;
-
-        public ulong NewestChecked { get; set; }
-
-        public void Start(SimProcess process, TaskCompletionSource died)
-        {
-            _stop = new CancellationTokenSource();
-            _loop = RunAsync(process, died);
-        }
-
-        public async Task StopAsync()
-        {
-            _stop.Cancel();
-            await _loop;
-        }
-
-        private async Task RunAsync(SimProcess process, TaskCompletionSource died)
-        {
-            await process.TakeTimeAsync(TimeSpan.Zero);
-            try
-            {
-                await Host.RunAsync(_stop.Token);
-            }
-            catch (OperationCanceledException) when (_stop.IsCancellationRequested)
-            {
-                // The way to stop.
-            }
-#pragma warning disable CA1031 // The executable goes on without the loop; here it must not happen at all.
-            catch (Exception broken)
-#pragma warning restore CA1031
-            {
-                died.TrySetException(broken);
-            }
         }
     }
 }

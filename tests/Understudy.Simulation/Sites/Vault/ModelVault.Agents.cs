@@ -105,12 +105,12 @@ internal sealed partial class ModelVault
             }
 
             await WriteAsync();
-            foreach (SourceReport report in SiteReports.Sources(agent))
+            foreach (SourceReport report in agent.Source.Reports())
             {
                 Db.Sources[report.Vm] = report;
             }
 
-            foreach (TargetReport report in SiteReports.Targets(agent))
+            foreach (TargetReport report in agent.Target.Hosts.Select(agent.Target.ReportOf).ToArray())
             {
                 if (Db.Protections.TryGetValue(report.Vm, out ProtectionRow? row) && row.Replica == report.Replica)
                 {
