@@ -30,6 +30,7 @@ internal sealed class BranchKeeper(ReplicaContext context)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         await context.State.CreateFolderAsync(RunFiles.BranchFolder, cancellationToken);
+        await context.State.FlushFolderAsync("", cancellationToken);
         foreach (StoreEntry entry in await context.State.ListAsync(RunFiles.BranchFolder, cancellationToken))
         {
             if (entry.Name.EndsWith(".state", StringComparison.Ordinal)

@@ -132,6 +132,20 @@ internal sealed class SimContent
         LengthBytes = length;
     }
 
+    /// <summary>The bytes that were flushed.</summary>
+    public byte[] ReadDurable()
+    {
+        long length = _unflushed.Count == 0 ? LengthBytes : _unflushed[0].OldLengthBytes;
+        byte[] bytes = new byte[length];
+        for (long start = 0; start < length; start += SectorBytes)
+        {
+            byte[] sector = _cleanButLost.GetValueOrDefault(start / SectorBytes) ?? SectorBefore(start / SectorBytes);
+            sector.AsSpan(0, (int)Math.Min(SectorBytes, length - start)).CopyTo(bytes.AsSpan((int)start));
+        }
+
+        return bytes;
+    }
+
     /// <summary>Silent damage at rest.</summary>
     public void Flip(long offset, byte mask)
     {

@@ -111,6 +111,18 @@ public sealed class SimDisk
         return bytes;
     }
 
+    /// <summary>What a power loss now would leave of a file at the least: names and bytes that were flushed. Null when that is no file.</summary>
+    public byte[]? ReadDurable(string path)
+    {
+        object? node = Root;
+        foreach (string part in path.Split('/', StringSplitOptions.RemoveEmptyEntries))
+        {
+            node = (node as SimFolder)?.FindDurable(part);
+        }
+
+        return (node as SimContent)?.ReadDurable();
+    }
+
     /// <summary>All files below a folder with their lengths, in ordinal order.</summary>
     public IReadOnlyList<StoreEntry> ListAll(string path)
     {

@@ -12,6 +12,9 @@ internal sealed class SimFolder
     /// <summary>File (<see cref="SimContent"/>) or folder, by name.</summary>
     public SortedDictionary<string, object> Entries { get; private set; } = new(StringComparer.Ordinal);
 
+    /// <summary>What has that name on the disk; null when nothing has.</summary>
+    public object? FindDurable(string name) => _durable.GetValueOrDefault(name);
+
     public void Link(string name, object node) => Apply(new NameChange(null, name, node));
 
     public void Unlink(string name) => Apply(new NameChange(name, null, Entries[name]));
