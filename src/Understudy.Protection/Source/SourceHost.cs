@@ -136,7 +136,7 @@ public sealed partial class SourceHost : IDisposable
         {
             await running;
         }
-        catch (InvariantException broken)
+        catch (Exception broken) when (broken is not OperationCanceledException)
         {
             Source.Guest.Log.LoopEnded(_environment.Logger, Spec.VmName, what, broken);
             throw;

@@ -17,6 +17,9 @@ public sealed partial class SourceVm
     /// cut off learns of a newer line.</summary>
     private static readonly TimeSpan ProbeEvery = TimeSpan.FromSeconds(3);
 
+    /// <summary>A newer line that could not be noted: until it is, the guest here runs on beside the owner's.</summary>
+    private static readonly TimeSpan HearAgainAfter = TimeSpan.FromSeconds(3);
+
     private async ValueTask WaitForNextCycleAsync(CancellationToken cancellationToken)
     {
         if (_state.HasNotBegun && EarlyBy() is var early && early > TimeSpan.Zero)
@@ -39,15 +42,23 @@ public sealed partial class SourceVm
     /// <summary>One place decides about every fault: count it, show it, wait as long as its kind deserves.</summary>
     private async ValueTask PauseAfterAsync(SourceStep step, UnderstudyException fault, CancellationToken cancellationToken)
     {
+        bool isHeard = true;
         if (fault is WireRefusal { Refusal: { Code: WireCode.StaleLine } refusal })
         {
-            await LearnAsync(refusal, cancellationToken);
-            if (Hold() == SourceHold.OwnedAnew)
+            try
             {
-                return; // It was offered back.
+                await LearnAsync(refusal, cancellationToken);
+                if (Hold() == SourceHold.OwnedAnew)
+                {
+                    return; // It was offered back.
+                }
+            }
+            catch (StorageException unkept)
+            {
+                (fault, isHeard) = (unkept, false); // Said again at the next contact.
             }
 
-            if (Hold() == SourceHold.Away)
+            if (isHeard && Hold() == SourceHold.Away)
             {
                 ClearFault(); // That the other side owns the VM is no fault of replication.
                 await WaitAsync(SourceWait.OwnerDecision, AwayContactEvery, cancellationToken);
@@ -67,7 +78,7 @@ public sealed partial class SourceVm
         }
 
         SourceWait wait = WaitFor(fault);
-        TimeSpan pause = _pauses.Next();
+        TimeSpan pause = isHeard ? _pauses.Next() : HearAgainAfter;
         if (wait == SourceWait.Hypervisor && pause > _policy.Frequency)
         {
             pause = _policy.Frequency; // A local call costs nothing; the growing pauses are for links and people.

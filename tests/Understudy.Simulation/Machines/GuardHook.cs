@@ -12,6 +12,9 @@ internal sealed class GuardHook(ModelMachine machine)
     public const string Folder = "guard";
     private readonly ModelMachine _machine = machine;
 
+    /// <summary>Told of every VM that is let start, before it does.</summary>
+    public Action<ModelDomain> OnAllowed { get; set; } = _ => { };
+
     /// <summary>Guard files that stand on the host.</summary>
     public IEnumerable<string> Files => _machine.Host.Disk.ListAll(Folder).Select(file => file.Name);
 
@@ -29,6 +32,7 @@ internal sealed class GuardHook(ModelMachine machine)
             }
         }
 
+        OnAllowed(domain);
         return null;
     }
 

@@ -64,6 +64,20 @@ internal sealed class DiskImage
     /// <summary>The block itself: two snapshots that share it hold the same content. Null for a hole.</summary>
     public byte[]? Reference(int index) => _blocks[index];
 
+    /// <summary>The first block that holds something else; null when there is none.</summary>
+    public int? FirstDifference(DiskImage other)
+    {
+        for (int block = 0; block < BlockCount; block++)
+        {
+            if (_blocks[block] != other._blocks[block] && !Block(block).SequenceEqual(other.Block(block)))
+            {
+                return block;
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>Writes inside one block.</summary>
     public void Write(long offset, ReadOnlySpan<byte> data)
     {

@@ -225,4 +225,19 @@ internal sealed class ModelVm
 }
 
 /// <summary>All disks of a VM at one instant, and which definition it had then.</summary>
-internal sealed record Cut(IReadOnlyList<DiskImage> Disks, int DefinitionVersion, long MadeAtTicks);
+internal sealed record Cut(IReadOnlyList<DiskImage> Disks, int DefinitionVersion, long MadeAtTicks)
+{
+    /// <summary>Where the disks hold something else; null when they do not.</summary>
+    public string? FirstDifference(Cut other)
+    {
+        for (int disk = 0; disk < Disks.Count; disk++)
+        {
+            if (Disks[disk].FirstDifference(other.Disks[disk]) is { } block)
+            {
+                return $"block {block} of disk {disk}";
+            }
+        }
+
+        return null;
+    }
+}

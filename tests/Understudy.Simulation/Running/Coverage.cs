@@ -14,6 +14,9 @@ internal sealed class Coverage
 
     public void Pair(ProtectionState state, VmCommand command) => Add(Name(state, command), 1);
 
+    /// <summary>What the two sides say at the same time of who owns a VM.</summary>
+    public void Owners(string source, string target) => Add($"source {source}, target {target}", 1);
+
     public void AddAll(Coverage other)
     {
         foreach ((string name, long count) in other._reached)
@@ -27,6 +30,11 @@ internal sealed class Coverage
     public void Print(TextWriter writer)
     {
         string[] missing = [.. Missing(AllPairs)];
+        foreach ((string pair, long count) in _reached.Where(reached => reached.Key.StartsWith("source ", StringComparison.Ordinal)))
+        {
+            writer.WriteLine($"  {pair,-50}{count,8}");
+        }
+
         writer.WriteLine($"  {AllPairs.Count - missing.Length} of {AllPairs.Count} pairs of state and command");
         foreach (IGrouping<string, string> state in missing.GroupBy(name => name[..name.IndexOf(" x ", StringComparison.Ordinal)]))
         {

@@ -1,3 +1,4 @@
+using Understudy.Api.Control;
 using Understudy.Blocks.Identity;
 using Understudy.Journal;
 using Understudy.Model;
@@ -9,12 +10,8 @@ using Understudy.Testing.Simulation;
 namespace Understudy.Simulation.Sites;
 
 /// <summary>Somebody who types every command at any moment, most of them at a bad one.</summary>
-internal sealed class ModelUser(SitesWorld world)
+internal sealed partial class ModelUser(SitesWorld world)
 {
-    /// <summary>Commands with side effects of this version.</summary>
-    private static readonly VmCommand[] _built =
-        [VmCommand.Protect, VmCommand.Unprotect, VmCommand.Test, VmCommand.UnplannedFailover, VmCommand.Commit, VmCommand.Export];
-
     private readonly SitesWorld _world = world;
     private readonly SimRandom _random = world.Context.Random.Fork(50);
     private readonly SwarmWeights<VmCommand> _commands = new(world.Context.Random.Fork(51), absent: 0.3);
@@ -37,39 +34,9 @@ internal sealed class ModelUser(SitesWorld world)
         }
     }
 
-    /// <summary>What a sensible person does until the VM is well: goes on with what was begun, and completes what waits.</summary>
-    public async Task SettleAsync(VmWatch vm)
-    {
-        if (_world.Vault is not { } vault)
-        {
-            return;
-        }
-
-        foreach (JobRow job in _world.Database.JobsOf(vm.Id).ToArray())
-        {
-            if (job.State == JobState.Waiting)
-            {
-                await vault.AnswerAsync(job, powerOff: true);
-            }
-        }
-
-        if (_world.Database.Protections.GetValueOrDefault(vm.Id)?.Tests.Values.FirstOrDefault(j => j.HasEnded) is { } standing)
-        {
-            await vault.RetryAsync(standing); // Its job has failed, and the test is listed still.
-        }
-        else if (_world.Database.JobsOf(vm.Id).LastOrDefault(j => j.HasEnded) is { State: JobState.Failed or JobState.Cancelled } last && IsWorthRetrying(vm, last))
-        {
-            await vault.RetryAsync(last);
-        }
-    }
-
     public Task<string?> OrderAsync(VmWatch vm, VmCommand command) => _world.Vault is { } vault
         ? vault.OrderAsync(vm, command, (input, situation) => Fill(vm, command, input, situation))
         : Task.FromResult<string?>("vault-away");
-
-    /// <summary>A failover, test or export that came to nothing has left everything as it was.</summary>
-    private bool IsWorthRetrying(VmWatch vm, JobRow job) =>
-        job.Action is JobAction.Protect or JobAction.Unprotect or JobAction.Commit || _world.Database.Situation(vm).State == ProtectionState.FailingOver;
 
     private async Task ActAsync(VmWatch vm)
     {
@@ -80,6 +47,9 @@ internal sealed class ModelUser(SitesWorld world)
                 break;
             case < 8 when _world.Vault is { } vault && _world.Database.JobsOf(vm.Id).ToArray() is { Length: > 0 } jobs:
                 await MeddleAsync(vault, _random.Chance(0.7) ? jobs[^1] : _random.Pick(jobs));
+                break;
+            case 8:
+                await OrderAtHostAsync(vm);
                 break;
             default:
                 await MeddleAtHostAsync(vm);
@@ -103,7 +73,7 @@ internal sealed class ModelUser(SitesWorld world)
         }
     }
 
-    /// <summary>What somebody does past Understudy.</summary>
+    /// <summary>What somebody does at a host past Understudy.</summary>
     private async Task MeddleAtHostAsync(VmWatch vm)
     {
         Site site = _random.Chance(0.5) ? _world.Source : _world.Target;
@@ -112,7 +82,7 @@ internal sealed class ModelUser(SitesWorld world)
             return;
         }
 
-        switch (_random.Next(4))
+        switch (_random.Next(5))
         {
             case 0 or 1 when domain.Qemu is null:
                 _world.Context.Counters.Add("user: starts the VM by hand");
@@ -125,6 +95,40 @@ internal sealed class ModelUser(SitesWorld world)
             case 3:
                 domain.IgnoredShutdowns = _random.Next(3);
                 break;
+            case 4:
+                domain.Autostart = !domain.Autostart;
+                break;
+            default:
+                break;
+        }
+    }
+
+    /// <summary>Orders at the target's own command line, of which the vault only hears.</summary>
+    private async Task OrderAtHostAsync(VmWatch vm)
+    {
+        if (_world.Target.Agent is not { } agent || _world.Database.Protections.GetValueOrDefault(vm.Id) is not { } row || !_random.Chance(0.3))
+        {
+            return;
+        }
+
+        var operation = new OperationId(_world.Ids.NewGuid());
+        switch (_random.Next(4))
+        {
+            case 0 when vm.Ledger(row.Replica).Newest is { } newest:
+                _world.Context.Counters.Add("user: fails over at the target");
+                vm.Words++;
+                await agent.AnswerAsync(AgentMethods.FailoverStart, operation, new FailoverStartRequest(
+                    vm.Id, row.Replica, newest.Id, vm.Name, [new NicPlan(Machines.DomainXml.Mac, "office-here", null, null)]));
+                break;
+            case 1:
+                _world.Context.Counters.Add("user: cancels at the target");
+                await agent.AnswerAsync(AgentMethods.FailoverCancel, operation, new FailoverCancelRequest(
+                    vm.Id, row.Replica, new TransferId(_world.Ids.NewGuid()), _world.Source.Id, 7, Start: true));
+                break;
+            case 2 when _random.Chance(0.3):
+                _world.Context.Counters.Add("user: commits at the target");
+                await agent.AnswerAsync(AgentMethods.Commit, operation, new CommitRequest(vm.Id, row.Replica));
+                break;
             default:
                 break;
         }
@@ -132,21 +136,61 @@ internal sealed class ModelUser(SitesWorld world)
 
     private JobInput? Fill(VmWatch vm, VmCommand command, JobInput input, VmSituation situation)
     {
-        if (!_built.Contains(command) || (command == VmCommand.Unprotect && !_world.IsCalm && _random.Chance(0.7)))
+        bool endsIt = command == VmCommand.Unprotect || (command == VmCommand.Commit && _random.Chance(0.5));
+        if (endsIt && !_world.IsCalm && _random.Chance(0.7))
         {
             return null;
         }
 
-        IReadOnlyList<RecoveryPoint> listed = vm.Ledgers.TryGetValue(input.Replica, out var ledger) ? ledger.Listed : [];
-        RecoveryPointId? point = listed.Count > 0 ? _random.Pick(listed).Id : null;
-        bool runs = _world.Source.Machine.Find(vm.Id) is { Qemu: not null };
+        RecoveryPointId? point = ChoosePoint(vm, input.Replica);
+        BranchInfo? branch = _world.Database.Targets.GetValueOrDefault(vm.Id)?.Branches is { Count: > 0 } branches ? _random.Pick([.. branches]) : null;
+        ProtectionRow? row = _world.Database.Protections.GetValueOrDefault(vm.Id);
+        JobInput usual = input with { Running = RanAtSource(vm, row), ShutdownLimit = _random.Between(TimeSpan.FromSeconds(5), TimeSpan.FromMinutes(2)) };
         return command switch
         {
-            VmCommand.Test when point is not null => input with { Point = point, Test = new TestId(_world.Ids.NewGuid()), Name = $"{vm.Name}-test" },
-            VmCommand.Export when point is not null => input with { Point = point },
-            VmCommand.Test or VmCommand.Export => null,
-            VmCommand.UnplannedFailover => input with { Point = _random.Chance(0.5) ? null : point, Running = runs },
-            _ => input with { Running = runs },
+            VmCommand.Test or VmCommand.Export when branch is not null && _random.Chance(0.5) => Tested(usual, vm) with { Point = branch.Point, Branch = branch.Id },
+            VmCommand.Test or VmCommand.Export or VmCommand.ChangePoint => point is null ? null : Tested(usual, vm) with { Point = point },
+            VmCommand.Promote => row?.Tests is { Count: > 0 } tests && _random.Pick([.. tests]) is var test ? usual with { Test = test.Key, Point = test.Value.Input.Point } : null,
+            VmCommand.PlannedFailover or VmCommand.Cancel => usual with { Transfer = new TransferId(_world.Ids.NewGuid()), Running = command == VmCommand.Cancel ? row?.RanAtSource ?? false : usual.Running },
+            VmCommand.UnplannedFailover => usual with { Point = _random.Chance(0.5) ? null : point, ShutDownSource = _random.Chance(0.4) },
+            VmCommand.DeleteBranch => ChooseBranch(vm, usual, branch),
+            VmCommand.Set => usual with { Retention = _random.Between(TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(20)) },
+            VmCommand.Mount or VmCommand.Attach or VmCommand.Unmount or VmCommand.Detach => null, // A point is read by tests and exports here.
+            _ => usual,
         };
     }
+
+    /// <summary>A listed point, and sometimes one that was listed once.</summary>
+    private RecoveryPointId? ChoosePoint(VmWatch vm, ReplicaId replica)
+    {
+        if (!vm.Ledgers.TryGetValue(replica, out var ledger))
+        {
+            return null;
+        }
+
+        IReadOnlyList<RecoveryPoint> from = _random.Chance(0.05) ? ledger.Known : ledger.Listed;
+        return from.Count > 0 ? _random.Pick(from).Id : null;
+    }
+
+    private JobInput Tested(JobInput input, VmWatch vm) => input with { Test = new TestId(_world.Ids.NewGuid()), Name = $"{vm.Name}-test-{_random.Next(1000)}" };
+
+    private JobInput? ChooseBranch(VmWatch vm, JobInput input, BranchInfo? atTarget)
+    {
+        bool isRetired = _world.Database.Retired.ContainsKey(input.Replica);
+        BranchInfo? atSource = _world.Database.Sources.GetValueOrDefault(vm.Id)?.Branches is [var old, ..] ? old : null;
+        if (atSource is not null && (isRetired || atTarget is null || _random.Chance(0.2)))
+        {
+            // What is deleted here is a VM with its disks: while it could come home again nobody does that.
+            return isRetired ? input with { Branch = atSource.Id, AtSource = true } : null;
+        }
+
+        return atTarget is not null && (_world.IsCalm || _random.Chance(0.4)) ? input with { Branch = atTarget.Id } : null;
+    }
+
+    private bool RanAtSource(VmWatch vm, ProtectionRow? row) => _world.Database.Sources.GetValueOrDefault(vm.Id) switch
+    {
+        { Fenced: true } => row?.RanAtSource ?? false,
+        { Power: VmPower.Off or VmPower.Crashed } => false,
+        _ => true,
+    };
 }

@@ -11,10 +11,15 @@ namespace Understudy.Simulation.Sites;
 /// <summary>A host with everything on it, and the agent that runs there now.</summary>
 internal sealed class Site
 {
-    public Site(RunContext context, SimHost host, HostId id)
+    private readonly Func<VmId, string> _tokenFolder;
+    private readonly Dictionary<VmId, TokenFile> _tokens = [];
+
+    /// <param name="tokenFolder">Where an agent here keeps its record of who owns a VM.</param>
+    public Site(RunContext context, SimHost host, HostId id, Func<VmId, string> tokenFolder)
     {
         Host = host;
         Id = id;
+        _tokenFolder = tokenFolder;
         Machine = new ModelMachine(context, host);
     }
 
@@ -36,6 +41,17 @@ internal sealed class Site
 
     /// <summary>Nothing goes wrong here at the moment that could hold anything up, since then.</summary>
     public long QuietSinceTicks { get; private set; }
+
+    /// <summary>This side's record of who owns a VM, past its agent.</summary>
+    public TokenFile TokenOf(VmId vm)
+    {
+        if (!_tokens.TryGetValue(vm, out TokenFile? token))
+        {
+            _tokens[vm] = token = new TokenFile(Host.Disk, _tokenFolder(vm));
+        }
+
+        return token;
+    }
 
     /// <summary>Something happened here after which everything may take its time again.</summary>
     public void Disturbed() => QuietSinceTicks = Host.Simulator.NowTicks;

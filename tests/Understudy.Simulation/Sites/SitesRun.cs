@@ -8,6 +8,7 @@ using Understudy.Simulation.Sites.Agents;
 using Understudy.Simulation.Sites.Checkers;
 using Understudy.Simulation.Sites.Vault;
 using Understudy.Testing.Simulation;
+using OwnershipState = Understudy.Protection.Ownership.OwnershipState;
 
 namespace Understudy.Simulation.Sites;
 
@@ -40,7 +41,7 @@ internal sealed class SitesRun
     public async Task RunAsync()
     {
         Task keepers = Task.WhenAll(
-            SuperviseAsync(_world.Source), SuperviseAsync(_world.Target), SuperviseVaultAsync(), StartGuestsAsync(_world.Source), StartGuestsAsync(_world.Target));
+            SuperviseAsync(_world.Source), SuperviseAsync(_world.Target), SuperviseVaultAsync(), StartGuestsAsync(_world.Source), StartGuestsAsync(_world.Target), _world.Owners.RunAsync());
         Task story = TellAsync();
         await Task.WhenAny(story, keepers, _context.Violations.Found.Task);
         _isOver = true;
@@ -115,7 +116,7 @@ internal sealed class SitesRun
         foreach (VmWatch vm in _world.Vms.Where(Replicates))
         {
             Cut now = vm.Vm.Now();
-            if (PointAfter(vm, quiet) is { } there && FirstDifference(now, there) is { } where)
+            if (PointAfter(vm, quiet) is { } there && now.FirstDifference(there) is { } where)
             {
                 vm.Violate("liveness", $"the newest point differs from the source at {where}");
             }
@@ -133,17 +134,13 @@ internal sealed class SitesRun
                 return false;
             }
 
-            switch (StateOf(vm))
+            if (_world.Database.Situation(vm) is { State: ProtectionState.Unprotected, SourceBranches: 0 } && _world.Database.Cleanups.Count == 0)
             {
-                case ProtectionState.Unprotected:
-                    return _world.Database.Cleanups.Count == 0;
-                case ProtectionState.CommitPending:
-                    await TryAsync(() => _user.OrderAsync(vm, VmCommand.Commit));
-                    return false;
-                default:
-                    await TryAsync(() => _user.OrderAsync(vm, VmCommand.Unprotect));
-                    return false;
+                return true;
             }
+
+            await TryAsync(() => _user.RetireAsync(vm));
+            return false;
         });
         if (_context.Violations.First is null)
         {
@@ -158,11 +155,16 @@ internal sealed class SitesRun
     private bool IsSettled(VmWatch vm, long since) => IsIdle(vm) && StateOf(vm) switch
     {
         ProtectionState.Unprotected => true,
-        ProtectionState.Protected => PointAfter(vm, since) is not null,
-        ProtectionState.CommitPending => _world.Target.Machine.Find(vm.Id) is { IsActive: true },
-        ProtectionState.FailedOver => _world.Target.Machine.Find(vm.Id) is { IsActive: true },
+        ProtectionState.Protected => PointAfter(vm, since) is not null && RunsOnlyAt(_world.Source, vm),
+        ProtectionState.CommitPending or ProtectionState.FailedOver => RunsOnlyAt(_world.Target, vm),
         _ => false,
     };
+
+    /// <summary>By its record and in fact, and the other side says so too.</summary>
+    private bool RunsOnlyAt(Site site, VmWatch vm) => site.Machine.Find(vm.Id) is { IsActive: true } && site.TokenOf(vm.Id).Now is { } owner
+        && owner.MayRun(site.Machine.Boot)
+        && _world.PeerOf(site).TokenOf(vm.Id).Now is { State: OwnershipState.Elsewhere } other && other.Line == owner.Line
+        && _world.PeerOf(site).Machine.Find(vm.Id) is null or { IsActive: false } or { Qemu.IsLinked: false };
 
     private bool Replicates(VmWatch vm) => StateOf(vm) == ProtectionState.Protected;
 
@@ -172,22 +174,6 @@ internal sealed class SitesRun
         && ledger.CutOf(newest.Id) is { } cut && cut.MadeAtTicks >= ticks
             ? cut
             : null;
-
-    private static string? FirstDifference(Cut one, Cut other)
-    {
-        for (int disk = 0; disk < one.Disks.Count; disk++)
-        {
-            for (int block = 0; block < one.Disks[disk].BlockCount; block++)
-            {
-                if (!one.Disks[disk].Block(block).SequenceEqual(other.Disks[disk].Block(block)))
-                {
-                    return $"block {block} of disk {disk}";
-                }
-            }
-        }
-
-        return null;
-    }
 
     private async Task WaitUntilAsync(string state, Func<VmWatch, Task<bool>> holds)
     {
@@ -211,7 +197,7 @@ internal sealed class SitesRun
     {
         JobRow? last = _world.Database.JobsOf(vm.Id).LastOrDefault();
         return $"{StateOf(vm)}, last job {last?.Action} {last?.State} {last?.Error}; "
-            + $"source {_world.Source.Machine.Find(vm.Id)?.State} {_world.Source.Agent?.Source.Sources.FirstOrDefault(s => s.Spec.Vm == vm.Id)?.Status}; "
+            + $"source {_world.Source.Machine.Find(vm.Id)?.State} {_world.Source.Agent?.Source.Sources.FirstOrDefault(s => s.Spec.Vm == vm.Id)?.Engine.Status}; "
             + $"target {_world.Target.Machine.Find(vm.Id)?.State} {_world.Target.Agent?.Target.Hosts.FirstOrDefault(h => h.Spec.Vm == vm.Id)?.Status}";
     }
 

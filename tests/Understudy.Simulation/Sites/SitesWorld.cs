@@ -1,3 +1,4 @@
+using Understudy.Agent;
 using Understudy.Blocks.Identity;
 using Understudy.Journal;
 using Understudy.Model;
@@ -6,6 +7,7 @@ using Understudy.Protection.Source;
 using Understudy.Simulation.Machines;
 using Understudy.Simulation.Models;
 using Understudy.Simulation.Running;
+using Understudy.Simulation.Sites.Checkers;
 using Understudy.Simulation.Sites.Vault;
 using Understudy.Simulation.World;
 using Understudy.Testing.Simulation;
@@ -22,13 +24,16 @@ internal sealed class SitesWorld
         Random = context.Random.Fork(60);
         Ids = new SeededIds(context.Random.Fork(61));
         Network = new SimNetwork(context.Simulator);
-        Source = new Site(context, context.AddHost("source"), new HostId(Ids.NewGuid()));
-        Target = new Site(context, context.AddHost("target"), new HostId(Ids.NewGuid()));
+        Source = new Site(context, context.AddHost("source"), new HostId(Ids.NewGuid()), SourceSide.FolderOf);
+        Target = new Site(context, context.AddHost("target"), new HostId(Ids.NewGuid()), vm => $"{TargetSide.FolderOf(vm)}/host");
         VaultHost = context.AddHost("vault");
         Database = new VaultDatabase();
         Policy = RandomShapes.Policy(Random);
         Journal = RandomShapes.Settings(Random, context.Plant);
         Retention = Random.Between(TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(20));
+        StartsAfter = Random.Chance(0.6) ? null : Random.Between(TimeSpan.FromSeconds(30), TimeSpan.FromMinutes(10));
+        Isolated = Random.Chance(0.5) ? IsolatedSourceAction.Pause : Random.Pick(Enum.GetValues<IsolatedSourceAction>());
+        Owners = new OwnershipChecker(this);
         int vms = Random.Chance(0.85) ? 1 : 2;
         for (int i = 0; i < vms; i++)
         {
@@ -36,6 +41,11 @@ internal sealed class SitesWorld
         }
 
         Target.Machine.ExpectedOf = ExpectedOf;
+        foreach (Site site in Sites)
+        {
+            site.Machine.StartHook.OnAllowed = domain => Owners.LookAtStart(site, domain);
+            site.Machine.OnRunStateChanged = domain => Owners.LookAtCopies(domain.Id);
+        }
     }
 
     public RunContext Context { get; }
@@ -67,6 +77,14 @@ internal sealed class SitesWorld
     public ReplicaSettings Journal { get; }
 
     public TimeSpan Retention { get; }
+
+    /// <summary>Policy: when a VM may be started after a boot in which nobody says whose it is.</summary>
+    public TimeSpan? StartsAfter { get; }
+
+    /// <summary>Policy: what is done to a copy whose VM runs elsewhere.</summary>
+    public IsolatedSourceAction Isolated { get; }
+
+    public OwnershipChecker Owners { get; }
 
     /// <summary>From now on nothing goes wrong any more.</summary>
     public bool IsCalm { get; set; }

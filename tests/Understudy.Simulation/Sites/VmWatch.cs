@@ -16,6 +16,9 @@ internal sealed class VmWatch(ModelVm vm, Violations violations)
 
     public string Name => Vm.Name;
 
+    /// <summary>How often a human has given the word that it shall run at the target whatever the source does.</summary>
+    public int Words { get; set; }
+
     /// <summary>One for each protection there ever was.</summary>
     public Dictionary<ReplicaId, PointLedger> Ledgers { get; } = [];
 

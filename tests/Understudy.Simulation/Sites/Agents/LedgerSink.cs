@@ -27,6 +27,8 @@ internal sealed class LedgerSink(IReplicaSink inner, ReplicaHost host, PointLedg
 
     public RecoveryPointId? LastPoint => _inner.LastPoint;
 
+    public bool HoldsSeed => _inner.HoldsSeed;
+
     public async ValueTask<AppendOutcome> AppendAsync(ReadOnlyMemory<byte> record, CancellationToken cancellationToken)
     {
         RecordHeader.Read(record.Span, out RecordHeader header);
@@ -46,6 +48,8 @@ internal sealed class LedgerSink(IReplicaSink inner, ReplicaHost host, PointLedg
         _ledger.Look(_host);
         return flushed;
     }
+
+    public ValueTask<IBlockDevice?> OpenNewestAsync(DiskId disk, CancellationToken cancellationToken) => _inner.OpenNewestAsync(disk, cancellationToken);
 
     /// <summary>A replica that failed is closed for good: the agent ends, and the next one opens it anew.</summary>
     private async ValueTask<T> GuardAsync<T>(ValueTask<T> call)

@@ -34,7 +34,7 @@ internal sealed class SiteAgent
         var hypervisor = new MachineHypervisor(site.Machine, process, random.Fork(1));
         _operations = new AgentOperations(outcomes, world.Context.Logger);
         var guard = new GuardFolder(site.Host.Disk.OpenStore(process, GuardHook.Folder), site.Machine.Boot, site.Machine.UpSeconds);
-        var ownership = new OwnershipServices(guard, site.Machine.Boot, process.Time, world.Context.Logger);
+        var ownership = new OwnershipServices(new WatchedGuard(guard, world), site.Machine.Boot, process.Time, world.Context.Logger);
         Target = new TargetSide(world, site, process, hypervisor, ownership, random.Fork(2), _died);
         Source = new SourceSide(world, site, process, hypervisor, ownership, guard, random.Fork(3), _died);
         TargetOrders.Register(_operations, Target);

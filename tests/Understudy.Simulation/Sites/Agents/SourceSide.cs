@@ -193,7 +193,7 @@ internal sealed class SourceSide
     /// <exception cref="ErrorException">No such VM is protected here, to that replica.</exception>
     public SourceHost FindHost(VmId vm, ReplicaId replica) => Require(vm, replica).Subject;
 
-    private static string FolderOf(VmId vm) => $"sources/{vm}";
+    public static string FolderOf(VmId vm) => $"sources/{vm}";
 
     private static SourcePolicy With(SourcePolicy policy, SourceSettings settings) => policy with
     {

@@ -193,7 +193,7 @@ internal sealed class TargetSide : IReplicaDirectory
     public TargetReport ReportOf(ReplicaHost host) =>
         Reports.Of(host.Status, _site.Machine.Find(host.Spec.Vm) is { } domain ? Facts.Of(domain.State) : null);
 
-    private static string FolderOf(VmId vm) => $"replicas/{vm}";
+    public static string FolderOf(VmId vm) => $"replicas/{vm}";
 
     private bool Stands(VmId vm) => _site.Host.Disk.ListAll(FolderOf(vm)).Count > 0;
 
@@ -224,6 +224,7 @@ internal sealed class TargetSide : IReplicaDirectory
     {
         PointLedger ledger = Ledger(host);
         ledger.Look(host);
+        ledger.Branches.Look(host, _site.Machine, _process.Time.GetUtcNow());
         if (host.Status.Error is { } error && (error.Class == FaultClass.Fatal || error.InnerException is not (null or UnderstudyException)))
         {
             ledger.Violate("crash", $"the replica's own work broke: {error} {error.InnerException}");

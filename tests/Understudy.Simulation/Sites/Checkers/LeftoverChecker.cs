@@ -58,7 +58,7 @@ internal sealed class LeftoverChecker(SitesWorld world)
             yield return $"network {network}";
         }
 
-        foreach (string folder in (string[])["replicas", "sources"])
+        foreach (string folder in (string[])["replicas", "sources", GuardHook.Folder])
         {
             foreach (var file in site.Host.Disk.ListAll(folder))
             {

@@ -11,15 +11,24 @@ namespace Understudy.Simulation.Sites.Checkers;
 /// The points of one replica as they were listed: one that was listed stays listed, over restarts and failovers and their
 /// cancels, until retention, a commit to an older one, or the end of the protection may take it. Lines only go forward.
 /// </summary>
-internal sealed class PointLedger(VmWatch watch, ReplicaId replica) : IPointOwner
+internal sealed class PointLedger : IPointOwner
 {
-    private readonly VmWatch _watch = watch;
+    private readonly VmWatch _watch;
     private readonly Dictionary<RecoveryPointId, RecoveryPoint> _known = [];
     private IReadOnlyList<RecoveryPoint> _listed = [];
     private LineId _line;
     private ulong _oldestKept;
 
-    public ReplicaId Replica { get; } = replica;
+    public PointLedger(VmWatch watch, ReplicaId replica)
+    {
+        _watch = watch;
+        Replica = replica;
+        Branches = new BranchLedger(this);
+    }
+
+    public ReplicaId Replica { get; }
+
+    public BranchLedger Branches { get; }
 
     public ModelVm Vm => _watch.Vm;
 
@@ -30,6 +39,9 @@ internal sealed class PointLedger(VmWatch watch, ReplicaId replica) : IPointOwne
     public bool IsEnding { get; set; }
 
     public IReadOnlyList<RecoveryPoint> Listed => _listed;
+
+    /// <summary>All that were ever listed.</summary>
+    public IReadOnlyList<RecoveryPoint> Known => [.. _known.Values.OrderBy(p => p.Sequence)];
 
     public RecoveryPoint? Newest => _listed.Count == 0 ? null : _listed[^1];
 

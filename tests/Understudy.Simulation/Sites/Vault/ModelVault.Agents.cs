@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Understudy.Api.Control;
 using Understudy.Blocks;
+using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Plans;
 using Understudy.Simulation.Sites.Agents;
@@ -12,14 +13,27 @@ internal sealed partial class ModelVault
 {
     private static readonly TimeSpan HostReturnLimit = TimeSpan.FromMinutes(4);
 
+    private static readonly TimeSpan NewsLimit = TimeSpan.FromSeconds(20);
+
+    /// <summary>VMs of which a side is being told something.</summary>
+    private readonly HashSet<VmId> _reuniting = [];
+
     public bool IsConnected(Site site) => site.Agent is not null && _world.IsOpen(_world.VaultHost, site.Host);
 
     /// <summary>Asks a host to do its part, once: a lost connection is waited out and the same operation asked for again.</summary>
+    /// <param name="limit">When the answer is not waited for any longer.</param>
     /// <exception cref="StepFailedException">The agent refused, or did not come back in time.</exception>
-    private async Task<TAnswer> AskAsync<TRequest, TAnswer>(Site site, StepRow step, AgentMethod<TRequest, TAnswer> method, TRequest body, bool isCancelled = false)
+    private async Task<TAnswer> AskAsync<TRequest, TAnswer>(
+        Site site, StepRow step, AgentMethod<TRequest, TAnswer> method, TRequest body, long limit = long.MaxValue)
     {
+        CancelAt(limit, site, step.Operation);
         while (true)
         {
+            if (_world.Simulator.NowTicks > limit)
+            {
+                throw new StepFailedException("too-slow", site.Name);
+            }
+
             await WaitForHostAsync(site);
             if (await TryAskAsync(site, method, method.ChangesThings ? step.Operation : null, body) is { } response)
             {
@@ -29,6 +43,15 @@ internal sealed partial class ModelVault
             }
 
             _world.Context.Counters.Add("vault: an order was repeated");
+        }
+    }
+
+    private async void CancelAt(long limit, Site site, OperationId operation)
+    {
+        if (limit < long.MaxValue)
+        {
+            await _process.TakeTimeAsync(TimeSpan.FromTicks(limit - _world.Simulator.NowTicks));
+            site.Agent?.Cancel(operation);
         }
     }
 
@@ -105,9 +128,9 @@ internal sealed partial class ModelVault
             }
 
             await WriteAsync();
-            foreach (SourceReport report in agent.Source.Reports())
+            if (site == _world.Source)
             {
-                Db.Sources[report.Vm] = report;
+                ReadSources(agent.Source.Reports());
             }
 
             foreach (TargetReport report in agent.Target.Hosts.Select(agent.Target.ReportOf).ToArray())
@@ -124,13 +147,83 @@ internal sealed partial class ModelVault
         }
     }
 
+    private void ReadSources(IReadOnlyList<SourceReport> reports)
+    {
+        foreach (SourceReport report in reports)
+        {
+            Db.Sources[report.Vm] = report;
+        }
+
+        foreach (VmId gone in Db.Sources.Keys.Where(vm => reports.All(r => r.Vm != vm)).ToArray())
+        {
+            Db.Sources.Remove(gone);
+        }
+
+        foreach (VmWatch vm in _world.Vms)
+        {
+            Reunite(vm.Id);
+        }
+    }
+
     /// <summary>The agents are right and the vault follows, outside of a job.</summary>
     private void Follow(ProtectionRow row)
     {
-        if (Db.Targets.TryGetValue(row.Vm, out TargetReport? target)
-            && Standing.Reconcile(row.Stage, Db.Sources.GetValueOrDefault(row.Vm), target) is { } stage)
+        SourceReport? source = Db.Sources.GetValueOrDefault(row.Vm);
+        if (!Db.Targets.TryGetValue(row.Vm, out TargetReport? target) || Standing.Reconcile(row.Stage, source, target) is not { } stage)
         {
-            row.Stage = stage;
+            return;
+        }
+
+        if (stage == ProtectionStage.CommitPending && row.Pending is null)
+        {
+            row.Put(new PendingFailover(target.Failover?.Kind ?? FailoverKind.Unplanned, source is not { Power: VmPower.Off or VmPower.Crashed }));
+        }
+        else if (stage is ProtectionStage.Replicating or ProtectionStage.FailedOver)
+        {
+            row.Put(null);
+        }
+
+        row.Stage = stage;
+    }
+
+    /// <summary>What one side is owed because of what the other says; a VM in a job is left to its job.</summary>
+    private async void Reunite(VmId vm)
+    {
+        if (!Db.Protections.TryGetValue(vm, out ProtectionRow? row) || Db.Leases.ContainsKey(vm) || !_world.Sites.All(IsConnected) || !_reuniting.Add(vm))
+        {
+            return;
+        }
+
+        ReplicaId replica = row.Replica;
+        if (Reunion.Of(Db.Sources.GetValueOrDefault(vm)?.Ownership, Db.Targets.GetValueOrDefault(vm)?.Ownership) is { } owed)
+        {
+            _world.Context.Counters.Add($"vault: passed on {owed.GetType().Name}");
+            OperationId operation = NewOperation();
+            CancelAt(_world.Simulator.NowTicks + NewsLimit.Ticks, owed is Owed.Settle ? _world.Target : _world.Source, operation);
+            _ = await (owed switch
+            {
+                Owed.Depose news => TryAskAsync(
+                    _world.Source, AgentMethods.SourceDepose, operation, new SourceDeposeRequest(vm, replica, news.Line, news.MintedAt, _world.Isolated)),
+                Owed.HandOver news => TryAskAsync(
+                    _world.Source, AgentMethods.SourceHandedOver, operation, new SourceHandedOverRequest(vm, replica, news.Transfer, news.Line)),
+                Owed.Accept news => TryAskAsync(
+                    _world.Source, AgentMethods.SourceAccept, operation, new SourceAcceptRequest(vm, replica, news.Transfer, news.Line, news.Parent, row.RanAtSource)),
+                Owed.Settle news => TryAskAsync(_world.Target, AgentMethods.TransferSettled, operation, new TransferSettledRequest(replica, news.Transfer)),
+                Owed.Revalidate news => TryAskAsync(
+                    _world.Source, AgentMethods.SourceRevalidate, operation, new SourceRevalidateRequest(vm, replica, news.Line, news.Valid)),
+                _ => throw new System.Diagnostics.UnreachableException(),
+            });
+        }
+
+        _reuniting.Remove(vm);
+    }
+
+    private async void CleanUpAgainAndAgain()
+    {
+        while (true)
+        {
+            await _process.TakeTimeAsync(CleanUpEvery);
+            await CleanUpAsync();
         }
     }
 

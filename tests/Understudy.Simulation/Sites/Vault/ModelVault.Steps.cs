@@ -5,32 +5,59 @@ using Understudy.Plans;
 
 namespace Understudy.Simulation.Sites.Vault;
 
-/// <summary>What the single steps ask of the agents and write into the rows; each may be begun again.</summary>
+/// <summary>What the single steps ask of the agents and write into the rows, as the vault's own do; each may be begun again.</summary>
 internal sealed partial class ModelVault
 {
-    private const int BranchDays = 7;
-
     private Task<StepOutcome> CarryOutAsync(JobRow job, StepRow step) => step.Kind switch
     {
         StepKind.CheckBothSides or StepKind.CheckFailover => CheckAsync(job),
         StepKind.CreateReplica => CreateReplicaAsync(job, step),
         StepKind.StartSource => StartSourceAsync(job, step),
         StepKind.FirstCopy => FirstCopyAsync(job),
-        StepKind.StopSource => StopSourceAsync(job, step, keepGuard: false),
-        StepKind.RetireSource => StopSourceAsync(job, step, keepGuard: true),
+        StepKind.StopSource => StopSourceAsync(job, step),
+        StepKind.RetireSource => RetireSourceAsync(job, step),
         StepKind.RemoveReplica => RemoveReplicaAsync(job, step),
+        StepKind.SettingsAtSource => SettingsAtSourceAsync(job, step),
+        StepKind.DisksAtSource => Task.FromResult(StepOutcome.Done),
+        StepKind.SettingsAtTarget => SettingsAtTargetAsync(job, step),
+        StepKind.PauseSource => AtSourceAsync(step, AgentMethods.SourcePause, new SourcePauseRequest(job.Vm, job.Input.Replica, "user")),
+        StepKind.ResumeSource => AtSourceAsync(step, AgentMethods.SourceResume, new SourceResumeRequest(job.Vm, job.Input.Replica)),
+        StepKind.ResyncSource => AtSourceAsync(step, AgentMethods.SourceResync, new SourceResyncRequest(job.Vm, job.Input.Replica)),
+        StepKind.MarkPoint => AtSourceAsync(step, AgentMethods.SourceCycle, new SourceCycleRequest(job.Vm, job.Input.Replica, PointKind.Bookmark, "by hand")),
         StepKind.StartTest => StartTestAsync(job, step),
         StepKind.RemoveTest => RemoveTestAsync(job, step),
         StepKind.AssessSource => Task.FromResult(StepOutcome.Done),
+        StepKind.TryFenceSource => TryFenceSourceAsync(job, step),
+        StepKind.TryShutDownGuest => TryShutDownGuestAsync(job, step),
+        StepKind.TryLastChange => TryLastChangeAsync(job, step),
+        StepKind.RunLastCycle => RunLastCycleAsync(job, step),
+        StepKind.FenceSource => FenceSourceAsync(job, step),
+        StepKind.ShutDownGuest => ShutDownGuestAsync(job, step),
+        StepKind.SendLastChange => SendLastChangeAsync(job, step),
+        StepKind.OfferVm => OfferVmAsync(job, step),
         StepKind.StartAtTarget => StartAtTargetAsync(job, step),
+        StepKind.HandOver => HandOverAsync(job, step),
+        StepKind.OpenFence => OpenFenceAsync(job, step),
+        StepKind.TakeBack => TakeBackAsync(job, step),
+        StepKind.ChangePointAtTarget => ChangePointAsync(job, step),
+        StepKind.EndAtTarget => EndAtTargetAsync(job, step),
+        StepKind.AcceptAtSource => AcceptAtSourceAsync(job, step),
+        StepKind.SettleTransfer => SettleTransferAsync(job, step),
         StepKind.CommitAtTarget => CommitAsync(job, step),
         StepKind.ExportPoint => ExportAsync(job, step),
+        StepKind.DeleteBranch => DeleteBranchAsync(job, step),
         _ => throw new StepFailedException("not-modelled", step.Kind.ToString()),
     };
 
     private ProtectionRow Row(JobRow job) => Db.Protections.TryGetValue(job.Vm, out ProtectionRow? row) && row.Replica == job.Input.Replica
         ? row
         : throw new StepFailedException("not-protected", job.Vm.ToString());
+
+    private async Task<StepOutcome> AtSourceAsync<TRequest, TAnswer>(StepRow step, AgentMethod<TRequest, TAnswer> method, TRequest body)
+    {
+        await AskAsync(_world.Source, step, method, body);
+        return StepOutcome.Done;
+    }
 
     private async Task<StepOutcome> CheckAsync(JobRow job)
     {
@@ -39,15 +66,16 @@ internal sealed partial class ModelVault
             await WaitForHostAsync(site);
         }
 
-        bool runs = _world.Source.Machine.Find(job.Vm) is { Qemu: not null };
-        return new StepOutcome(StepState.Succeeded, job.Input with { Running = runs });
+        return StepOutcome.Done with { Input = job.Input with { Running = Db.Sources.GetValueOrDefault(job.Vm) is { Fenced: true } ? Row(job).RanAtSource : RunsAtSource(job.Vm) } };
     }
+
+    private bool RunsAtSource(VmId vm) => _world.Source.Machine.Find(vm) is { Qemu: not null };
 
     private async Task<StepOutcome> CreateReplicaAsync(JobRow job, StepRow step)
     {
         VmWatch vm = _world.Watch(job.Vm);
         ReplicaCreated created = await AskAsync(_world.Target, step, AgentMethods.ReplicaCreate, new ReplicaCreateRequest(
-            vm.Id, vm.Name, job.Input.Replica, _world.Source.Id, vm.Name, [], new ReplicaSettings(_world.Retention)));
+            vm.Id, vm.Name, job.Input.Replica, _world.Source.Id, vm.Name, [], new ReplicaSettings(Row(job).Retention)));
         await WriteAsync();
         Row(job).Line = created.Line;
         return StepOutcome.Done;
@@ -57,11 +85,13 @@ internal sealed partial class ModelVault
     {
         LineId line = Row(job).Line ?? throw new StepFailedException("internal", "no line");
         await AskAsync(_world.Source, step, AgentMethods.SourceProtect, new SourceProtectRequest(
-            job.Vm, job.Input.Replica, line, _world.Target.Id, "target:1", new SourceSettings(_world.Policy.Frequency, true)));
+            job.Vm, job.Input.Replica, line, _world.Target.Id, "target:1", Settings));
         await WriteAsync();
         Row(job).Stage = ProtectionStage.Replicating;
         return StepOutcome.Done;
     }
+
+    private SourceSettings Settings => new(_world.Policy.Frequency, true, _world.StartsAfter, _world.Isolated);
 
     /// <summary>Waits as long as it takes; a cancel ends the waiting only.</summary>
     private async Task<StepOutcome> FirstCopyAsync(JobRow job)
@@ -73,21 +103,58 @@ internal sealed partial class ModelVault
                 return new StepOutcome(StepState.Cancelled);
             }
 
+            Row(job); // Ended meanwhile, it has nothing to wait for.
             await _process.TakeTimeAsync(TimeSpan.FromSeconds(3));
         }
 
         return StepOutcome.Done;
     }
 
-    private async Task<StepOutcome> StopSourceAsync(JobRow job, StepRow step, bool keepGuard)
+    private async Task<StepOutcome> SettingsAtSourceAsync(JobRow job, StepRow step)
+    {
+        if (Row(job).Stage != ProtectionStage.Preparing && IsConnected(_world.Source))
+        {
+            await AskAsync(_world.Source, step, AgentMethods.SourceConfigure, new SourceConfigureRequest(job.Vm, Settings));
+        }
+
+        return StepOutcome.Done;
+    }
+
+    private async Task<StepOutcome> SettingsAtTargetAsync(JobRow job, StepRow step)
+    {
+        ProtectionRow row = Row(job);
+        row.Retention = job.Input.Retention ?? row.Retention;
+        await WriteAsync();
+        if (row.Stage != ProtectionStage.Preparing && IsConnected(_world.Target))
+        {
+            await AskAsync(_world.Target, step, AgentMethods.ReplicaConfigure, new ReplicaConfigureRequest(row.Replica, new ReplicaSettings(row.Retention)));
+        }
+
+        return StepOutcome.Done;
+    }
+
+    private async Task<StepOutcome> StopSourceAsync(JobRow job, StepRow step)
     {
         if (!IsConnected(_world.Source))
         {
-            return await RemoveLaterAsync(job, step, atSource: true, keepGuard);
+            return await RemoveLaterAsync(job, step, atSource: true, keepGuard: false);
         }
 
-        await AskAsync(_world.Source, step, AgentMethods.SourceUnprotect, new SourceUnprotectRequest(job.Vm, job.Input.Replica, keepGuard));
-        return StepOutcome.Done;
+        return await AtSourceAsync(step, AgentMethods.SourceUnprotect, new SourceUnprotectRequest(job.Vm, job.Input.Replica));
+    }
+
+    /// <summary>The old VM is listed first, then left alone.</summary>
+    private async Task<StepOutcome> RetireSourceAsync(JobRow job, StepRow step)
+    {
+        Row(job);
+        await WriteAsync();
+        Db.Retired[job.Input.Replica] = job.Vm;
+        if (!IsConnected(_world.Source))
+        {
+            return await RemoveLaterAsync(job, step, atSource: true, keepGuard: true);
+        }
+
+        return await AtSourceAsync(step, AgentMethods.SourceUnprotect, new SourceUnprotectRequest(job.Vm, job.Input.Replica, KeepGuard: true));
     }
 
     private async Task<StepOutcome> RemoveReplicaAsync(JobRow job, StepRow step)
@@ -115,61 +182,47 @@ internal sealed partial class ModelVault
 
     private async Task<StepOutcome> StartTestAsync(JobRow job, StepRow step)
     {
-        TestId test = job.Input.Test ?? throw new StepFailedException("internal", "no test");
-        RecoveryPointId point = job.Input.Point ?? throw new StepFailedException("internal", "no point");
+        TestId test = Required(job.Input.Test);
         Row(job).Tests[test] = job; // First in the list, then in the world.
         await WriteAsync();
         await AskAsync(_world.Target, step, AgentMethods.TestStart, new TestStartRequest(
-            job.Vm, job.Input.Replica, test, point, job.Input.Name, Isolated: true, [], job.Input.Branch));
+            job.Vm, job.Input.Replica, test, Required(job.Input.Point), job.Input.Name, Isolated: true, [], job.Input.Branch));
         return StepOutcome.Done;
     }
 
     private async Task<StepOutcome> RemoveTestAsync(JobRow job, StepRow step)
     {
-        TestId test = job.Input.Test ?? throw new StepFailedException("internal", "no test");
+        TestId test = Required(job.Input.Test);
         await AskAsync(_world.Target, step, AgentMethods.TestComplete, new TestCompleteRequest(job.Input.Replica, test, "done"));
         await WriteAsync();
         Row(job).Tests.Remove(test);
         return StepOutcome.Done;
     }
 
-    private async Task<StepOutcome> StartAtTargetAsync(JobRow job, StepRow step)
-    {
-        VmWatch vm = _world.Watch(job.Vm);
-        Row(job).Stage = ProtectionStage.FailingOver;
-        await WriteAsync();
-        RecoveryPointId point = job.Input.Point ?? await LatestAsync(job, step);
-        FailoverStarted started = await AskAsync(_world.Target, step, AgentMethods.FailoverStart, new FailoverStartRequest(
-            vm.Id, job.Input.Replica, point, vm.Name, [new NicPlan(Machines.DomainXml.Mac, "office-here", null, null)],
-            job.Input.Transfer, job.Input.Test, BranchDays));
-        await WriteAsync();
-        ProtectionRow row = Row(job);
-        row.Line = started.Line;
-        row.Stage = ProtectionStage.CommitPending;
-        row.Pending = new PendingFailover(job.Input.Transfer is null ? FailoverKind.Unplanned : FailoverKind.Planned, job.Input.Running);
-        return new StepOutcome(StepState.Succeeded, job.Input with { Point = point });
-    }
-
-    private async Task<RecoveryPointId> LatestAsync(JobRow job, StepRow step)
-    {
-        PointsAnswer points = await AskAsync(_world.Target, step, AgentMethods.PointsList, new PointsRequest(job.Input.Replica));
-        return points.Points.Count > 0 ? points.Points[^1].Id : throw new StepFailedException("point-unknown", "there is none");
-    }
-
-    private async Task<StepOutcome> CommitAsync(JobRow job, StepRow step)
-    {
-        await AskAsync(_world.Target, step, AgentMethods.Commit, new CommitRequest(job.Vm, job.Input.Replica));
-        await WriteAsync();
-        ProtectionRow row = Row(job);
-        (row.Stage, row.Pending) = (ProtectionStage.FailedOver, null);
-        return StepOutcome.Done;
-    }
-
     private async Task<StepOutcome> ExportAsync(JobRow job, StepRow step)
     {
-        RecoveryPointId point = job.Input.Point ?? throw new StepFailedException("internal", "no point");
         await AskAsync(_world.Target, step, AgentMethods.PointExport, new PointExportRequest(
-            job.Input.Replica, point, $"/exports/{step.Operation}", "raw", job.Input.Branch));
+            job.Input.Replica, Required(job.Input.Point), $"/exports/{step.Operation}", "raw", job.Input.Branch));
         return StepOutcome.Done;
     }
+
+    /// <summary>The old disks of a source may outlive the protection, so nothing of it is asked for here.</summary>
+    private async Task<StepOutcome> DeleteBranchAsync(JobRow job, StepRow step)
+    {
+        BranchId branch = Required(job.Input.Branch);
+        if (!job.Input.AtSource)
+        {
+            _world.Watch(job.Vm).Ledger(job.Input.Replica).Branches.Deleted.Add(branch);
+            await AskAsync(_world.Target, step, AgentMethods.BranchDelete, new BranchDeleteRequest(job.Input.Replica, branch));
+            return StepOutcome.Done;
+        }
+
+        await AskAsync(_world.Source, step, AgentMethods.SourceBranchDelete, new SourceBranchDeleteRequest(job.Vm, job.Input.Replica, branch));
+        await WriteAsync();
+        Db.Retired.Remove(job.Input.Replica);
+        return StepOutcome.Done;
+    }
+
+    private static T Required<T>(T? value)
+        where T : struct => value ?? throw new StepFailedException("internal", $"a step without its {typeof(T).Name}");
 }

@@ -13,6 +13,8 @@ internal sealed partial class ModelVault
 {
     private static readonly TimeSpan ReadReportsEvery = TimeSpan.FromSeconds(3);
 
+    private static readonly TimeSpan CleanUpEvery = TimeSpan.FromSeconds(5);
+
     private readonly SitesWorld _world;
     private readonly SimProcess _process;
     private readonly SimRandom _random;
@@ -37,11 +39,11 @@ internal sealed partial class ModelVault
             vault.Begin(job);
         }
 
+        vault.CleanUpAgainAndAgain();
         while (true)
         {
             await process.TakeTimeAsync(ReadReportsEvery);
             await vault.ReadReportsAsync();
-            await vault.CleanUpAsync();
         }
     }
 
@@ -58,18 +60,17 @@ internal sealed partial class ModelVault
             return verdict;
         }
 
-        if (Db.Leases.ContainsKey(vm.Id))
+        if (go.Action != JobAction.Set && Db.Leases.ContainsKey(vm.Id))
         {
             return "vm-busy";
         }
 
-        ProtectionRow? row = Db.Protections.GetValueOrDefault(vm.Id);
-        ReplicaId replica = row?.Replica ?? Db.Sources.GetValueOrDefault(vm.Id)?.Replica ?? new ReplicaId(_world.Ids.NewGuid());
-        if (command == VmCommand.Protect)
+        if (command == VmCommand.Protect && Db.Retired.ContainsValue(vm.Id))
         {
-            replica = new ReplicaId(_world.Ids.NewGuid());
+            return "old-disks"; // What is left of it at the source is no VM to protect.
         }
 
+        ReplicaId replica = command == VmCommand.Protect ? new ReplicaId(_world.Ids.NewGuid()) : Db.ReplicaOf(vm.Id);
         if (fill(new JobInput(replica), situation) is not { } input)
         {
             return "nothing to name";
@@ -77,12 +78,14 @@ internal sealed partial class ModelVault
 
         if (command == VmCommand.Protect)
         {
-            Db.Protections[vm.Id] = new ProtectionRow(vm.Id, replica);
+            Db.Protections[vm.Id] = new ProtectionRow(vm.Id, replica) { Retention = _world.Retention };
         }
 
-        var job = new JobRow(Db.Jobs.Count + 1, vm.Id, go.Action, go.Steps, input, NewOperation);
+        vm.Words += command is VmCommand.UnplannedFailover or VmCommand.Promote ? 1 : 0;
+        IReadOnlyList<StepKind> steps = command == VmCommand.UnplannedFailover && input.ShutDownSource ? LifeCycle.UnplannedWithShutdown : go.Steps;
+        var job = new JobRow(Db.Jobs.Count + 1, vm.Id, go.Action, steps, input, NewOperation);
         Db.Jobs.Add(job);
-        Db.Leases[vm.Id] = job;
+        TakeLease(job);
         _world.Context.Counters.Add($"job: {go.Action}");
         Trace(job, "job made", go.Action.ToString());
         Begin(job);
@@ -134,7 +137,7 @@ internal sealed partial class ModelVault
     public Task<bool> RetryAsync(JobRow job) => _process.InvokeAsync(async () =>
     {
         await WriteAsync();
-        bool sameProtection = Db.Protections.TryGetValue(job.Vm, out ProtectionRow? row) && row.Replica == job.Input.Replica;
+        bool sameProtection = job.Input.AtSource || (Db.Protections.TryGetValue(job.Vm, out ProtectionRow? row) && row.Replica == job.Input.Replica);
         if (job.State is not (JobState.Failed or JobState.Cancelled) || !sameProtection || !TakeLease(job))
         {
             return false;
@@ -152,6 +155,11 @@ internal sealed partial class ModelVault
 
     private bool TakeLease(JobRow job)
     {
+        if (job.Action == JobAction.Set)
+        {
+            return true; // It holds nobody up.
+        }
+
         if (Db.Leases.TryGetValue(job.Vm, out JobRow? holder) && holder != job)
         {
             return false;
@@ -224,7 +232,11 @@ internal sealed partial class ModelVault
             case FlowAction.Wait wait:
                 job.State = JobState.Waiting;
                 job.Steps[wait.Index].State = StepState.Waiting;
-                LeaveLease(job);
+                if (wait.For == JobWait.TestCompletion)
+                {
+                    LeaveLease(job);
+                }
+
                 Trace(job, "job waits", wait.For.ToString());
                 return false;
             case FlowAction.Undo undo:
@@ -242,6 +254,11 @@ internal sealed partial class ModelVault
     {
         (job.State, step.State) = (JobState.Running, StepState.Running);
         Trace(job, "step begins", step.Kind.ToString());
+        if (step.Kind == StepKind.FirstCopy)
+        {
+            LeaveLease(job);
+        }
+
         await WriteAsync();
         StepOutcome outcome;
         try
@@ -281,6 +298,7 @@ internal sealed partial class ModelVault
         if (nothingMade || (job.Action == JobAction.Unprotect && state == JobState.Succeeded))
         {
             Db.Protections.Remove(job.Vm);
+            Db.Sources.Remove(job.Vm);
             Db.Targets.Remove(job.Vm);
         }
         else if (job is { Action: JobAction.Promote, Input.Test: { } test } && state == JobState.Succeeded && row.Tests.Remove(test, out JobRow? waiting))

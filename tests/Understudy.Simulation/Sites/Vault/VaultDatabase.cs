@@ -22,6 +22,13 @@ internal sealed class VaultDatabase
 
     public Dictionary<VmId, TargetReport> Targets { get; } = [];
 
+    /// <summary>Old disks at the source that are listed until they are deleted by name.</summary>
+    public Dictionary<ReplicaId, VmId> Retired { get; } = [];
+
+    /// <summary>What a command about the VM is about: its protection, or the one that it had.</summary>
+    public ReplicaId ReplicaOf(VmId vm) => Protections.GetValueOrDefault(vm)?.Replica
+        ?? Retired.FirstOrDefault(r => r.Value == vm).Key;
+
     public IEnumerable<JobRow> JobsOf(VmId vm) => Jobs.Where(j => j.Vm == vm);
 
     public VmSituation Situation(VmWatch vm)
@@ -37,7 +44,7 @@ internal sealed class VaultDatabase
             HasPoints = row is not null && (target is { PointCount: > 0 } || source?.LastPoint is not null),
             Tests = row?.Tests.Count ?? 0,
             TargetBranches = row is null ? 0 : target?.Branches?.Count ?? 0,
-            SourceBranches = source?.Branches?.Count ?? 0,
+            SourceBranches = row is null ? Retired.Values.Count(old => old == vm.Id) : source?.Branches?.Count ?? 0,
             Mounts = row is null ? 0 : target?.Mounts?.Count(m => m.ToVm is null) ?? 0,
             Attached = row is null ? 0 : target?.Mounts?.Count(m => m.ToVm is not null) ?? 0,
             PausedBy = source?.PausedBy,
@@ -63,7 +70,20 @@ internal sealed class ProtectionRow(VmId vm, ReplicaId replica)
     public Dictionary<TestId, JobRow> Tests { get; } = [];
 
     /// <summary>Set while a failover stands that is not committed.</summary>
-    public PendingFailover? Pending { get; set; }
+    public PendingFailover? Pending { get; private set; }
+
+    /// <summary>Whether the VM ran at its source before it was failed over; a source that was away learns it with the cancel.</summary>
+    public bool RanAtSource { get; set; }
+
+    public TimeSpan Retention { get; set; }
+
+    /// <summary>Begins or ends the wait for a commit.</summary>
+    public void Put(PendingFailover? pending)
+    {
+        Stage = pending is null ? ProtectionStage.Replicating : ProtectionStage.CommitPending;
+        Pending = pending;
+        RanAtSource = pending?.RanAtSource ?? RanAtSource;
+    }
 }
 
 internal sealed record PendingFailover(FailoverKind Kind, bool RanAtSource);
@@ -149,7 +169,12 @@ internal sealed record JobInput(ReplicaId Replica)
 
     public bool PowerOff { get; init; }
 
+    /// <summary>Of a branch: it is old disks of the source.</summary>
     public bool AtSource { get; init; }
+
+    public bool ShutDownSource { get; init; }
+
+    public TimeSpan? Retention { get; init; }
 
     public TimeSpan ShutdownLimit { get; init; } = TimeSpan.FromMinutes(2);
 

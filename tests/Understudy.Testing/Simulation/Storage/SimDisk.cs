@@ -112,7 +112,13 @@ public sealed class SimDisk
     }
 
     /// <summary>What a power loss now would leave of a file at the least: names and bytes that were flushed. Null when that is no file.</summary>
-    public byte[]? ReadDurable(string path)
+    public byte[]? ReadDurable(string path) => (DurableNodeOf(path) as SimContent)?.ReadDurable();
+
+    /// <summary>What stands under a name: another object once the file was replaced, null when there is none.</summary>
+    public object? NodeOf(string path) => Find(path);
+
+    /// <summary>The same of the names that were flushed.</summary>
+    public object? DurableNodeOf(string path)
     {
         object? node = Root;
         foreach (string part in path.Split('/', StringSplitOptions.RemoveEmptyEntries))
@@ -120,7 +126,7 @@ public sealed class SimDisk
             node = (node as SimFolder)?.FindDurable(part);
         }
 
-        return (node as SimContent)?.ReadDurable();
+        return node;
     }
 
     /// <summary>All files below a folder with their lengths, in ordinal order.</summary>

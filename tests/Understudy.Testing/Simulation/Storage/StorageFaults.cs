@@ -17,6 +17,9 @@ public sealed class StorageFaults
 
     public TimeSpan StallTime { get; set; } = TimeSpan.FromSeconds(3);
 
+    /// <summary>Nothing is wrong with it now.</summary>
+    public bool IsClear => ReadError == 0 && WriteError == 0 && FlushFailure == 0 && !Full && Stall == 0;
+
     public void Clear() => (ReadError, WriteError, FlushFailure, Full, Stall) = (0, 0, 0, false, 0);
 }
 

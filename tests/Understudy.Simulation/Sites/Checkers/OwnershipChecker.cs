@@ -1,0 +1,241 @@
+using Understudy.Blocks.Identity;
+using Understudy.Plans;
+using Understudy.Protection.Ownership;
+using Understudy.Protection.Source;
+using Understudy.Simulation.Machines;
+using Understudy.Simulation.Models;
+
+namespace Understudy.Simulation.Sites.Checkers;
+
+/// <summary>
+/// The token, from outside: what the two sides' files say, as they are on the disks, against what runs. Never two that would
+/// both run by their own record; never a start that the record does not allow; never two copies at once but after a human's
+/// word about a source that could not be reached, and then not for longer than ten seconds after it can be.
+/// </summary>
+internal sealed class OwnershipChecker(SitesWorld world)
+{
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
+
+    /// <summary>Ten seconds from the contact (PRE-5), and the time that calls of the hypervisor take.</summary>
+    private static readonly TimeSpan PausedWithin = TimeSpan.FromSeconds(12);
+
+    /// <summary>By policy a deposed guest may be asked to shut down first.</summary>
+    private static readonly TimeSpan ShutDownWithin = TimeSpan.FromSeconds(135);
+
+    private readonly SitesWorld _world = world;
+    private readonly Dictionary<VmId, History> _histories = [];
+
+    /// <summary>Looks again and again, for what changes by the passing of time alone.</summary>
+    public async Task RunAsync()
+    {
+        while (true)
+        {
+            await _world.Simulator.DelayAsync(LookEvery);
+            foreach (VmWatch vm in _world.Vms)
+            {
+                LookAtRecords(vm.Id);
+                LookAtCopies(vm);
+            }
+        }
+    }
+
+    /// <summary>A side's record has changed, or is about to.</summary>
+    public void LookAtRecords(VmId id)
+    {
+        VmWatch vm = _world.Watch(id);
+        History history = Of(vm);
+        TokenFile source = _world.Source.TokenOf(id);
+        TokenFile target = _world.Target.TokenOf(id);
+        _world.Context.Coverage.Owners(WordOf(source.Now, _world.Source), WordOf(target.Now, _world.Target));
+        if (target.Now is { } now)
+        {
+            NoteTarget(vm, history, now);
+        }
+
+        if (source.Now is { } here)
+        {
+            NoteSource(vm, history, here);
+        }
+
+        // A crash may leave the older or the newer of each.
+        foreach (OwnershipRecord one in MayRun(source, _world.Source))
+        {
+            foreach (OwnershipRecord other in MayRun(target, _world.Target).Where(r => r.Replica == one.Replica))
+            {
+                if (!other.Line.IsNewerThan(one.Line) || !history.ByWord.Contains(other.Line))
+                {
+                    vm.Violate("token", $"both sides may run it: the source on line {one.Line}, the target on line {other.Line}");
+                }
+            }
+        }
+    }
+
+    /// <summary>The start hook has let a VM through.</summary>
+    public void LookAtStart(Site site, ModelDomain domain)
+    {
+        if (!_world.Vms.Exists(vm => vm.Id == domain.Id) || site.TokenOf(domain.Id).Durable is not { } record)
+        {
+            return;
+        }
+
+        bool isOpen = record.State is OwnershipState.Here { Fence: null };
+        if (!isOpen || (!record.MayRun(site.Machine.Boot) && _world.StartsAfter is null))
+        {
+            _world.Watch(domain.Id).Violate("guard", $"{site.Name}: it was let start, and by the record on the disk it is {record.State} on line {record.Line}");
+        }
+    }
+
+    /// <summary>A VM has begun or ceased to run.</summary>
+    public void LookAtCopies(VmId id)
+    {
+        if (_world.Vms.Find(vm => vm.Id == id) is { } vm)
+        {
+            LookAtCopies(vm);
+        }
+    }
+
+    private void LookAtCopies(VmWatch vm)
+    {
+        History history = Of(vm);
+        long now = _world.Simulator.NowTicks;
+        history.ContactSince = HasContact(vm, history) ? history.ContactSince ?? now : null;
+        if (!Runs(_world.Source, vm) || !Runs(_world.Target, vm))
+        {
+            history.BothSince = null;
+            return;
+        }
+
+        history.BothSince ??= now;
+        OwnershipRecord? source = _world.Source.TokenOf(vm.Id).Now;
+        OwnershipRecord? target = _world.Target.TokenOf(vm.Id).Now;
+        if (target is not { State: OwnershipState.Here } || !history.ByWord.Contains(target.Line) || (source is not null && !target.Line.IsNewerThan(source.Line) && source.State is OwnershipState.Here))
+        {
+            vm.Violate("two copies", $"it runs at both sides; the source's record is {source?.State} on {source?.Line}, the target's {target?.State} on {target?.Line}");
+            return;
+        }
+
+        TimeSpan limit = _world.Isolated == Model.IsolatedSourceAction.ShutDown ? ShutDownWithin : PausedWithin;
+        if (history.ContactSince is { } contact && now - Math.Max(contact, history.BothSince.Value) > limit.Ticks)
+        {
+            vm.Violate("two copies", $"it runs at both sides {limit.TotalSeconds} s after the source could be reached; the source's record is {source?.State} on {source?.Line}, the target's line is {target.Line}");
+        }
+    }
+
+    /// <summary>Everything between the two sides works, and has nothing to make up for.</summary>
+    private bool HasContact(VmWatch vm, History history)
+    {
+        Site source = _world.Source;
+        Site target = _world.Target;
+        bool works = source.Agent is { } agent && target.Agent is { } other
+            && agent.Source.Sources.Any(s => s.Spec.Vm == vm.Id) && other.Target.Hosts.Any(h => h.Spec.Vm == vm.Id)
+            && _world.IsOpen(source.Host, target.Host)
+            && _world.Sites.All(site => site.Machine.Calls.CallFault == 0 && site.Host.Disk.Faults.IsClear);
+        bool same = history.Cuts == _world.Network.Cuts && history.Disturbances == (source.QuietSinceTicks, target.QuietSinceTicks);
+        (history.Cuts, history.Disturbances) = (_world.Network.Cuts, (source.QuietSinceTicks, target.QuietSinceTicks));
+        return works && same;
+    }
+
+    private static IEnumerable<OwnershipRecord> MayRun(TokenFile token, Site site) =>
+        new[] { token.Now, token.Durable }.OfType<OwnershipRecord>().Distinct().Where(r => r.MayRun(site.Machine.Boot));
+
+    private static string WordOf(OwnershipRecord? record, Site site) => record?.State switch
+    {
+        null => "has none",
+        OwnershipState.Here { Fence: not null } => "fenced",
+        OwnershipState.Here here => here.Boot == site.Machine.Boot ? "here" : "unsure",
+        OwnershipState.Offered => "offered",
+        OwnershipState.Elsewhere { Deposed: not null } => "deposed",
+        OwnershipState.Elsewhere => "elsewhere",
+        _ => throw new System.Diagnostics.UnreachableException(),
+    };
+
+    private static bool Runs(Site site, VmWatch vm) => site.Machine.Find(vm.Id) is { IsActive: true, Qemu.IsLinked: true };
+
+    private void NoteTarget(VmWatch vm, History history, OwnershipRecord now)
+    {
+        OwnershipRecord? before = history.Target is { } known && known.Replica == now.Replica ? known : null;
+        history.Target = now;
+        if (now.State is not OwnershipState.Here || now.Line == before?.Line)
+        {
+            return;
+        }
+
+        if (before is { State: OwnershipState.Here })
+        {
+            // Another point, by its owner: of the source it knows what it knew before.
+            if (history.ByWord.Contains(before.Line))
+            {
+                history.ByWord.Add(now.Line);
+            }
+
+            return;
+        }
+
+        if (now.Accepted == before?.Accepted)
+        {
+            history.ByWord.Add(now.Line);
+            if (vm.Words == 0)
+            {
+                vm.Violate("token", $"the target took line {now.Line} and nobody has said so");
+            }
+
+            return;
+        }
+
+        // In good order: what the target begins with is all that the source ever wrote.
+        if (now.Parent is { } point && vm.Ledger(now.Replica).CutOf(point) is { } there && there.FirstDifference(vm.Vm.Now()) is { } where)
+        {
+            vm.Violate("lost writes", $"transfer {now.Accepted} was accepted at {point}, which differs from what the source had at {where}");
+        }
+    }
+
+    private static void NoteSource(VmWatch vm, History history, OwnershipRecord now)
+    {
+        OwnershipRecord? before = history.Source is { } known && known.Replica == now.Replica ? known : null;
+        history.Source = now;
+        if (now.State is OwnershipState.Offered && before?.State is OwnershipState.Here)
+        {
+            history.Given = vm.Vm.Now();
+        }
+        else if (now.State is OwnershipState.Here && history.Given is { } given)
+        {
+            history.Given = null;
+            if (given.FirstDifference(vm.Vm.Now()) is { } where)
+            {
+                vm.Violate("lost writes", $"the VM came home, and its disks differ from what it left with at {where}");
+            }
+        }
+    }
+
+    private History Of(VmWatch vm)
+    {
+        if (!_histories.TryGetValue(vm.Id, out History? history))
+        {
+            _histories[vm.Id] = history = new History();
+        }
+
+        return history;
+    }
+
+    /// <summary>What was seen of one VM until now.</summary>
+    private sealed class History
+    {
+        public OwnershipRecord? Source { get; set; }
+
+        public OwnershipRecord? Target { get; set; }
+
+        /// <summary>Lines that the target took without the source, by a human's word.</summary>
+        public HashSet<LineId> ByWord { get; } = [];
+
+        /// <summary>What the source's disks held when the VM was offered.</summary>
+        public Cut? Given { get; set; }
+
+        public long? BothSince { get; set; }
+
+        public long? ContactSince { get; set; }
+
+        public long Cuts { get; set; }
+
+        public (long, long) Disturbances { get; set; }
+    }
+}

@@ -1,0 +1,63 @@
+using Understudy.Model;
+using Understudy.Plans;
+using Understudy.Simulation.Sites.Vault;
+
+namespace Understudy.Simulation.Sites;
+
+/// <summary>What a sensible person does when nothing goes wrong any more, until every VM is well.</summary>
+internal sealed partial class ModelUser
+{
+    /// <summary>One step towards a VM that is well: goes on with what was begun, and completes what waits.</summary>
+    public async Task SettleAsync(VmWatch vm)
+    {
+        if (_world.Vault is not { } vault)
+        {
+            return;
+        }
+
+        foreach (JobRow job in _world.Database.JobsOf(vm.Id).Where(j => j.State == JobState.Waiting).ToArray())
+        {
+            await vault.AnswerAsync(job, powerOff: true);
+        }
+
+        VmSituation now = _world.Database.Situation(vm);
+        if (_world.Database.Protections.GetValueOrDefault(vm.Id)?.Tests.Values.FirstOrDefault(j => j.HasEnded) is { } standing)
+        {
+            await vault.RetryAsync(standing); // Its job has failed, and the test is listed still.
+        }
+        else if (_world.Database.JobsOf(vm.Id).LastOrDefault(j => j.HasEnded) is { State: JobState.Failed or JobState.Cancelled } last
+            && IsWorthRetrying(now, last) && _random.Chance(0.7))
+        {
+            await vault.RetryAsync(last);
+        }
+        else if (_world.Database.JobsOf(vm.Id).All(j => j.HasEnded) && Remedy(now) is { } remedy)
+        {
+            await OrderAsync(vm, remedy);
+        }
+    }
+
+    /// <summary>One step towards a VM of which nothing of ours is left.</summary>
+    public async Task RetireAsync(VmWatch vm)
+    {
+        VmSituation now = _world.Database.Situation(vm);
+        await OrderAsync(vm, now switch
+        {
+            { TargetBranches: > 0 } or { State: ProtectionState.Unprotected, SourceBranches: > 0 } => VmCommand.DeleteBranch,
+            { State: ProtectionState.CommitPending } => VmCommand.Commit,
+            _ => VmCommand.Unprotect,
+        });
+    }
+
+    /// <summary>A test, export or failover that came to nothing has left everything as it was.</summary>
+    private static bool IsWorthRetrying(VmSituation now, JobRow job) => job.Action is JobAction.Protect or JobAction.Unprotect or JobAction.Commit
+        || now.State == ProtectionState.FailingOver || (job.Action == JobAction.DeleteBranch && now.State == ProtectionState.Unprotected);
+
+    private VmCommand? Remedy(VmSituation now) => now switch
+    {
+        { State: ProtectionState.Paused } => VmCommand.Resume,
+        { State: ProtectionState.FailingOver } => _random.Chance(0.6) ? VmCommand.Cancel : VmCommand.UnplannedFailover,
+        { State: ProtectionState.CommitPending or ProtectionState.FailedOver or ProtectionState.Unprotected } => null,
+        { Fenced: true } => VmCommand.Cancel,
+        _ => null,
+    };
+}
