@@ -129,6 +129,12 @@ internal sealed partial class MachineHypervisor(ModelMachine machine, SimProcess
         }
     }
 
+    /// <summary>No point is given to other VMs in this model: what it shows is read by tests and exports.</summary>
+    public ValueTask AttachDiskAsync(VmId vm, string diskXml, CancellationToken cancellationToken) => throw Refused("no disk can be plugged in here");
+
+    /// <summary>Nothing was ever plugged in.</summary>
+    public ValueTask RequestDetachAsync(VmId vm, string alias, CancellationToken cancellationToken) => default;
+
     private async ValueTask ChangeAsync(string what, VmId vm, Action<ModelQemu> change, CancellationToken cancellationToken)
     {
         await BeginAsync(what, cancellationToken);

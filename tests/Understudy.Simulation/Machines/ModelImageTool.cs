@@ -26,14 +26,14 @@ internal sealed class ModelImageTool(ModelMachine machine, SimProcess agent) : I
         _machine.Host.Disk.Resize(image.DiskFile, sizeBytes);
     }
 
-    public async ValueTask CreateOverlayAsync(string path, ImageBacking backing, CancellationToken cancellationToken)
+    public async ValueTask CreateOverlayAsync(string path, ImageBacking backing, OverlayShape? shape, CancellationToken cancellationToken)
     {
         await TakeTimeAsync(cancellationToken);
         if (backing is ImageBacking.Nbd server)
         {
             DiskImage? expected = _machine.ExpectedOf(server);
-            long size = expected?.SizeBytes ?? throw new ImageToolException(FaultClass.Transient, $"nothing answers at {server.SocketPath} (simulated)");
-            Add(new ModelImage(path, "qcow2", size, backing) { Expected = expected.Snapshot() });
+            long size = shape?.SizeBytes ?? expected?.SizeBytes ?? throw new ImageToolException(FaultClass.Transient, $"nothing answers at {server.SocketPath} (simulated)");
+            Add(new ModelImage(path, "qcow2", size, backing) { Expected = expected?.Snapshot() });
             return;
         }
 

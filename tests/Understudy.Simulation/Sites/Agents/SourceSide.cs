@@ -6,7 +6,6 @@ using Understudy.Protection.Guard;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Source;
-using Understudy.Replication.Wire;
 using Understudy.Simulation.Agents;
 using Understudy.Simulation.Machines;
 using Understudy.Simulation.Running;
@@ -98,7 +97,7 @@ internal sealed class SourceSide
                 throw new ErrorException(Errors.AlreadyProtected(running.Subject.Spec.VmName, "another host"));
             }
 
-            Change(running, order);
+            await ChangeAsync(running, order);
             return;
         }
 
@@ -108,7 +107,8 @@ internal sealed class SourceSide
         }
 
         VmFacts vm = await _machine.Inventory.FindVmAsync(request.Vm, cancellationToken) ?? throw new ErrorException(Errors.UnknownVm(request.Vm.ToString()));
-        IReadOnlyList<DiskNow> disks = SourceDisks.Of(vm, []);
+        string definition = await _machine.Inventory.GetDefinitionAsync(request.Vm, DefinitionKind.Inactive, cancellationToken);
+        IReadOnlyList<DiskNow> disks = SourceDisks.Of(vm, order.Policy.ExcludedDisks, definition);
         SourceSpec spec = new(request.Replica, request.Vm, vm.Name, request.Line);
         await SiteAgent.MakeFolderAsync(_site, _process, FolderOf(request.Vm));
         _site.Orders[request.Vm] = order;
@@ -121,15 +121,20 @@ internal sealed class SourceSide
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         Running<SourceHost> running = Find(request.Vm) ?? throw new ErrorException(Errors.NotProtected(request.Vm.ToString()));
         SourceOrder order = _site.Orders[request.Vm];
-        Change(running, order with { Policy = With(order.Policy, request.Settings) });
-        await running.Subject.Ownership.PublishAsync(cancellationToken);
+        await ChangeAsync(running, order with { Policy = With(order.Policy, request.Settings) });
     }
 
-    public Task SetDisksAsync(SourceDisksRequest request, CancellationToken cancellationToken)
+    public async Task SetDisksAsync(SourceDisksRequest request, CancellationToken cancellationToken)
     {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        Running<SourceHost> running = Require(request.Vm, request.Replica);
+        if (await _machine.Inventory.FindVmAsync(request.Vm, cancellationToken) is { } vm)
+        {
+            SourceDisks.RequireAny(vm, request.Excluded, await _machine.Inventory.GetDefinitionAsync(request.Vm, DefinitionKind.Inactive, cancellationToken));
+        }
+
         SourceOrder order = _site.Orders[request.Vm];
-        Change(Require(request.Vm, request.Replica), order with { Policy = order.Policy with { ExcludedDisks = request.Excluded } });
-        return Task.CompletedTask;
+        await ChangeAsync(running, order with { Policy = order.Policy with { ExcludedDisks = request.Excluded } });
     }
 
     public async Task<Removed> UnprotectAsync(SourceUnprotectRequest request, CancellationToken cancellationToken)
@@ -210,11 +215,12 @@ internal sealed class SourceSide
         ? found
         : throw new ErrorException(Errors.NotProtected(vm.ToString()));
 
-    private void Change(Running<SourceHost> running, SourceOrder order)
+    private async Task ChangeAsync(Running<SourceHost> running, SourceOrder order)
     {
         _site.Orders[running.Subject.Spec.Vm] = order;
         _guard.SetPolicy(running.Subject.Spec.Vm, order.Policy.StartsAfter);
         running.Subject.ApplyPolicy(order.Policy);
+        await running.Subject.Ownership.PublishAsync(default);
     }
 
     private async Task TryOpenAsync(VmWatch watch)

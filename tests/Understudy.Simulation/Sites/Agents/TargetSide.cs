@@ -50,6 +50,7 @@ internal sealed class TargetSide : IReplicaDirectory
             hypervisor,
             new ModelDaemons(site.Machine, process),
             new ModelImageTool(site.Machine, process),
+            new NoHostDevices(),
             new ModelSockets(site.Machine, process),
             process.Time,
             new SeededIds(random.Fork(1)),

@@ -1,7 +1,5 @@
 using Understudy.Blocks.Identity;
-using Understudy.Plans;
 using Understudy.Protection.Ownership;
-using Understudy.Protection.Source;
 using Understudy.Simulation.Machines;
 using Understudy.Simulation.Models;
 
@@ -151,7 +149,7 @@ internal sealed class OwnershipChecker(SitesWorld world)
 
     private static bool Runs(Site site, VmWatch vm) => site.Machine.Find(vm.Id) is { IsActive: true, Qemu.IsLinked: true };
 
-    private void NoteTarget(VmWatch vm, History history, OwnershipRecord now)
+    private static void NoteTarget(VmWatch vm, History history, OwnershipRecord now)
     {
         OwnershipRecord? before = history.Target is { } known && known.Replica == now.Replica ? known : null;
         history.Target = now;

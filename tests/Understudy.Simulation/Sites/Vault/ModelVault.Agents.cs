@@ -4,7 +4,6 @@ using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Plans;
-using Understudy.Simulation.Sites.Agents;
 
 namespace Understudy.Simulation.Sites.Vault;
 

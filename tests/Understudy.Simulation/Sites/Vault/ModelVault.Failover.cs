@@ -1,7 +1,6 @@
 using Understudy.Api.Control;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
-using Understudy.Plans;
 
 namespace Understudy.Simulation.Sites.Vault;
 
