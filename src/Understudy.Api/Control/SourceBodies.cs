@@ -95,4 +95,6 @@ public sealed record SourceBranchDeleteRequest(VmId Vm, ReplicaId Replica, Branc
 
 /// <summary>Source: stop replicating and remove all that is ours: tracking, spool, state. The VM itself stays.</summary>
 /// <param name="KeepGuard">The VM stays at the target for good: the old one here stays blocked and listed as a branch.</param>
-public sealed record SourceUnprotectRequest(VmId Vm, ReplicaId Replica, bool KeepGuard = false);
+/// <param name="Line">The line that owns it there. A source that was away has not heard of it, and nobody else will tell it.</param>
+/// <param name="MintedAt">When that line was minted.</param>
+public sealed record SourceUnprotectRequest(VmId Vm, ReplicaId Replica, bool KeepGuard = false, LineId? Line = null, DateTimeOffset? MintedAt = null);

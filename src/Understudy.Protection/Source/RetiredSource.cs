@@ -1,4 +1,5 @@
 using Understudy.Blocks.Identity;
+using Understudy.Blocks.Storage;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Source.Guest;
 
@@ -57,9 +58,15 @@ public sealed class RetiredSource
         }
 
         IReadOnlyList<string> left = await KeptDisks.DeleteAsync(_environment.Machine, _ownership, cancellationToken);
-        await _ownership.EndAsync(cancellationToken);
-        await GuestKeeper.DeleteAsync(_environment.Store, cancellationToken);
+        await ForgetAsync(_environment.Store, _ownership, cancellationToken);
         return left;
+    }
+
+    /// <summary>Nothing is kept any more: the records go. The guest's is the last, and says that this goes on.</summary>
+    internal static async ValueTask ForgetAsync(IFileStore store, OwnershipToken ownership, CancellationToken cancellationToken)
+    {
+        await ownership.EndAsync(cancellationToken);
+        await GuestKeeper.DeleteAsync(store, cancellationToken);
     }
 
     private RetiredDisks Retired => _guest.Retired!; // Opened only when it is set, and never unset.

@@ -105,13 +105,23 @@ public sealed partial class SourceHost : IDisposable
 
     /// <summary>
     /// Ends the protection of a VM that stays at the other side for good: what is ours goes, the old VM and its disks stay
-    /// blocked (<see cref="RetiredSource"/>). As <see cref="UnprotectAsync"/> otherwise.
+    /// blocked (<see cref="RetiredSource"/>) unless they were deleted before. As <see cref="UnprotectAsync"/> otherwise.
     /// </summary>
+    /// <param name="owner">What owns it there; a source that was away until now hears of it here, and its guest is stopped first.</param>
     /// <exception cref="RefusedException">The VM is owned here.</exception>
-    public async ValueTask RetireAsync(CancellationToken cancellationToken)
+    public async ValueTask RetireAsync(NewerLine? owner, CancellationToken cancellationToken)
     {
+        if (owner is { } news && news.Line.IsNewerThan(Ownership.Record.Line))
+        {
+            await DeposeAsync(news.Line, news.MintedAt, action: null, cancellationToken);
+        }
+
         await Guest.RetireAsync(cancellationToken);
         await Engine.UnprotectAsync(cancellationToken);
+        if (Ownership.Record.Disks.Count == 0 && await _environment.Machine.Inventory.FindVmAsync(Spec.Vm, cancellationToken) is null)
+        {
+            await RetiredSource.ForgetAsync(_environment.Store, Ownership, cancellationToken);
+        }
     }
 
     /// <summary>The old disks that are listed here; null while they are the VM's own, and once they are deleted.</summary>

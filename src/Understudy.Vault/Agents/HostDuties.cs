@@ -112,11 +112,16 @@ internal sealed partial class HostDuties(
         {
             OperationId operation = new(row.OperationId);
             AgentReply<Removed> reply = row.Side == Source
-                ? await session.InvokeAsync(AgentMethods.SourceUnprotect, operation, new SourceUnprotectRequest(new VmId(row.VmId), new ReplicaId(row.Replica), row.KeepGuard), null, cancellationToken)
+                ? await session.InvokeAsync(AgentMethods.SourceUnprotect, operation, RequestOf(row), null, cancellationToken)
                 : await session.InvokeAsync(AgentMethods.TargetUnprotect, operation, new TargetUnprotectRequest(new VmId(row.VmId), new ReplicaId(row.Replica)), null, cancellationToken);
             switch (reply)
             {
-                case AgentReply<Removed>.Answered:
+                case AgentReply<Removed>.Answered answered:
+                    if (row.KeepGuard && answered.Value.Kept.Count == 0)
+                    {
+                        await db.ForgetRetiredAsync(row.Replica, cancellationToken);
+                    }
+
                     db.Cleanups.Remove(row);
                     await db.SaveChangesAsync(cancellationToken);
                     await events.AddAsync(HealthLevel.Normal, "cleaned-up", row.VmId, row.HostId, $"What was left of {row.VmName}'s protection has been removed.", cancellationToken);
@@ -135,12 +140,17 @@ internal sealed partial class HostDuties(
                         VmName = row.VmName,
                         Side = row.Side,
                         KeepGuard = row.KeepGuard,
+                        Line = row.Line,
+                        MintedAt = row.MintedAt,
                     });
                     await db.SaveChangesAsync(cancellationToken);
                     break;
             }
         }
     }
+
+    private static SourceUnprotectRequest RequestOf(CleanupRow row) => new(
+        new VmId(row.VmId), new ReplicaId(row.Replica), row.KeepGuard, LineId.TryParse(row.Line, out LineId line) ? line : null, row.MintedAt);
 
     [LoggerMessage(211, LogLevel.Error, "The duties of agent {Host} were not done; they are sent again at its next connection")]
     private static partial void NotDone(ILogger logger, HostId host, Exception fault);

@@ -55,6 +55,10 @@ internal static class ProtectionRows
         Stage = vm.Stage.ToString(),
     };
 
+    /// <summary>Old disks of an ended protection are not listed any more: there are none.</summary>
+    public static Task ForgetRetiredAsync(this VaultDb db, Guid replica, CancellationToken cancellationToken) =>
+        db.Retired.Where(row => row.Replica == replica).ExecuteDeleteAsync(cancellationToken);
+
     public static async Task SetStageAsync(this VaultDb db, VmId vm, ProtectionStage stage, CancellationToken cancellationToken)
     {
         string text = stage.ToString();

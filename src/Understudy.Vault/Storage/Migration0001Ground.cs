@@ -125,6 +125,8 @@ internal sealed class Migration0001Ground : Migration
             VmName = Text(t),
             Side = Text(t),
             KeepGuard = Number(t),
+            Line = Text(t, nullable: true),
+            MintedAt = Number(t, nullable: true),
         }, constraints: t => t.PrimaryKey("PK_cleanups", row => row.OperationId));
         builder.CreateIndex("IX_vms_Name", "vms", "Name");
         builder.CreateIndex("IX_vms_VmId", "vms", "VmId");

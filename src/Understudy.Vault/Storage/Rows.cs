@@ -270,6 +270,11 @@ internal sealed class CleanupRow
 
     /// <summary>The VM stays at the target: the old one stays blocked.</summary>
     public bool KeepGuard { get; set; }
+
+    /// <summary>The line that owns it there, which a source that was away has not heard of.</summary>
+    public string? Line { get; set; }
+
+    public DateTimeOffset? MintedAt { get; set; }
 }
 
 internal sealed class EventRow

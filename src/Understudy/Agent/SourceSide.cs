@@ -77,21 +77,26 @@ internal sealed class SourceSide(
     {
         try
         {
-            SourceOrder? order = await SourceOrder.TryReadAsync(folder, cancellationToken);
-            if (order is not null && await OpenAsync(folder, order, cancellationToken) is { } source)
-            {
-                Start(source, order);
-                AgentLog.GoesOn(_logger, $"Replication of {source.Spec.VmName}");
-            }
-            else if (await RetiredSource.OpenAsync(Environment(folder, order), cancellationToken) is { } retired)
-            {
-                SourceOrder.Delete(folder);
-                Start(retired);
-            }
+            await GoOnAsync(folder, cancellationToken);
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
             AgentLog.PartStopped(_logger, $"Replication from {folder}", e.Message, e);
+        }
+    }
+
+    private async Task GoOnAsync(string folder, CancellationToken cancellationToken)
+    {
+        SourceOrder? order = await SourceOrder.TryReadAsync(folder, cancellationToken);
+        if (order is not null && await OpenAsync(folder, order, cancellationToken) is { } source)
+        {
+            Start(source, order);
+            AgentLog.GoesOn(_logger, $"Replication of {source.Spec.VmName}");
+        }
+        else if (await RetiredSource.OpenAsync(Environment(folder, order), cancellationToken) is { } retired)
+        {
+            SourceOrder.Delete(folder);
+            Start(retired);
         }
     }
 
@@ -163,15 +168,20 @@ internal sealed class SourceSide(
     public async Task<Removed> UnprotectAsync(SourceUnprotectRequest request, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        if (Find(request.Vm) is null && FindRetired(request.Vm) is null && Directory.Exists(FolderOf(request.Vm)))
+        {
+            await GoOnAsync(FolderOf(request.Vm), cancellationToken); // What stands there and could not be opened is not gone.
+        }
+
         if (Find(request.Vm) is not { } running || running.Source.Spec.Replica != request.Replica)
         {
-            return new Removed([], []);
+            return new Removed([], FindRetired(request.Vm) is { } old && old.Source.Ownership.Replica == request.Replica ? [Describe(old.Source)] : []);
         }
 
         await running.Loop.DisposeAsync();
         try
         {
-            await (request.KeepGuard ? running.Source.RetireAsync(cancellationToken) : running.Source.UnprotectAsync(cancellationToken));
+            await (request.KeepGuard ? running.Source.RetireAsync(SourceWords.OwnerOf(request), cancellationToken) : running.Source.UnprotectAsync(cancellationToken));
         }
         catch
         {
@@ -191,7 +201,7 @@ internal sealed class SourceSide(
         if (await RetiredSource.OpenAsync(Environment(folder, order: null), cancellationToken) is { } retired)
         {
             Start(retired);
-            kept.Add($"the old VM {retired.Ownership.VmName}, blocked, with {string.Join(", ", retired.Kept.Disks)}");
+            kept.Add(Describe(retired));
         }
 
         ReplicaFolders.RemoveEmpty(folder);
@@ -272,6 +282,8 @@ internal sealed class SourceSide(
             running.Source.Dispose();
         }
     }
+
+    private static string Describe(RetiredSource retired) => $"the old VM {retired.Ownership.VmName}, blocked, with {string.Join(", ", retired.Kept.Disks)}";
 
     private string FolderOf(VmId vm) => Path.Combine(config.SpoolFolder, vm.ToString());
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Understudy.Api.Control;
 using Understudy.Model;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Source;
@@ -51,6 +52,10 @@ internal static class SourceWords
         Branches: [Of(retired.Kept)]);
 
     public static RecoveryPointInfo Of(SourcePoint point) => new(point.Id, point.CutAt, Reports.KindOf(point.Kind), point.Label);
+
+    /// <summary>Null when the vault did not know.</summary>
+    public static NewerLine? OwnerOf(SourceUnprotectRequest request) =>
+        request is { Line: { } line, MintedAt: { } mintedAt } ? new NewerLine(line, mintedAt) : null;
 
     public static DeposedAction ActionOf(IsolatedSourceAction action) => action switch
     {

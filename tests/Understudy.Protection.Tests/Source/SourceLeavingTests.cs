@@ -91,7 +91,7 @@ public sealed class SourceLeavingTests
         await world.InProcessAsync(async environment =>
         {
             using SourceHost host = (await SourceHost.OpenAsync(environment, world.Policy, default))!;
-            await host.RetireAsync(default);
+            await host.RetireAsync(null, default);
             Assert.Null(await SourceHost.OpenAsync(environment, world.Policy, default));
             retired = await RetiredSource.OpenAsync(environment, default);
         });
@@ -115,6 +115,43 @@ public sealed class SourceLeavingTests
         Assert.Empty(world.Machine.Disk.ListAll("source/app"));
     }
 
+    /// <summary>It was cut off when the VM was failed over, committed and let go of at the other side: what ends it here is the
+    /// only news that it will ever get, and its guest ran on.</summary>
+    [Fact]
+    public async Task A_source_that_was_away_hears_of_the_owner_when_it_is_retired_and_its_guest_is_stopped_first()
+    {
+        SourceWorld world = new(Seed());
+        world.RunUntil(() => world.Replica.Points.Count == 2);
+        AddImages(world);
+        await world.InProcessAsync(async environment =>
+        {
+            using SourceHost host = (await SourceHost.OpenAsync(environment, world.Policy, default))!;
+            await host.RetireAsync(new NewerLine(_second, world.Time.GetUtcNow()), default);
+            RetiredSource retired = (await RetiredSource.OpenAsync(environment, default))!;
+            Assert.Equal((SourceWorld.Line, true), (retired.Kept.Lost, retired.Kept.IsRetired));
+        });
+        Assert.Equal(VmRunState.Paused, world.Vm.State);
+        Assert.False(world.Guard.MayStart(world.Vm.Id));
+    }
+
+    [Fact]
+    public async Task A_retired_source_whose_old_disks_were_deleted_before_leaves_nothing()
+    {
+        SourceWorld world = new(Seed());
+        world.RunUntil(() => world.Replica.Points.Count == 2);
+        AddImages(world);
+        await world.InProcessAsync(async environment =>
+        {
+            using SourceHost host = (await SourceHost.OpenAsync(environment, world.Policy, default))!;
+            await host.DeposeAsync(_second, world.Time.GetUtcNow(), null, default);
+            await host.DeleteKeptAsync(host.Kept!.Branch, default);
+            await host.RetireAsync(null, default);
+            Assert.Null(await SourceHost.OpenAsync(environment, world.Policy, default));
+            Assert.Null(await RetiredSource.OpenAsync(environment, default));
+        });
+        Assert.Empty(world.Machine.Disk.ListAll("source/app"));
+    }
+
     [Fact]
     public async Task A_vm_that_is_owned_here_is_not_retired()
     {
@@ -123,7 +160,7 @@ public sealed class SourceLeavingTests
         await world.InProcessAsync(async environment =>
         {
             using SourceHost host = (await SourceHost.OpenAsync(environment, world.Policy, default))!;
-            RefusedException refused = await Assert.ThrowsAsync<RefusedException>(async () => await host.RetireAsync(default));
+            RefusedException refused = await Assert.ThrowsAsync<RefusedException>(async () => await host.RetireAsync(null, default));
             Assert.Equal(RefusalCode.NotFailedOver, refused.Code);
             Assert.NotNull(await SourceHost.OpenAsync(environment, world.Policy, default));
         });
@@ -173,7 +210,7 @@ public sealed class SourceLeavingTests
             died = await DiesAsync(world, life, async environment =>
             {
                 using SourceHost? host = await SourceHost.OpenAsync(environment, world.Policy, default);
-                await (host?.RetireAsync(default) ?? default);
+                await (host?.RetireAsync(null, default) ?? default);
                 RetiredSource? retired = await RetiredSource.OpenAsync(environment, default);
                 await (retired?.DeleteAsync(retired.Kept.Branch, default).AsTask() ?? Task.CompletedTask);
                 Assert.Null(await SourceHost.OpenAsync(environment, world.Policy, default));

@@ -1,6 +1,7 @@
 using Microsoft.EntityFrameworkCore;
 using Understudy.Api.Control;
 using Understudy.Model;
+using Understudy.Vault.Protection;
 using Understudy.Vault.Storage;
 
 namespace Understudy.Vault.Jobs.Steps;
@@ -61,7 +62,7 @@ internal sealed class PointSteps(StepScene scene)
             : await run.AskAsync(host, AgentMethods.BranchDelete, new BranchDeleteRequest(input.Replica, input.Branch), cancel, stopping);
         if (input.AtSource)
         {
-            await db.Retired.Where(row => row.Replica == input.Replica.Value).ExecuteDeleteAsync(stopping);
+            await db.ForgetRetiredAsync(input.Replica.Value, stopping);
         }
 
         scene.Tell(run.Vm);

@@ -102,7 +102,7 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
         (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
         if (!await run.IsThereAsync(source, stopping))
         {
-            return await RemoveLaterAsync(run, vm, source, HostDuties.Source, keepGuard: false, stopping);
+            return await RemoveLaterAsync(run, vm, source, HostDuties.Source, keep: null, stopping);
         }
 
         Removed removed = await run.AskAsync(
@@ -114,6 +114,8 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
     public async Task<StepResult> RetireSourceAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {
         (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
+        OwnershipInfo? owner = board.Get(vm.Vm).Target?.Ownership;
+        SourceUnprotectRequest retirement = new(vm.Vm, vm.Replica, KeepGuard: true, owner?.Line ?? vm.Line, owner?.Since);
         await using (VaultDb db = scene.Open())
         {
             if (!await db.Retired.AnyAsync(row => row.Replica == vm.Replica.Value, stopping))
@@ -133,11 +135,16 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
 
         if (!await run.IsThereAsync(source, stopping))
         {
-            return await RemoveLaterAsync(run, vm, source, HostDuties.Source, keepGuard: true, stopping);
+            return await RemoveLaterAsync(run, vm, source, HostDuties.Source, retirement, stopping);
         }
 
-        Removed removed = await run.AskAsync(
-            source, AgentMethods.SourceUnprotect, new SourceUnprotectRequest(vm.Vm, vm.Replica, KeepGuard: true), cancel, stopping);
+        Removed removed = await run.AskAsync(source, AgentMethods.SourceUnprotect, retirement, cancel, stopping);
+        if (removed.Kept.Count == 0)
+        {
+            await using VaultDb db = scene.Open();
+            await db.ForgetRetiredAsync(vm.Replica.Value, stopping);
+        }
+
         return StepWords.AfterRemoval(source, removed);
     }
 
@@ -146,7 +153,7 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
         (ProtectedVm vm, _, HostRow target) = await scene.LoadAsync(run, stopping);
         if (!await run.IsThereAsync(target, stopping))
         {
-            return await RemoveLaterAsync(run, vm, target, HostDuties.Target, keepGuard: false, stopping);
+            return await RemoveLaterAsync(run, vm, target, HostDuties.Target, keep: null, stopping);
         }
 
         Removed removed = await run.AskAsync(
@@ -155,8 +162,9 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
     }
 
     /// <summary>A host that is away does not hold the end up: what is left there is removed when it comes back (REG-6).</summary>
+    /// <param name="keep">Set when the old VM there stays blocked.</param>
     private async Task<StepResult> RemoveLaterAsync(
-        StepRun run, ProtectedVm vm, HostRow host, string side, bool keepGuard, CancellationToken stopping)
+        StepRun run, ProtectedVm vm, HostRow host, string side, SourceUnprotectRequest? keep, CancellationToken stopping)
     {
         await using VaultDb db = scene.Open();
         if (!await db.Cleanups.AnyAsync(row => row.OperationId == run.Operation.Value, stopping))
@@ -169,7 +177,9 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
                 Replica = vm.Replica.Value,
                 VmName = vm.Name,
                 Side = side,
-                KeepGuard = keepGuard,
+                KeepGuard = keep is not null,
+                Line = keep?.Line?.ToString(),
+                MintedAt = keep?.MintedAt,
             });
             await db.SaveChangesAsync(stopping);
         }
