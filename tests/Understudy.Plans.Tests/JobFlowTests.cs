@@ -34,6 +34,7 @@ public sealed class JobFlowTests
     [Theory]
     [InlineData(VmCommand.UnplannedFailover, StepKind.StartAtTarget)]
     [InlineData(VmCommand.Commit, StepKind.CommitAtTarget)]
+    [InlineData(VmCommand.Unprotect, StepKind.RemoveReplica)]
     [InlineData(VmCommand.Unprotect, StepKind.StopSource)]
     public void What_cannot_be_left_half_done_goes_on_when_cancelled(VmCommand command, StepKind running)
     {

@@ -141,13 +141,13 @@ public static class JobFlow
             return new FlowAction.Wait(index, JobWait.Action); // an answer makes the step pending again
         }
 
-        bool stops = cancelRequested && (IsCancellable(step.Kind) || (step.State == StepState.Pending && !IsForward(step.Kind)));
+        bool stops = cancelRequested && (IsCancellable(step.Kind) || (step.State == StepState.Pending && (index == 0 || !IsForward(step.Kind))));
         return stops ? new FlowAction.Pass(index, StepState.Cancelled) : new FlowAction.Run(index);
     }
 
     /// <summary>Such a step follows what cannot be taken back, or takes back itself.</summary>
     private static bool IsForward(StepKind kind) => kind is
-        StepKind.RemoveTest or StepKind.RemoveReplica or StepKind.HandOver or StepKind.AcceptAtSource or StepKind.SettleTransfer or StepKind.DisksAtSource or StepKind.SettingsAtTarget
+        StepKind.RemoveTest or StepKind.RemoveReplica or StepKind.StopSource or StepKind.HandOver or StepKind.AcceptAtSource or StepKind.SettleTransfer or StepKind.DisksAtSource or StepKind.SettingsAtTarget
         || IsUndo(kind);
 
     private static bool IsNoReturn(StepKind kind) => kind is
