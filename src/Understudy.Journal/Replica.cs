@@ -136,6 +136,7 @@ public sealed partial class Replica : IAsyncDisposable
     public async ValueTask<PointContents> GetPointAsync(RecoveryPointId point, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass pass = await _gate.EnterAsync(cancellationToken);
+        ThrowIfDead(); // Its codec may be gone.
         PointState state = FindPoint(point);
         return new PointContents(state.Point, state.Geometry.OfPoint, _builder.ReadDefinition(state.InForce));
     }

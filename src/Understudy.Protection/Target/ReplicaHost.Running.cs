@@ -32,6 +32,7 @@ public sealed partial class ReplicaHost
 
     private async Task HousekeepAsync(CancellationToken cancellationToken)
     {
+        await _context.Pins.RemoveOwedAsync(cancellationToken);
         await _context.Branches.ExpireAsync(cancellationToken);
         await _context.Token.MendAsync(cancellationToken);
         if (_failover.Current is null)

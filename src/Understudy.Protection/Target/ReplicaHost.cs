@@ -1,6 +1,7 @@
 using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
 using Understudy.Journal;
+using Understudy.Protection.Durable;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Target.Branches;
 using Understudy.Protection.Target.Hosting;
@@ -104,6 +105,8 @@ public sealed partial class ReplicaHost : IAsyncDisposable
     {
         if (await RunFiles.ReplicaDocument.LoadAsync(stores.State, RunFiles.Replica, cancellationToken) is not { } spec)
         {
+            // It may have died while it was first written: what is left of that would pass for a replica that cannot be read.
+            await DurableDocument<ReplicaSpec>.DeleteAsync(stores.State, RunFiles.Replica, cancellationToken);
             return null;
         }
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Understudy.Blocks.Identity;
 using Understudy.Journal;
 
@@ -7,9 +8,14 @@ namespace Understudy.Protection.Target.Hosting;
 /// again after a restart, and a pin whose run is gone is seen.</summary>
 internal sealed class PointPins(ReplicaSlot slot)
 {
+    /// <summary>Owners that have ended and whose pin may stand: the write that was to remove it failed, or the replica was
+    /// closed. Orders and the housekeeping both come here, from any thread.</summary>
+    private readonly ConcurrentDictionary<Guid, bool> _owed = [];
+
     /// <summary>An owner has one pin: a run that becomes a branch keeps the one it had.</summary>
     public async ValueTask AddAsync(Guid owner, RecoveryPointId point, string what, CancellationToken cancellationToken)
     {
+        _owed.TryRemove(owner, out _);
         Replica replica = slot.Replica;
         if (!replica.Status.Pins.Any(pin => IsOf(pin, owner)))
         {
@@ -22,9 +28,11 @@ internal sealed class PointPins(ReplicaSlot slot)
         ? []
         : [.. replica.Status.Pins.Select(Read).DistinctBy(pin => pin.Owner)];
 
-    /// <summary>No error when it has none, or when the replica has been closed with all its pins.</summary>
+    /// <summary>The owner has ended. No error when it has no pin, or when the replica has been closed with all its pins. When
+    /// it throws, the pin goes with <see cref="RemoveOwedAsync"/>: one that stayed would hold up every later commit.</summary>
     public async ValueTask RemoveAsync(Guid owner, CancellationToken cancellationToken)
     {
+        _owed[owner] = true;
         if (slot.TryGet() is not { } replica)
         {
             return;
@@ -36,6 +44,17 @@ internal sealed class PointPins(ReplicaSlot slot)
             {
                 await replica.RemovePinAsync(pin.Id, cancellationToken);
             }
+        }
+
+        _owed.TryRemove(owner, out _);
+    }
+
+    /// <summary>What could not be removed when its owner ended.</summary>
+    public async ValueTask RemoveOwedAsync(CancellationToken cancellationToken)
+    {
+        foreach (Guid owner in _owed.Keys.Order())
+        {
+            await RemoveAsync(owner, cancellationToken);
         }
     }
 
