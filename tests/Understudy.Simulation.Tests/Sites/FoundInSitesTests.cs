@@ -1,11 +1,13 @@
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
 using Understudy.Api.Control;
+using Understudy.Blocks;
 using Understudy.Blocks.Storage;
 using Understudy.Journal;
 using Understudy.Model;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Runs;
+using Understudy.Simulation.Running;
 using Understudy.Testing.Simulation;
 
 namespace Understudy.Simulation.Tests.Sites;
@@ -31,6 +33,52 @@ public sealed class FoundInSitesTests
             Assert.Empty(bench.Machine.Domains);
         });
     });
+
+    /// <summary>The write that was to remove an export's pin failed. The export was over, nobody owned the pin any more, and it
+    /// held up the commit for ever.</summary>
+    [Fact]
+    public void A_pin_whose_removal_failed_goes_later() => HostBench.Run(async bench => await bench.LifeAsync(async (self, host) =>
+    {
+        RecoveryPoint point = await bench.FeedAsync(self, host);
+        Task<IReadOnlyList<string>> export = host.ExportPointAsync(point.Id, "/exports/one", "raw", default).AsTask();
+        while (host.Status.Replica!.Pins.Count == 0)
+        {
+            await self.TakeTimeAsync(TimeSpan.FromMilliseconds(1));
+        }
+
+        bench.Machine.Host.Disk.Faults.WriteError = 1;
+        await Assert.ThrowsAsync<StorageException>(() => export);
+        bench.Machine.Host.Disk.Faults.Clear();
+        await self.TakeTimeAsync(TimeSpan.FromSeconds(15));
+        Assert.Empty(host.Status.Replica!.Pins);
+    }));
+
+    /// <summary>Power went while the first file of a replica was being written. What was left of it passed for a replica that
+    /// cannot be read: the VM could not be protected to this host again, nor could it be cleaned up.</summary>
+    [Fact]
+    public void Of_a_replica_that_was_never_made_nothing_is_left() => RunAgent(async (host, self) =>
+    {
+        IFileStore store = host.Disk.OpenStore(self, "");
+        await using (IStoreFile half = await store.OpenAsync(RunFiles.Replica + ".new", FileOpen.New, default))
+        {
+            await half.WriteAsync(0, new byte[10], default);
+        }
+
+        Assert.Null(await ReplicaHost.OpenAsync(HostBench.Services(new RunContext(1, Plant.None, null), host, self), new ReplicaStores(store, store), default));
+        Assert.Empty(host.Disk.ListAll(""));
+    });
+
+    /// <summary>A replica was closed to be opened anew while somebody waited to ask it for a point.</summary>
+    [Fact]
+    public void A_point_of_a_closed_replica_is_refused_in_words() => HostBench.Run(async bench => await bench.LifeAsync(async (self, host) =>
+    {
+        RecoveryPoint point = await bench.FeedAsync(self, host);
+        Replica replica = host.OpenReplica!;
+        Task closing = replica.DisposeAsync().AsTask();
+        StorageException closed = await Assert.ThrowsAsync<StorageException>(async () => await replica.GetPointAsync(point.Id, default));
+        await closing;
+        Assert.Equal(FaultKind.Closed, closed.Kind);
+    }));
 
     /// <summary>A flush of the log of outcomes failed: from then on no order was ever answered, until the agent was restarted.</summary>
     [Fact]

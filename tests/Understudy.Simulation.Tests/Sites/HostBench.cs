@@ -84,18 +84,23 @@ internal sealed class HostBench
 
     public static TestRequest Test(RecoveryPointId point) => new(new Guid(7, 0, 0, new byte[8]), point, "vm0-test", TestNetworkKind.Bubble, []);
 
+    public static TargetServices Services(RunContext context, SimHost host, SimProcess self) => Services(new ModelMachine(context, host), self, new SimRandom(3));
+
+    private static TargetServices Services(ModelMachine machine, SimProcess self, SimRandom random) => new(
+        new MachineHypervisor(machine, self, random.Fork(2)),
+        new ModelDaemons(machine, self),
+        new ModelImageTool(machine, self),
+        new NoHostDevices(),
+        new ModelSockets(machine, self),
+        self.Time,
+        new SeededIds(random.Fork(3)),
+        new OwnershipServices(new GuardFolder(machine.Host.Disk.OpenStore(self, GuardHook.Folder), machine.Boot, machine.UpSeconds), machine.Boot, self.Time, NullLogger.Instance),
+        new TargetSettings { RuntimeFolder = "/run/understudy", LogFolder = "/var/log/understudy" },
+        NullLogger.Instance);
+
     private async Task<ReplicaHost> OpenOrCreateAsync(SimProcess self)
     {
-        TargetServices services = new(
-            new MachineHypervisor(Machine, self, _random.Fork(2)),
-            new ModelDaemons(Machine, self),
-            new ModelImageTool(Machine, self),
-            new ModelSockets(Machine, self),
-            self.Time,
-            new SeededIds(_random.Fork(3)),
-            new OwnershipServices(new GuardFolder(Machine.Host.Disk.OpenStore(self, GuardHook.Folder), Machine.Boot, Machine.UpSeconds), Machine.Boot, self.Time, NullLogger.Instance),
-            new TargetSettings { RuntimeFolder = "/run/understudy", LogFolder = "/var/log/understudy" },
-            NullLogger.Instance);
+        TargetServices services = Services(Machine, self, _random);
         var root = Machine.Host.Disk.OpenStore(self, "");
         foreach (string folder in (string[])[GuardHook.Folder, "replicas", Folder, $"{Folder}/replica", $"{Folder}/host"])
         {

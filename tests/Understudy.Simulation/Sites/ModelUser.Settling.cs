@@ -25,7 +25,11 @@ internal sealed partial class ModelUser
         {
             await vault.RetryAsync(standing); // Its job has failed, and the test is listed still.
         }
-        else if (_world.Database.JobsOf(vm.Id).LastOrDefault(j => j.HasEnded) is { State: JobState.Failed or JobState.Cancelled } last
+        else if (_world.Database.JobsOf(vm.Id).LastOrDefault(HasEndedHalfWay) is { } half && _world.Database.Protections.GetValueOrDefault(vm.Id)?.Replica == half.Input.Replica)
+        {
+            await vault.RetryAsync(half);
+        }
+        else if (_world.Database.JobsOf(vm.Id).LastOrDefault(j => j.HasEnded && MovesTheVm(j.Action)) is { State: JobState.Failed or JobState.Cancelled } last
             && IsWorthRetrying(now, last) && _random.Chance(0.7))
         {
             await vault.RetryAsync(last);
@@ -47,6 +51,14 @@ internal sealed partial class ModelUser
             _ => VmCommand.Unprotect,
         });
     }
+
+    /// <summary>Of a protection that was ended at one side, whatever was asked for afterwards.</summary>
+    private static bool HasEndedHalfWay(JobRow job) => job is { Action: JobAction.Unprotect, HasEnded: true, State: not JobState.Succeeded }
+        && job.Steps[0].State == StepState.Succeeded;
+
+    /// <summary>The others leave a protection where it was, whatever came of them.</summary>
+    private static bool MovesTheVm(JobAction action) => action is JobAction.Protect or JobAction.Unprotect or JobAction.PlannedFailover
+        or JobAction.UnplannedFailover or JobAction.Promote or JobAction.ChangePoint or JobAction.Cancel or JobAction.Commit or JobAction.DeleteBranch;
 
     /// <summary>A test, export or failover that came to nothing has left everything as it was.</summary>
     private static bool IsWorthRetrying(VmSituation now, JobRow job) => job.Action is JobAction.Protect or JobAction.Unprotect or JobAction.Commit

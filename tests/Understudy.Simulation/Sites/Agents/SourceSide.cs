@@ -140,15 +140,20 @@ internal sealed class SourceSide
     public async Task<Removed> UnprotectAsync(SourceUnprotectRequest request, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        if (Find(request.Vm) is null && FindRetired(request.Vm) is null && _site.Host.Disk.ListAll(FolderOf(request.Vm)).Count > 0)
+        {
+            await GoOnAsync(request.Vm); // What stands there and could not be opened is not gone.
+        }
+
         if (Find(request.Vm) is not { } running || running.Subject.Spec.Replica != request.Replica)
         {
-            return new Removed([], []);
+            return new Removed([], FindRetired(request.Vm) is { } old && old.Subject.Ownership.Replica == request.Replica ? [Describe(old.Subject)] : []);
         }
 
         await running.StopAsync();
         try
         {
-            await (request.KeepGuard ? running.Subject.RetireAsync(cancellationToken) : running.Subject.UnprotectAsync(cancellationToken));
+            await (request.KeepGuard ? running.Subject.RetireAsync(SourceWords.OwnerOf(request), cancellationToken) : running.Subject.UnprotectAsync(cancellationToken));
         }
         catch
         {
@@ -162,7 +167,7 @@ internal sealed class SourceSide
         if (await RetiredSource.OpenAsync(Environment(request.Vm, null), cancellationToken) is { } retired)
         {
             Start(retired);
-            return new Removed([], [$"the old VM {retired.Ownership.VmName}"]);
+            return new Removed([], [Describe(retired)]);
         }
 
         return new Removed([$"change tracking of {running.Subject.Spec.VmName}"], []);
@@ -198,6 +203,8 @@ internal sealed class SourceSide
     /// <exception cref="ErrorException">No such VM is protected here, to that replica.</exception>
     public SourceHost FindHost(VmId vm, ReplicaId replica) => Require(vm, replica).Subject;
 
+    private static string Describe(RetiredSource retired) => $"the old VM {retired.Ownership.VmName}";
+
     public static string FolderOf(VmId vm) => $"sources/{vm}";
 
     private static SourcePolicy With(SourcePolicy policy, SourceSettings settings) => policy with
@@ -227,21 +234,26 @@ internal sealed class SourceSide
     {
         try
         {
-            SourceOrder? order = _site.Orders.GetValueOrDefault(watch.Id);
-            _guard.SetPolicy(watch.Id, order?.Policy.StartsAfter);
-            if (order is not null && await SourceHost.OpenAsync(Environment(watch.Id, order), order.Policy, default) is { } source)
-            {
-                Start(source);
-            }
-            else if (await RetiredSource.OpenAsync(Environment(watch.Id, null), default) is { } retired)
-            {
-                _site.Orders.Remove(watch.Id);
-                Start(retired);
-            }
+            await GoOnAsync(watch.Id);
         }
         catch (UnderstudyException fault)
         {
             _world.Context.Trace.Note(_world.Simulator.NowTicks, _process.Name, $"source of {watch.Name} not opened: {fault.Message}");
+        }
+    }
+
+    private async Task GoOnAsync(VmId vm)
+    {
+        SourceOrder? order = _site.Orders.GetValueOrDefault(vm);
+        _guard.SetPolicy(vm, order?.Policy.StartsAfter);
+        if (order is not null && await SourceHost.OpenAsync(Environment(vm, order), order.Policy, default) is { } source)
+        {
+            Start(source);
+        }
+        else if (await RetiredSource.OpenAsync(Environment(vm, null), default) is { } retired)
+        {
+            _site.Orders.Remove(vm);
+            Start(retired);
         }
     }
 

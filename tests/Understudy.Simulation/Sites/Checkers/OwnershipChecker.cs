@@ -105,7 +105,7 @@ internal sealed class OwnershipChecker(SitesWorld world)
 
         history.BothSince ??= now;
         OwnershipRecord? source = _world.Source.TokenOf(vm.Id).Now;
-        OwnershipRecord? target = _world.Target.TokenOf(vm.Id).Now;
+        OwnershipRecord? target = _world.Target.TokenOf(vm.Id).Now ?? history.Target; // Its record goes when its protection ends; its line stays.
         if (target is not { State: OwnershipState.Here } || !history.ByWord.Contains(target.Line) || (source is not null && !target.Line.IsNewerThan(source.Line) && source.State is OwnershipState.Here))
         {
             vm.Violate("two copies", $"it runs at both sides; the source's record is {source?.State} on {source?.Line}, the target's {target?.State} on {target?.Line}");

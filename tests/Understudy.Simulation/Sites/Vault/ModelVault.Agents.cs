@@ -238,12 +238,17 @@ internal sealed partial class ModelVault
             }
 
             ResponseMessage? response = row.AtSource
-                ? await TryAskAsync(site, AgentMethods.SourceUnprotect, row.Operation, new SourceUnprotectRequest(row.Vm, row.Replica, row.KeepGuard))
+                ? await TryAskAsync(site, AgentMethods.SourceUnprotect, row.Operation, row.Retirement ?? new SourceUnprotectRequest(row.Vm, row.Replica))
                 : await TryAskAsync(site, AgentMethods.TargetUnprotect, row.Operation, new TargetUnprotectRequest(row.Vm, row.Replica));
             if (response is not null)
             {
                 await WriteAsync();
                 Db.Cleanups.Remove(row);
+                if (row.Retirement is not null && response.Body is { } body)
+                {
+                    NoteKept(row.Replica, body.Deserialize(AgentMethods.SourceUnprotect.Answer)!); // No answer is null.
+                }
+
                 if (response.Error is not null)
                 {
                     Db.Cleanups.Add(row with { Operation = NewOperation() }); // A refusal is kept under its operation id.

@@ -137,7 +137,7 @@ internal sealed partial class ModelVault
     {
         if (!IsConnected(_world.Source))
         {
-            return await RemoveLaterAsync(job, step, atSource: true, keepGuard: false);
+            return await RemoveLaterAsync(job, step, atSource: true);
         }
 
         return await AtSourceAsync(step, AgentMethods.SourceUnprotect, new SourceUnprotectRequest(job.Vm, job.Input.Replica));
@@ -146,15 +146,26 @@ internal sealed partial class ModelVault
     /// <summary>The old VM is listed first, then left alone.</summary>
     private async Task<StepOutcome> RetireSourceAsync(JobRow job, StepRow step)
     {
-        Row(job);
+        ProtectionRow row = Row(job);
+        OwnershipInfo? owner = Db.Targets.GetValueOrDefault(job.Vm)?.Ownership;
+        SourceUnprotectRequest retirement = new(job.Vm, job.Input.Replica, KeepGuard: true, owner?.Line ?? row.Line, owner?.Since);
         await WriteAsync();
         Db.Retired[job.Input.Replica] = job.Vm;
         if (!IsConnected(_world.Source))
         {
-            return await RemoveLaterAsync(job, step, atSource: true, keepGuard: true);
+            return await RemoveLaterAsync(job, step, atSource: true, retirement);
         }
 
-        return await AtSourceAsync(step, AgentMethods.SourceUnprotect, new SourceUnprotectRequest(job.Vm, job.Input.Replica, KeepGuard: true));
+        NoteKept(job.Input.Replica, await AskAsync(_world.Source, step, AgentMethods.SourceUnprotect, retirement));
+        return StepOutcome.Done;
+    }
+
+    private void NoteKept(ReplicaId replica, Removed removed)
+    {
+        if (removed.Kept.Count == 0)
+        {
+            Db.Retired.Remove(replica); // Its disks had been deleted before.
+        }
     }
 
     private async Task<StepOutcome> RemoveReplicaAsync(JobRow job, StepRow step)
@@ -162,19 +173,19 @@ internal sealed partial class ModelVault
         _world.Watch(job.Vm).Ledger(job.Input.Replica).IsEnding = true;
         if (!IsConnected(_world.Target))
         {
-            return await RemoveLaterAsync(job, step, atSource: false, keepGuard: false);
+            return await RemoveLaterAsync(job, step, atSource: false);
         }
 
         await AskAsync(_world.Target, step, AgentMethods.TargetUnprotect, new TargetUnprotectRequest(job.Vm, job.Input.Replica));
         return StepOutcome.Done;
     }
 
-    private async Task<StepOutcome> RemoveLaterAsync(JobRow job, StepRow step, bool atSource, bool keepGuard)
+    private async Task<StepOutcome> RemoveLaterAsync(JobRow job, StepRow step, bool atSource, SourceUnprotectRequest? retirement = null)
     {
         await WriteAsync();
         if (!Db.Cleanups.Exists(c => c.Operation == step.Operation))
         {
-            Db.Cleanups.Add(new CleanupRow(step.Operation, job.Vm, job.Input.Replica, atSource, keepGuard));
+            Db.Cleanups.Add(new CleanupRow(step.Operation, job.Vm, job.Input.Replica, atSource, retirement));
         }
 
         return StepOutcome.Done;

@@ -97,18 +97,18 @@ internal sealed partial class ModelVault
     public Task<bool> AnswerAsync(JobRow job, bool powerOff) => _process.InvokeAsync(async () =>
     {
         await WriteAsync();
-        if (job.HasEnded || job.Answered || JobFlow.Next(job.Flow, job.CancelRequested, job.Answered) is not FlowAction.Wait wait || !TakeLease(job))
+        if (job.HasEnded || job.Completed || JobFlow.Next(job.Flow, job.CancelRequested, job.Completed) is not FlowAction.Wait wait || !TakeLease(job))
         {
             return false;
         }
 
         if (wait.For == JobWait.Action)
         {
-            job.NewOperation(job.Steps[wait.Index]); // The first outcome was that the guest still runs.
+            job.Again(job.Steps[wait.Index]);
             job.Input = job.Input with { PowerOff = powerOff };
         }
 
-        job.Answered = true;
+        job.Completed = wait.For == JobWait.TestCompletion;
         Begin(job);
         return true;
     });
@@ -221,7 +221,7 @@ internal sealed partial class ModelVault
             return false;
         }
 
-        switch (JobFlow.Next(job.Flow, job.CancelRequested, job.Answered))
+        switch (JobFlow.Next(job.Flow, job.CancelRequested, job.Completed))
         {
             case FlowAction.Run run:
                 await RunStepAsync(job, job.Steps[run.Index]);
@@ -275,7 +275,6 @@ internal sealed partial class ModelVault
         step.State = outcome.State;
         job.Input = outcome.Input ?? job.Input;
         job.Error = outcome.Error ?? job.Error;
-        job.Answered &= outcome.State != StepState.Waiting;
         Trace(job, "step ends", $"{step.Kind} {outcome.State} {outcome.Error}");
         _world.Context.Counters.Add($"step: {step.Kind} {outcome.State}");
     }

@@ -1,3 +1,4 @@
+using Understudy.Api.Control;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Plans;
@@ -88,7 +89,7 @@ internal sealed class ProtectionRow(VmId vm, ReplicaId replica)
 
 internal sealed record PendingFailover(FailoverKind Kind, bool RanAtSource);
 
-internal sealed record CleanupRow(OperationId Operation, VmId Vm, ReplicaId Replica, bool AtSource, bool KeepGuard);
+internal sealed record CleanupRow(OperationId Operation, VmId Vm, ReplicaId Replica, bool AtSource, SourceUnprotectRequest? Retirement = null);
 
 internal sealed class JobRow(long id, VmId vm, JobAction action, IReadOnlyList<StepKind> steps, JobInput input, Func<OperationId> newOperation)
 {
@@ -110,8 +111,8 @@ internal sealed class JobRow(long id, VmId vm, JobAction action, IReadOnlyList<S
 
     public bool CancelRequested { get; set; }
 
-    /// <summary>The user has completed the test, or said what to do.</summary>
-    public bool Answered { get; set; }
+    /// <summary>The user has completed the test.</summary>
+    public bool Completed { get; set; }
 
     /// <summary>Code of the error that ended it.</summary>
     public string? Error { get; set; }
@@ -132,10 +133,11 @@ internal sealed class JobRow(long id, VmId vm, JobAction action, IReadOnlyList<S
         }
 
         Input = undone ? Input.Renew(newId) : Input;
-        (State, HasEnded, CancelRequested, Answered, Error) = (JobState.Running, false, false, false, null);
+        (State, HasEnded, CancelRequested, Completed, Error) = (JobState.Running, false, false, false, null);
     }
 
-    public void NewOperation(StepRow step) => step.Operation = _newOperation();
+    /// <summary>Again, as another operation: the first one's outcome was that the guest still runs.</summary>
+    public void Again(StepRow step) => (step.State, step.Operation) = (StepState.Pending, _newOperation());
 }
 
 internal sealed class StepRow(StepKind kind, OperationId operation)
