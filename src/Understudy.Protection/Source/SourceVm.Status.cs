@@ -91,10 +91,16 @@ public sealed partial class SourceVm
                 _targetFull = true;
                 Raise(SourceEventKind.TargetFull, fault.Message, fault.Remedy);
                 break;
-            case SourceWait.Link when !_linkIsLost:
-                _linkIsLost = true;
-                _peerAnswers = false;
-                Raise(SourceEventKind.LinkLost, fault.Message, fault.Remedy);
+            case SourceWait.Link:
+                // Each time: a link that comes and goes was answering a moment ago, and a pause that has grown long must end
+                // when it does again. A peer that answers and is not the target's agent is nobody to hurry for.
+                _peerAnswers &= fault.Class != FaultClass.Transient;
+                if (!_linkIsLost)
+                {
+                    _linkIsLost = true;
+                    Raise(SourceEventKind.LinkLost, fault.Message, fault.Remedy);
+                }
+
                 break;
         }
     }

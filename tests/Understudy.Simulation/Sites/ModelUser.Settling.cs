@@ -21,13 +21,19 @@ internal sealed partial class ModelUser
         }
 
         VmSituation now = _world.Database.Situation(vm);
-        if (_world.Database.Protections.GetValueOrDefault(vm.Id)?.Tests.Values.FirstOrDefault(j => j.HasEnded) is { } standing)
+        if (_world.Database.JobsOf(vm.Id).LastOrDefault(HasEndedHalfWay) is { } half && _world.Database.Protections.GetValueOrDefault(vm.Id)?.Replica == half.Input.Replica)
+        {
+            // What goes on meanwhile waits for a side that is gone.
+            if (_world.Database.JobsOf(vm.Id).FirstOrDefault(j => !j.HasEnded) is { } waiting)
+            {
+                await vault.CancelAsync(waiting);
+            }
+
+            await vault.RetryAsync(half);
+        }
+        else if (_world.Database.Protections.GetValueOrDefault(vm.Id)?.Tests.Values.FirstOrDefault(j => j.HasEnded) is { } standing)
         {
             await vault.RetryAsync(standing); // Its job has failed, and the test is listed still.
-        }
-        else if (_world.Database.JobsOf(vm.Id).LastOrDefault(HasEndedHalfWay) is { } half && _world.Database.Protections.GetValueOrDefault(vm.Id)?.Replica == half.Input.Replica)
-        {
-            await vault.RetryAsync(half);
         }
         else if (_world.Database.JobsOf(vm.Id).LastOrDefault(j => j.HasEnded && MovesTheVm(j.Action)) is { State: JobState.Failed or JobState.Cancelled } last
             && IsWorthRetrying(now, last) && _random.Chance(0.7))
@@ -54,7 +60,7 @@ internal sealed partial class ModelUser
 
     /// <summary>Of a protection that was ended at one side, whatever was asked for afterwards.</summary>
     private static bool HasEndedHalfWay(JobRow job) => job is { Action: JobAction.Unprotect, HasEnded: true, State: not JobState.Succeeded }
-        && job.Steps[0].State == StepState.Succeeded;
+        && (job.Steps[0].State == StepState.Succeeded || job.Error?.StartsWith("storage-", StringComparison.Ordinal) == true);
 
     /// <summary>The others leave a protection where it was, whatever came of them.</summary>
     private static bool MovesTheVm(JobAction action) => action is JobAction.Protect or JobAction.Unprotect or JobAction.PlannedFailover

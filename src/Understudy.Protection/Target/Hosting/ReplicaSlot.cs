@@ -23,6 +23,9 @@ internal sealed class ReplicaSlot : IViews
     /// <summary>Being opened anew: it comes back by itself.</summary>
     public bool IsReopening => _replica is null && _before is not null;
 
+    /// <summary>For good: there is none any more.</summary>
+    public bool IsClosed => _replica is null && _before is null;
+
     /// <exception cref="RefusedException">It has been closed for a commit.</exception>
     /// <exception cref="StorageException">It is being opened anew.</exception>
     public Replica Replica => _replica ?? throw (_before is null

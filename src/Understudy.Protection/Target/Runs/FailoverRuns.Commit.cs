@@ -105,6 +105,19 @@ internal sealed partial class FailoverRuns
     /// </summary>
     private async ValueTask<string?> EndViewsAsync(FailoverRecord failover, CancellationToken cancellationToken)
     {
+        // It is closed when the next step could not be noted and this one is begun twice.
+        if (!context.Slot.IsClosed && await ReleaseOrSayWhyNotAsync(failover, cancellationToken) is { } waiting)
+        {
+            return waiting;
+        }
+
+        await context.Slot.CloseAsync();
+        await context.Bases.ChangeAccessAsync(BaseAccess.None, cancellationToken);
+        return null;
+    }
+
+    private async ValueTask<string?> ReleaseOrSayWhyNotAsync(FailoverRecord failover, CancellationToken cancellationToken)
+    {
         await EndServingAsync(failover, cancellationToken);
         await context.RunDisks.DeleteOverlaysAsync(OverlaysOf(failover), cancellationToken);
         if (DescribePins() is { } pinned)
@@ -127,8 +140,6 @@ internal sealed partial class FailoverRuns
             await Task.Delay(context.Services.Settings.JobPollEvery, context.Services.Time, cancellationToken);
         }
 
-        await context.Slot.CloseAsync();
-        await context.Bases.ChangeAccessAsync(BaseAccess.None, cancellationToken);
         return null;
     }
 

@@ -7,6 +7,10 @@ namespace Understudy.Simulation.Sites.Agents;
 /// <summary>The way from one host's agent to the other's.</summary>
 internal sealed class SiteConnector(SitesWorld world, SimProcess process, Site target) : IPeerConnector
 {
+    // As the executable's.
+    private static readonly TimeSpan ConnectTime = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ProbeTime = TimeSpan.FromSeconds(2);
+
     private readonly SitesWorld _world = world;
     private readonly SimProcess _process = process;
     private readonly Site _target = target;
@@ -15,7 +19,7 @@ internal sealed class SiteConnector(SitesWorld world, SimProcess process, Site t
     {
         try
         {
-            return await _world.Network.ConnectAsync(_process, _target.Host, SiteAgent.Port, cancellationToken);
+            return await ConnectAsync(ConnectTime, cancellationToken);
         }
         catch (IOException failed)
         {
@@ -27,12 +31,26 @@ internal sealed class SiteConnector(SitesWorld world, SimProcess process, Site t
     {
         try
         {
-            await using Stream stream = await _world.Network.ConnectAsync(_process, _target.Host, SiteAgent.Port, cancellationToken);
+            await using Stream stream = await ConnectAsync(ProbeTime, cancellationToken);
             return true;
         }
         catch (IOException)
         {
             return false;
+        }
+    }
+
+    private async Task<Stream> ConnectAsync(TimeSpan limit, CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource deadline = new(limit, _process.Time);
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        try
+        {
+            return await _world.Network.ConnectAsync(_process, _target.Host, SiteAgent.Port, either.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new IOException($"no answer within {limit.TotalSeconds} s (simulated)");
         }
     }
 }

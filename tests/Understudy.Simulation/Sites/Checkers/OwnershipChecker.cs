@@ -127,7 +127,7 @@ internal sealed class OwnershipChecker(SitesWorld world)
         bool works = source.Agent is { } agent && target.Agent is { } other
             && agent.Source.Sources.Any(s => s.Spec.Vm == vm.Id) && other.Target.Hosts.Any(h => h.Spec.Vm == vm.Id)
             && _world.IsOpen(source.Host, target.Host)
-            && _world.Sites.All(site => site.Machine.Calls.CallFault == 0 && site.Host.Disk.Faults.IsClear);
+            && _world.Sites.All(site => site.Machine.Calls.CallFault == 0 && site.Host.Disk.Faults.IsClear && site.Host.Disk.StalledUntilTicks <= _world.Simulator.NowTicks);
         bool same = history.Cuts == _world.Network.Cuts && history.Disturbances == (source.QuietSinceTicks, target.QuietSinceTicks);
         (history.Cuts, history.Disturbances) = (_world.Network.Cuts, (source.QuietSinceTicks, target.QuietSinceTicks));
         return works && same;

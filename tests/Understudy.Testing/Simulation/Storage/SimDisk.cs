@@ -32,6 +32,9 @@ public sealed class SimDisk
 
     public StorageCounters Counters { get; } = new();
 
+    /// <summary>When the last operation that stalled ends.</summary>
+    public long StalledUntilTicks { get; private set; }
+
     public long CapacityBytes { get; set; } = long.MaxValue / 4;
 
     /// <summary>Called at the start of every operation with a running number: the way to strike at the n-th one.</summary>
@@ -156,6 +159,7 @@ public sealed class SimDisk
         {
             Counters.Stalls++;
             time = Faults.StallTime;
+            StalledUntilTicks = Math.Max(StalledUntilTicks, _simulator.NowTicks + time.Ticks);
         }
 
         return (time, NextFault(operation, subject, growthBytes));
