@@ -60,7 +60,7 @@ internal sealed partial class ModelUser
 
     /// <summary>Of a protection that was ended at one side, whatever was asked for afterwards.</summary>
     private static bool HasEndedHalfWay(JobRow job) => job is { Action: JobAction.Unprotect, HasEnded: true, State: not JobState.Succeeded }
-        && (job.Steps[0].State == StepState.Succeeded || job.Error?.StartsWith("storage-", StringComparison.Ordinal) == true);
+        && (job.Steps[0].State == StepState.Succeeded || job.Error == "no-space" || job.Error?.StartsWith("storage-", StringComparison.Ordinal) == true);
 
     /// <summary>The others leave a protection where it was, whatever came of them.</summary>
     private static bool MovesTheVm(JobAction action) => action is JobAction.Protect or JobAction.Unprotect or JobAction.PlannedFailover
