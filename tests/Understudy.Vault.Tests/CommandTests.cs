@@ -144,6 +144,8 @@ public sealed class CommandTests : IAsyncLifetime
         string name = (await _lab.Client.GetVmAsync("web1", Ct)).Branches[0].Name;
 
         await RefusedAsync("vm-not-protected", () => _lab.Client.CommitAsync("web1", Ct));
+        Assert.Empty(await _lab.Client.ListPointsAsync("web1", Ct)); // asked together with its branches
+        await RefusedAsync("in-use", () => _lab.Client.RemoveHostAsync("alpha", Ct)); // it would take the branch off every list
         await DoneAsync(_lab.Client.DeleteBranchAsync("web1", name, name, Ct));
         Assert.Empty(_alpha.Retired);
         Assert.Empty((await _lab.Client.GetVmAsync("web1", Ct)).Branches);

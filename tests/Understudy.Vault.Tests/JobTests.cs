@@ -170,6 +170,18 @@ public sealed class JobTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Events_are_listed_from_the_newest_back_or_from_a_number_on()
+    {
+        await _lab.ProtectAsync(_beta, "web1");
+        await _lab.EndOfAsync((await _lab.Client.UnprotectAsync("web1", false, Ct)).Id);
+        IReadOnlyList<EventDto> all = await _lab.Client.ListEventsAsync(0, 1000, Ct);
+        Assert.True(all.Count > 3);
+
+        Assert.Equal(all.TakeLast(2).Select(e => e.Id), (await _lab.Client.ListEventsAsync(null, 2, Ct)).Select(e => e.Id));
+        Assert.Equal(all.Skip(1).Take(2).Select(e => e.Id), (await _lab.Client.ListEventsAsync(all[0].Id, 2, Ct)).Select(e => e.Id));
+    }
+
+    [Fact]
     public async Task A_changed_policy_reaches_both_hosts()
     {
         await _lab.ProtectAsync(_beta, "web1");

@@ -149,12 +149,12 @@ public sealed class SettingsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Protecting_takes_start_time_seeds_excluded_disks_and_the_targets_hardware()
+    public async Task Protecting_takes_start_time_excluded_disks_and_the_targets_hardware()
     {
         await _lab.EndOfAsync((await _lab.Client.UnprotectAsync("web1", false, Ct)).Id);
         await _lab.Client.SetPolicyAsync("nightly", new PolicySetDto { StartTime = "22:30" }, Ct);
         JobDto job = await _lab.Client.ProtectAsync(
-            "web1", new ProtectDto("beta", "nightly", null, null, 4, 1L << 30, ["vdb"], [new SeedDto("vda", "/seeds/web1.qcow2")]), Ct);
+            "web1", new ProtectDto("beta", "nightly", null, null, 4, 1L << 30, ["vdb"]), Ct);
         await Lab.UntilAsync(() => Task.FromResult(_alpha.Sources.Count == 1));
         FakeSource source = _alpha.Sources.Values.Single();
 
@@ -162,7 +162,6 @@ public sealed class SettingsTests : IAsyncLifetime
         Assert.True(source.Request.StartAt > _lab.Time.GetUtcNow());
         Assert.Equal(["vdb"], source.Request.ExcludedDisks);
         FakeReplica replica = _beta.Replicas.Values.Single();
-        Assert.Equal("/seeds/web1.qcow2", Assert.Single(replica.Request.Seeds!).Path); // asked for
         Assert.Equal("vda", Assert.Single(replica.Request.Disks).TargetDevice);
         Assert.Equal(4, replica.Request.Settings.Recovery?.Cpus);
         await _lab.Client.CancelJobAsync(job.Id, Ct);

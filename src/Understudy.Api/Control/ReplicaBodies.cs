@@ -7,7 +7,6 @@ namespace Understudy.Api.Control;
 /// <param name="TargetName">Name the VM gets when it is failed over.</param>
 /// <param name="Source">The only host whose certificate may send.</param>
 /// <param name="Disks">For the space check; the truth comes with the stream.</param>
-/// <param name="Seeds">Images of this host to begin with, where only differing blocks shall travel; null means none.</param>
 public sealed record ReplicaCreateRequest(
     VmId Vm,
     string VmName,
@@ -15,11 +14,7 @@ public sealed record ReplicaCreateRequest(
     HostId Source,
     string TargetName,
     IReadOnlyList<DiscoveredDisk> Disks,
-    ReplicaSettings Settings,
-    IReadOnlyList<DiskSeed>? Seeds = null);
-
-/// <param name="Path">An image of any format the tools read, or the folder of an old replica, on the target host.</param>
-public sealed record DiskSeed(string TargetDevice, string Path);
+    ReplicaSettings Settings);
 
 /// <param name="Recovery">How the VM is to run there; null leaves what was said before.</param>
 public sealed record ReplicaSettings(TimeSpan Retention, RecoverySettings? Recovery = null);

@@ -163,9 +163,9 @@ public sealed class VaultClient(HttpClient http) : IDisposable
 
     public Task<JobDto> RetryJobAsync(long job, CancellationToken ct) => PostAsync($"api/v1/jobs/{job}/retry", Json.JobDto, ct);
 
-    /// <summary>Newest last; only events after the given one.</summary>
-    public Task<IReadOnlyList<EventDto>> ListEventsAsync(long after, int limit, CancellationToken ct) =>
-        GetAsync($"api/v1/events?after={after}&limit={limit}", Json.IReadOnlyListEventDto, ct);
+    /// <summary>Newest last: the newest ones, or the first ones after the given one.</summary>
+    public Task<IReadOnlyList<EventDto>> ListEventsAsync(long? after, int limit, CancellationToken ct) =>
+        GetAsync($"api/v1/events?limit={limit}{(after is { } number ? $"&after={number}" : "")}", Json.IReadOnlyListEventDto, ct);
 
     /// <summary>Events after the given one, then each new one as it happens; never ends by itself.</summary>
     public IAsyncEnumerable<EventDto> WatchEventsAsync(long after, CancellationToken ct) => WatchAsync($"api/v1/events/watch?after={after}", Json.EventDto, ct);

@@ -133,7 +133,6 @@ public sealed record VmVerifyDto(string Vm, string Target, CheckLevel Worst, IRe
 /// <param name="Nics">Choices for single NICs; the rest follow the network map.</param>
 /// <param name="Cpus">At the target; as at the source when left out. Likewise the memory.</param>
 /// <param name="ExcludedDisks">Disks to leave out, by their device at the guest, e.g. "vdb".</param>
-/// <param name="Seeds">Images that stand at the target already.</param>
 /// <param name="StartAt">When the first copy begins; the policy's start time when left out.</param>
 public sealed record ProtectDto(
     string To,
@@ -143,12 +142,7 @@ public sealed record ProtectDto(
     int? Cpus = null,
     long? MemoryBytes = null,
     IReadOnlyList<string>? ExcludedDisks = null,
-    IReadOnlyList<SeedDto>? Seeds = null,
     DateTimeOffset? StartAt = null);
-
-/// <param name="Disk">By its device at the guest.</param>
-/// <param name="Path">An image, or the folder of an old replica, on the target host.</param>
-public sealed record SeedDto(string Disk, string Path);
 
 /// <param name="Network">Network at the target; "none" for unplugged.</param>
 /// <param name="NewMac">Another address at the target; the same one when left out.</param>

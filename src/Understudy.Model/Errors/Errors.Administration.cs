@@ -23,6 +23,12 @@ public static partial class Errors
     public static ErrorInfo HostRemoved { get; } = new(NotAllowed, "host-removed", "This host has been removed from the vault",
         "Its certificate is no longer accepted, by the vault and by the other hosts.", "Clean up with `understudy agent leave`; to come back, join with a new key.");
 
+    public static ErrorInfo HostInVault(string host) => new(Refused, "host-in-vault", $"{host} still belongs to its vault, which is connected",
+        "The vault would go on counting on it.", $"Remove it there first: `understudy host remove {host}`.");
+
+    public static ErrorInfo HostHolds(string folder) => new(Refused, "host-holds", $"{folder} holds what is protected here",
+        "Only an agent that runs can end that: it knows the hypervisor.", "Start it (`understudy agent`) and say `understudy agent leave` while it runs; then stop it and say it again.");
+
     // --- without the vault ---
     public static ErrorInfo AgentNotRunning(string socket, string why) => new(Failed, "agent-not-running", $"No agent answers at {socket}",
         Sentence(why), "Start it (`understudy agent`), as root; without it, `understudy point export --replica FOLDER` still reads a replica.");

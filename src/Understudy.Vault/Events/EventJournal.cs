@@ -33,14 +33,16 @@ internal sealed class EventJournal(VaultStorage storage, Changes changes, TimePr
         changes.Publish(Changes.Events);
     }
 
-    public async Task<IReadOnlyList<EventDto>> ListAsync(long after, int limit, CancellationToken cancellationToken)
+    /// <param name="after">The first ones after this; the newest ones when null.</param>
+    /// <returns>Oldest first.</returns>
+    public async Task<IReadOnlyList<EventDto>> ListAsync(long? after, int limit, CancellationToken cancellationToken)
     {
         await using VaultDb db = storage.Open();
-        List<EventRow> rows = await db.Events.AsNoTracking()
-            .Where(row => row.Id > after)
-            .OrderBy(row => row.Id)
-            .Take(Math.Clamp(limit, 1, MaxPage))
-            .ToListAsync(cancellationToken);
+        IQueryable<EventRow> wanted = after is { } number
+            ? db.Events.AsNoTracking().Where(row => row.Id > number).OrderBy(row => row.Id)
+            : db.Events.AsNoTracking().OrderByDescending(row => row.Id);
+        List<EventRow> rows = await wanted.Take(Math.Clamp(limit, 1, MaxPage)).ToListAsync(cancellationToken);
+        rows.Sort((one, other) => one.Id.CompareTo(other.Id));
         Dictionary<Guid, string> hosts = await db.Hosts.ToDictionaryAsync(row => row.Id, row => row.Name, cancellationToken);
         Guid[] vmIds = [.. rows.Where(row => row.VmId is not null).Select(row => row.VmId!.Value).Distinct()]; // filtered a line above
         Dictionary<Guid, string> vms = (await db.Vms.Where(row => vmIds.Contains(row.VmId)).Select(row => new { row.VmId, row.Name }).ToListAsync(cancellationToken))

@@ -48,8 +48,8 @@ internal static class JobRoutes
                 return await ReadAsync(job, jobs, time, ct);
             })
             .WithName("retryJob").WithSummary("Goes on with a failed or cancelled job at the step that did not succeed");
-        api.MapGet("/events", (long? after, int? limit, EventJournal events, CancellationToken ct) => events.ListAsync(after ?? 0, limit ?? DefaultPage, ct))
-            .WithName("listEvents").WithSummary("Events after the given one, oldest first");
+        api.MapGet("/events", (long? after, int? limit, EventJournal events, CancellationToken ct) => events.ListAsync(after, limit ?? DefaultPage, ct))
+            .WithName("listEvents").WithSummary("The newest events, or those after the given one; oldest first");
         api.MapGet("/events/watch", (long? after, EventJournal events, Changes changes, IHostApplicationLifetime lifetime, CancellationToken ct) =>
                 TypedResults.ServerSentEvents(WatchEventsAsync(after ?? 0, events, changes, lifetime.ApplicationStopping, ct)))
             .WithName("watchEvents").WithSummary("Events after the given one, then each as it happens");

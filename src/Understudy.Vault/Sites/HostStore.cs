@@ -57,12 +57,28 @@ internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, Even
             throw new ErrorException(Errors.InUse("host", host.Name, $"the protection of {vm}"));
         }
 
+        string left = await OldDisksAsync(db, host, cancellationToken);
+        db.Retired.RemoveRange(db.Retired.Where(row => row.SourceHost == host.Id));
         db.Vms.RemoveRange(db.Vms.Where(row => row.HostId == host.Id));
         db.Cleanups.RemoveRange(db.Cleanups.Where(row => row.HostId == host.Id));
         db.Hosts.Remove(host);
         await db.SaveChangesAsync(cancellationToken);
         agents.Find(new HostId(host.Id))?.Close();
-        await events.AddAsync(HealthLevel.Normal, "host-removed", null, host.Id, $"{host.Name} was removed; its certificate is no longer accepted.", CancellationToken.None);
+        await events.AddAsync(HealthLevel.Normal, "host-removed", null, host.Id, $"{host.Name} was removed; its certificate is no longer accepted.{left}", CancellationToken.None);
+    }
+
+    /// <summary>Old disks that the host keeps, blocked, must not get off every list. A host that is gone cannot delete them: then
+    /// they are named once more.</summary>
+    /// <exception cref="ErrorException">The host is there, and can delete them.</exception>
+    private async Task<string> OldDisksAsync(VaultDb db, HostRow host, CancellationToken cancellationToken)
+    {
+        RetiredRow[] old = await db.Retired.Where(row => row.SourceHost == host.Id).OrderBy(row => row.VmName).ToArrayAsync(cancellationToken);
+        if (old is [var first, ..] && agents.Find(new HostId(host.Id)) is not null)
+        {
+            throw new ErrorException(Errors.InUse("host", host.Name, $"the old disks of {first.VmName}, which it keeps blocked as a branch (`understudy point list {first.VmName}`)"));
+        }
+
+        return old.Length == 0 ? "" : $" It keeps old disks, blocked, of {string.Join(", ", old.Select(row => row.VmName))}; `understudy agent leave` on it unblocks them.";
     }
 
     public static async Task<HostRow> FindAsync(VaultDb db, string nameOrId, CancellationToken cancellationToken)

@@ -8,7 +8,7 @@ namespace Understudy.Agent;
 /// </summary>
 internal sealed class ReplicasLock : IDisposable
 {
-    private const string FileName = "replicas.lock";
+    public const string FileName = "replicas.lock";
 
     private readonly FileStream? _file;
 

@@ -34,6 +34,8 @@ internal sealed record SourceOrder(Guid Replica, Guid Target, string Endpoint, T
         WhenDeposed = SourceWords.ActionOf(IsolatedSource),
     };
 
+    public static bool Stands(string folder) => File.Exists(Path.Combine(folder, FileName));
+
     /// <summary>Null when the folder holds none.</summary>
     public static async ValueTask<SourceOrder?> TryReadAsync(string folder, CancellationToken cancellationToken)
     {

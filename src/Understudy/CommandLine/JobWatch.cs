@@ -113,7 +113,7 @@ internal static class JobWatch
                 }
                 else if (isNew && step.State != StepState.Running)
                 {
-                    Close($"  {step.Number}. {step.Title}: {step.State.Word()}{Duration(step)}");
+                    Close($"  {step.Number}. {step.Title}: {step.State.Word()}{Duration(step)}{(step.State == StepState.Succeeded && step.Detail is { } said ? $": {said}" : "")}");
                 }
             }
         }

@@ -20,7 +20,6 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
     {
         (ProtectedVm vm, HostRow source, HostRow target) = await scene.LoadAsync(run, stopping);
         Policy policy = await scene.PolicyOfAsync(vm, stopping);
-        ProtectInput input = run.InputAs<ProtectInput>();
         DiscoveredVm discovered = await scene.DiscoveredAsync(vm, source, stopping);
         ReplicaCreated created = await run.AskAsync(
             target,
@@ -32,8 +31,7 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
                 vm.SourceHost,
                 vm.TargetName,
                 [.. discovered.Disks.Where(disk => disk is { Device: "disk", ReadOnly: false } && !vm.ExcludedDisks.Contains(disk.TargetDevice))],
-                SideSettings.OfTarget(vm, policy),
-                input.Seeds),
+                SideSettings.OfTarget(vm, policy)),
             cancel,
             stopping);
         await using VaultDb db = scene.Open();

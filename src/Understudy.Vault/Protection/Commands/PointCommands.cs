@@ -16,7 +16,14 @@ internal sealed class PointCommands(CommandDesk desk, PointFinder points, Branch
     public async Task<IReadOnlyList<PointDto>> ListAsync(string vmName, CancellationToken cancellationToken)
     {
         await using VaultDb db = desk.Open();
-        ProtectedVm vm = await FindAsync(db, vmName, cancellationToken);
+        (VmId id, string name) = await db.FindVmAsync(vmName, cancellationToken);
+        if (await db.FindProtectedAsync(id, cancellationToken) is not { } vm)
+        {
+            return await db.Retired.AnyAsync(row => row.VmId == id.Value, cancellationToken)
+                ? [] // The protection has ended; the old disks of its source are still listed, as a branch.
+                : throw new ErrorException(Errors.NotProtected(name));
+        }
+
         PointsAnswer all = await points.ListAsync(vm, cancellationToken);
         return [.. all.Points.Select(point => VmView.ToDto(point, MarksOf(point, all, desk.Board.Get(vm.Vm))))];
     }

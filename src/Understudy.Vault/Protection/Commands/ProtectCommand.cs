@@ -1,5 +1,4 @@
 using Microsoft.EntityFrameworkCore;
-using Understudy.Api.Control;
 using Understudy.Api.Rest;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
@@ -51,7 +50,7 @@ internal sealed class ProtectCommand(CommandDesk desk, IIdSource ids, TimeProvid
             ExcludedDisks = candidate.Excluded,
             Stage = ProtectionStage.Preparing,
         };
-        ProtectInput input = new(vm.Replica, request.StartAt ?? StartOf(candidate.Policy), Seeds(candidate, request.Seeds));
+        ProtectInput input = new(vm.Replica, request.StartAt ?? StartOf(candidate.Policy));
         return await desk.StartAsync(
             new NewJob(vm.Vm, vm.Name, candidate.Go.Action, candidate.Go.Steps, input, user),
             (along, _) =>
@@ -73,24 +72,6 @@ internal sealed class ProtectCommand(CommandDesk desk, IIdSource ids, TimeProvid
         DateTimeOffset now = time.GetUtcNow();
         DateTimeOffset today = new(DateOnly.FromDateTime(now.UtcDateTime), at, TimeSpan.Zero);
         return today > now ? today : today.AddDays(1);
-    }
-
-    private static List<DiskSeed>? Seeds(Candidate candidate, IReadOnlyList<SeedDto>? seeds)
-    {
-        foreach (SeedDto seed in seeds ?? [])
-        {
-            if (candidate.Vm.Disks.All(disk => disk.TargetDevice != seed.Disk) || candidate.Excluded.Contains(seed.Disk))
-            {
-                throw new ErrorException(Errors.BadValue("seed", seed.Disk, $"{candidate.Vm.Name} has no such disk that takes part"));
-            }
-
-            if (!seed.Path.StartsWith('/'))
-            {
-                throw new ErrorException(Errors.BadValue("seed", seed.Path, "it is a full path on the target host"));
-            }
-        }
-
-        return seeds is { Count: > 0 } ? [.. seeds.Select(seed => new DiskSeed(seed.Disk, seed.Path))] : null;
     }
 
     private async Task<Candidate> ExamineAsync(VaultDb db, string vmName, ProtectDto request, CancellationToken cancellationToken)

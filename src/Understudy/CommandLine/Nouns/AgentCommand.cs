@@ -45,6 +45,7 @@ internal static class AgentCommand
             "install-guard", "Put the start guard into libvirt's hooks (the agent does it by itself when it starts)", InstallGuard, _data, _hooks, _remove));
         agent.Subcommands.Add(AgentSettingCommands.Vault(make));
         agent.Subcommands.Add(AgentSettingCommands.Proxy(make));
+        agent.Subcommands.Add(LeaveCommand.Build(make));
         return agent;
     }
 

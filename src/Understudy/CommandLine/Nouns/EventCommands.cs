@@ -8,19 +8,19 @@ namespace Understudy.CommandLine.Nouns;
 
 internal static class EventCommands
 {
-    private static readonly Option<long> _after = new("--after") { Description = "Only events after this number" };
+    private static readonly Option<long?> _after = new("--after") { Description = "Events after this number (list: the newest without it)" };
     private static readonly Option<int> _limit = new("--limit") { Description = "How many at most", DefaultValueFactory = _ => 100 };
 
     public static Command Build(CommandFactory make) => CommandFactory.Noun(
         "event",
         "What happened",
-        make.Verb("list", "List events, newest last", async (c, ct) => c.Show(
+        make.Verb("list", "List the newest events, newest last", async (c, ct) => c.Show(
             await c.Vault.ListEventsAsync(c.Get(_after), c.Get(_limit), ct), CommandContext.Types.IReadOnlyListEventDto, List), _after, _limit),
         make.Verb("watch", "Print events as they happen", WatchAsync, _after));
 
     private static async Task<ExitCode> WatchAsync(CommandContext c, CancellationToken ct)
     {
-        await foreach (EventDto e in c.Vault.WatchEventsAsync(c.Get(_after), ct))
+        await foreach (EventDto e in c.Vault.WatchEventsAsync(c.Get(_after) ?? 0, ct))
         {
             // One object a line, so that a program can read the stream as it comes.
             c.Io.Out.WriteLine(c.Json

@@ -84,6 +84,15 @@ internal static class PointCommands
     private static async Task<ExitCode> DeleteAsync(CommandContext c, CancellationToken ct)
     {
         string branch = c.Get(_branch);
+        if (c.Get(_confirm) is null && (await c.Vault.ListBranchesAsync(c.Get(_vm), ct)).FirstOrDefault(candidate => candidate.Name == branch) is { } found)
+        {
+            c.Io.Error.WriteLine($"{found.Name}: {found.Kind.Word()} at {found.Host}, {Show.Bytes(found.Bytes)}. These files go, and with the old disks of a source its VM there:");
+            foreach (string disk in found.Disks)
+            {
+                c.Io.Error.WriteLine($"  {disk}");
+            }
+        }
+
         string? word = c.Get(_confirm) ?? await Asking.WordAsync(c, branch, "delete it for good", ct);
         return await JobWatch.FollowAsync(c, await c.Vault.DeleteBranchAsync(c.Get(_vm), branch, word, ct), ct);
     }

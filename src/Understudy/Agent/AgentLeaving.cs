@@ -1,0 +1,57 @@
+using Understudy.Agent.Guard;
+using Understudy.Blocks.Identity;
+using Understudy.Model;
+
+namespace Understudy.Agent;
+
+/// <summary>The files of an agent that has ended, taken away for good. Disks of VMs and logs of guests are not among them.</summary>
+internal sealed class AgentLeaving(string dataFolder, AgentConfig config)
+{
+    private static readonly string[] _ownFolders = ["guard", "outcomes", "vault-copies"];
+    private static readonly string[] _ownFiles = ["agent.json", "identity.json", "agent.lock"];
+
+    /// <summary>Old VMs of this host that the other side owns, and that could be started once the guard is gone.</summary>
+    public IReadOnlyList<string> Blocked =>
+        [.. VmFolders(config.SpoolFolder).Select(folder => $"VM {Path.GetFileName(folder)}: the other side owns it; from then on anything may start the old VM here")];
+
+    /// <exception cref="ErrorException">Something here is an agent's to remove: it knows the hypervisor.</exception>
+    public void RequireNothingHeld()
+    {
+        string? held = VmFolders(config.ReplicasFolder).FirstOrDefault() ?? VmFolders(config.SpoolFolder).FirstOrDefault(SourceOrder.Stands);
+        if (held is not null)
+        {
+            throw new ErrorException(Errors.HostHolds(held));
+        }
+    }
+
+    public void Remove()
+    {
+        new GuardInstaller(AgentHost.GuardFolderOf(dataFolder), config.HooksFolder, GuardInstaller.DefaultRunFolder, HostBoot.Read()).Remove();
+        foreach (string folder in (IEnumerable<string>)[.. VmFolders(config.SpoolFolder), config.ScratchFolder, .. _ownFolders.Select(name => Path.Combine(dataFolder, name))])
+        {
+            if (Directory.Exists(folder))
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+        }
+
+        foreach (string file in (IEnumerable<string>)
+            [Path.Combine(config.ReplicasFolder, ReplicasLock.FileName), config.LocalSocket, .. _ownFiles.Select(name => Path.Combine(dataFolder, name))])
+        {
+            if (File.Exists(file)) // its folder may be gone, as /run is after a boot
+            {
+                File.Delete(file);
+            }
+        }
+
+        foreach (string folder in (IEnumerable<string>)[config.ReplicasFolder, config.SpoolFolder, config.ImagesFolder, config.RunFolder, dataFolder])
+        {
+            ReplicaFolders.RemoveEmpty(folder);
+        }
+    }
+
+    private static IEnumerable<string> VmFolders(string parent) => !Directory.Exists(parent) ? []
+        : Directory.EnumerateDirectories(parent)
+            .Where(folder => VmId.TryParse(Path.GetFileName(folder), out _) && Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Any())
+            .Order(StringComparer.Ordinal);
+}
