@@ -152,6 +152,21 @@ public sealed class CommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_dead_host_is_removed_with_its_old_disks_named_once_more()
+    {
+        await _lab.FailOverAsync("web1");
+        await DoneAsync(_lab.Client.CommitAsync("web1", Ct));
+        await DoneAsync(_lab.Client.UnprotectAsync("web1", keepAtTarget: true, Ct));
+        await _alpha.StopAsync();
+        await Lab.UntilAsync(async () => !(await _lab.Client.GetHostAsync("alpha", Ct)).Online);
+
+        await _lab.Client.RemoveHostAsync("alpha", Ct);
+
+        EventDto said = Assert.Single(await _lab.Client.ListEventsAsync(0, 1000, Ct), e => e.Kind == "host-removed");
+        Assert.Contains("keeps old disks, blocked, of web1", said.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Old_disks_keep_the_vm_from_being_protected_back_over_them()
     {
         await _lab.FailOverAsync("web1");
