@@ -100,9 +100,44 @@ public sealed partial class SourceVm
         {
             await WaitForLinkAsync(pause, cancellationToken);
         }
-        else
+        else if (IsConnected)
         {
             await WaitAsync(wait, pause, cancellationToken);
+        }
+        else
+        {
+            await WaitAtTheDoorAsync(step, wait, pause, cancellationToken);
+        }
+    }
+
+    /// <summary>The pause, without a session that the target could end with news: it is asked meanwhile whether this side's
+    /// line is still the current one. A target without space can fail the VM over as well as any other (PRE-5).</summary>
+    private async ValueTask WaitAtTheDoorAsync(SourceStep step, SourceWait wait, TimeSpan pause, CancellationToken cancellationToken)
+    {
+        long until = _environment.Time.GetTimestamp() + (long)(pause.TotalSeconds * _environment.Time.TimestampFrequency);
+        while (true)
+        {
+            TimeSpan left = _environment.Time.GetElapsedTime(_environment.Time.GetTimestamp(), until);
+            bool ended = await WaitAsync(wait, left < AwayContactEvery ? left : AwayContactEvery, cancellationToken);
+            if (ended || HasOrders || _environment.Time.GetTimestamp() >= until)
+            {
+                return;
+            }
+
+            try
+            {
+                await OpenSessionAsync(cancellationToken);
+                await DisconnectAsync();
+            }
+            catch (WireRefusal news) when (news.Refusal.Code == WireCode.StaleLine)
+            {
+                await PauseAfterAsync(step, news, cancellationToken);
+                return;
+            }
+            catch (UnderstudyException)
+            {
+                // Asked again in a moment; what is wrong is said by the attempt that ends the pause.
+            }
         }
     }
 
