@@ -1,5 +1,6 @@
 using Understudy.Blocks.Identity;
 using Understudy.Protection.Ports;
+using Understudy.Simulation.Running;
 using Understudy.Testing.Simulation;
 
 namespace Understudy.Simulation.Machines;
@@ -96,7 +97,9 @@ internal sealed partial class MachineHypervisor(ModelMachine machine, SimProcess
 
     public ValueTask ResumeAsync(VmId vm, CancellationToken cancellationToken) => ChangeAsync("resuming a VM", vm, qemu => qemu.Resume(), cancellationToken);
 
-    public ValueTask SuspendAsync(VmId vm, CancellationToken cancellationToken) => ChangeAsync("pausing a VM", vm, qemu => qemu.Suspend(), cancellationToken);
+    public ValueTask SuspendAsync(VmId vm, CancellationToken cancellationToken) => _machine.Context.Plant == Plant.ForgetToPause
+        ? default
+        : ChangeAsync("pausing a VM", vm, qemu => qemu.Suspend(), cancellationToken);
 
     public ValueTask RequestShutdownAsync(VmId vm, CancellationToken cancellationToken) =>
         ChangeAsync("asking a VM to power off", vm, qemu => Find(vm).HearShutdown(qemu), cancellationToken);

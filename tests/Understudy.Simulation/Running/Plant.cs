@@ -15,11 +15,17 @@ internal enum Plant
     DropWithoutNotingDivergence,
     SaveAPreImageTwice,
     SumAnUnverifiedBlock,
+    LeaveTheGuardOpen,
+    SkipTheLastChange,
+    ForgetToPause,
 }
 
 internal static class Plants
 {
     public static IReadOnlyList<Plant> All { get; } = [.. Enum.GetValues<Plant>().Where(p => p != Plant.None)];
+
+    /// <summary>Only a run of two whole sides can meet it.</summary>
+    public static bool IsOfSites(this Plant plant) => plant is Plant.LeaveTheGuardOpen or Plant.SkipTheLastChange or Plant.ForgetToPause;
 
     public static string Words(this Plant plant) => plant switch
     {
@@ -33,6 +39,9 @@ internal static class Plants
         Plant.DropWithoutNotingDivergence => "drop records without noting divergence",
         Plant.SaveAPreImageTwice => "redo saves a pre-image twice",
         Plant.SumAnUnverifiedBlock => "recompute a sum from an unverified block",
+        Plant.LeaveTheGuardOpen => "hand the VM over and leave the guard open",
+        Plant.SkipTheLastChange => "hand the VM over without its last change",
+        Plant.ForgetToPause => "hear of a newer line and let the guest run on",
         _ => throw new ArgumentOutOfRangeException(nameof(plant), plant, null),
     };
 

@@ -1,6 +1,7 @@
 using Understudy.Blocks.Identity;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
+using Understudy.Simulation.Running;
 
 namespace Understudy.Simulation.Sites;
 
@@ -13,7 +14,11 @@ internal sealed class WatchedGuard(IStartGuard inner, SitesWorld world) : IStart
     public async ValueTask PublishAsync(OwnershipRecord record, CancellationToken cancellationToken)
     {
         _world.Owners.LookAtRecords(record.Vm);
-        await _inner.PublishAsync(record, cancellationToken);
+        if (_world.Context.Plant != Plant.LeaveTheGuardOpen || record.State is OwnershipState.Here)
+        {
+            await _inner.PublishAsync(record, cancellationToken);
+        }
+
         _world.Owners.LookAtRecords(record.Vm);
     }
 

@@ -49,7 +49,7 @@ internal sealed class SourceSide
             hypervisor,
             world.Context.Plant == Plant.LoseADirtyBlock ? new ForgetfulCapture(hypervisor) : hypervisor,
             hypervisor,
-            new ModelStoppedDisks(site.Machine, process),
+            world.Context.Plant == Plant.SkipTheLastChange ? new ForgetfulStoppedDisks(new ModelStoppedDisks(site.Machine, process)) : new ModelStoppedDisks(site.Machine, process),
             new ModelImageTool(site.Machine, process));
     }
 
