@@ -167,7 +167,12 @@ internal sealed partial class FailoverRuns
         GiveBack back = failover.Leave!.Back!; // The step is that of a cancel.
         if (back.Transfer is { } transfer)
         {
-            await Token.TakeAsync(new OwnershipMessage.Offer(transfer, back.To, back.Parent, back.Line), cancellationToken);
+            bool settled = Token.Record is { State: OwnershipState.Elsewhere } && Token.Record.Line == back.Line;
+            if (!settled) // The source may have taken it before this step could be noted as done, and it is begun twice.
+            {
+                await Token.TakeAsync(new OwnershipMessage.Offer(transfer, back.To, back.Parent, back.Line), cancellationToken);
+            }
+
             await context.Slot.Replica.MintLineAsync(back.Line, back.Parent, $"cancelled failover {transfer}", cancellationToken);
         }
         else
