@@ -1,9 +1,10 @@
 #!/bin/bash
 # ./lab walk [--rounds N] [--seed S]: every command on guest one, round after round, and in each of them something of the lab
-# is killed with SIGKILL while a step runs: which step and what is chosen by the seed, so that the same seed walks the same
-# way. Needs a lab that is up. Whatever was killed is started again as a service manager would; then the command has to have
-# done its work, by itself or when its job is retried, the guest must hold every record it should, and nothing may be left
-# over. Ends with "N kills, M failures".
+# is killed with SIGKILL while a step runs. Every step of every command meets every victim in the end: what was struck is noted
+# in the lab's folder, and the next round, or the next walk, takes what is left, in an order that the seed makes. Needs a
+# lab that is up. Whatever was killed is started again as a service manager would; then the command has to have done its work,
+# by itself or when its job is retried, the guest must hold every record it should, and nothing may be left over. Ends with
+# "N kills, M failures" and how many pairs of step and victim have been struck of those there are.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$LAB_ROOT/eng/lab/place.sh"
@@ -24,11 +25,21 @@ need_root
 need_up
 RANDOM=$((seed % 32768))
 
-readonly VICTIMS='vault agent-north agent-south libvirtd-north libvirtd-south daemons-south guest-south nothing'
+readonly VICTIMS='vault agent-north agent-south libvirtd-north libvirtd-south daemons-south guest-south guest-north'
 readonly PATIENCE=240        # seconds until a job must have ended, kills and restarts included
+readonly STRUCK=$LAB_DIR/walk.struck   # a line for each: command, step, victim
 kills=0 failures=0
+touch "$STRUCK"
 
-pick() { local words=($1); echo "${words[RANDOM % ${#words[@]}]}"; }
+# choose WHAT STEPS: the step and victim to strike in a command, one that has not been struck when there is one.
+choose() {
+    local what=$1 number victim
+    for number in $(seq "$2"); do
+        for victim in $VICTIMS; do
+            printf '%s\t%s\t%s\t%s\n' "$(grep -cxF "$what"$'\t'"$number"$'\t'"$victim" "$STRUCK" || true)" $((RANDOM)) "$number" "$victim"
+        done
+    done | sort -n -k1,1 -k2,2 | head -n 1 | cut -f 3,4
+}
 
 pids_of() {
     local pid
@@ -40,7 +51,6 @@ pids_of() {
             ! tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q '^[^ ]*qemu-storage-daemon' || echo "$pid"
         done ;;
         guest-*) qemu_pid_of "${1#guest-}" one || true ;;
-        nothing) ;;
     esac 2>/dev/null
 }
 
@@ -61,38 +71,49 @@ revive() {
     esac
 }
 
-job_is() { understudy job show "$1" --json | jq -e "$2" >/dev/null 2>&1; }
+# The vault's own words, without a command's start-up: steps may last a few milliseconds.
+job() {
+    curl --silent --max-time 5 --cacert "$LAB_VAULT_DATA/ca.crt" -H "Authorization: Bearer $(cat "$LAB_VAULT_DATA/admin.token")" \
+        "$LAB_VAULT_URL/api/v1/jobs/$1"
+}
+job_is() { job "$1" | jq -e "$2" >/dev/null 2>&1; }
 job_has_ended() { job_is "$1" '.state == "Succeeded" or .state == "Failed" or .state == "Cancelled"'; }
 job_rests() { job_has_ended "$1" || job_is "$1" '.state == "Waiting" and .wait != "waiting for host"'; }
 
 # walk WHAT COMMAND...: starts a command's job, kills the victim while a step of it runs, and sees it through.
 walk() {
-    local what=$1 victim step job reached=no
+    local what=$1 victim number id reached='too late' began state
     shift
-    victim=$(pick "$VICTIMS")
-    step=$((RANDOM % 7))
-    job=$("$@" --no-wait --json | jq .id)
-    for _ in $(seq 400); do
-        if job_is "$job" ".steps[$step].state == \"Running\""; then reached=yes; break; fi
-        ! job_rests "$job" || break
-        sleep 0.02
+    began=$("$@" --no-wait --json)
+    id=$(jq .id <<<"$began")
+    read -r number victim < <(choose "$what" "$(jq '.steps | length' <<<"$began")")
+    for _ in $(seq 1000); do
+        state=$(job "$id" | jq -r ".steps[$((number - 1))].state")
+        if [ "$state" = Running ]; then
+            reached=while
+            sleep "0.0$((RANDOM % 10))"
+            break
+        fi
+        [ "$state" = Pending ] && ! job_rests "$id" || break
     done
     strike "$victim"
+    printf '%s\t%s\t%s\n' "$what" "$number" "$victim" >>"$STRUCK"
     sleep 0.3
     revive "$victim"
-    wait_for "$PATIENCE" "job $job ($what; $victim killed in step $((step + 1)))" job_rests "$job"
-    if job_is "$job" '.state == "Failed"'; then
-        understudy job retry "$job" --no-wait --json >/dev/null
-        wait_for "$PATIENCE" "job $job ($what), retried" job_rests "$job"
+    wait_for "$PATIENCE" "job $id ($what; $victim killed in step $number)" job_rests "$id"
+    if job_is "$id" '.state == "Failed"'; then
+        reached="$reached, retried after: $(job "$id" | jq -r '.error.why // .error')"
+        understudy job retry "$id" --no-wait --json >/dev/null
+        wait_for "$PATIENCE" "job $id ($what), retried" job_rests "$id"
     fi
-    if job_is "$job" '.state == "Succeeded" or .state == "Waiting"'; then
-        say "ok      $what: $victim killed in step $((step + 1)) ($reached)"
+    last_job=$id
+    if job_is "$id" '.state == "Succeeded" or .state == "Waiting"'; then
+        say "ok      $what: $victim killed in step $number, '$(job "$id" | jq -r ".steps[$((number - 1))].title")' ($reached)"
     else
-        say "FAILED  $what: $victim killed in step $((step + 1)): $(understudy job show "$job" --json | jq -c '.error // .steps')"
+        say "FAILED  $what: $victim killed in step $number: $(job "$id" | jq -c '.error // .steps')"
         failures=$((failures + 1))
         return 1
     fi
-    last_job=$job
 }
 
 # --- the facts that must hold between commands --------------------------------------------------------------------------
@@ -163,7 +184,28 @@ round() {
     guest unprotect understudy vm unprotect one
     expect north unprotected
     fact 'something is left on north' eventually 30 leaves_nothing north one
+    fact 'something is left on south' eventually 30 leaves_nothing south none
+}
+
+# Over for good, and the guest is taken home by hand for the next round.
+round_that_commits() {
+    guest protect understudy vm protect one --to south --policy every-15s
+    eventually 120 has_points one 2 || { say 'FAILED  no points after protect'; failures=$((failures + 1)); return; }
+    guest 'planned failover' understudy vm failover one
+    expect south 'commit pending'
+    guest commit understudy vm commit one
+    expect south 'failed over'
+    guest 'unprotect at the target' understudy vm unprotect one --keep-at-target
+    expect south unprotected
+    fact 'something is left on north' eventually 30 leaves_nothing north one
     fact 'something is left on south' eventually 30 leaves_nothing south one
+
+    local files
+    mapfile -t files < <(disks_of south one --inactive)
+    inside south virsh -q destroy one
+    inside south virsh -q undefine one --nvram
+    rm -f "${files[@]}"
+    inside north virsh -q start one
 }
 
 understudy policy set every-15s --frequency 15s --retention 1h --json >/dev/null
@@ -172,6 +214,8 @@ last=start last_job=0
 for ((number = 1; number <= rounds; number++)); do
     say "round $number"
     round
+    round_that_commits
 done
+say "$(sort -u "$STRUCK" | wc -l) pairs of a step and a victim struck so far"
 say "$kills kills, $failures failures"
 [ "$failures" -eq 0 ]
