@@ -65,7 +65,7 @@ serial_text() {
     [ -n "$path" ] && inside "$1" cat "$path" 2>/dev/null
 }
 
-guest_said() { serial_text "$1" "$2" | grep -aq "$3"; }
+guest_said() { serial_text "$1" "$2" | grep -a "$3" >/dev/null; }   # to its end: a reader that leaves early fails a long log
 verified_by_guest() { serial_text "$1" "$2" | sed -n 's/^VERIFIED \([0-9]*\) .*/\1/p' | tail -n 1; }
 newest_record_of_guest() { serial_text "$1" "$2" | sed -n 's/^REC \([0-9]*\) .*/\1/p' | tail -n 1; }
 guest_wrote_past() { [ "$(newest_record_of_guest "$1" "$2")" -gt "$3" ]; }
