@@ -25,7 +25,7 @@ need_root
 need_up
 RANDOM=$((seed % 32768))
 
-readonly VICTIMS='vault agent-north agent-south libvirtd-north libvirtd-south daemons-south guest-south guest-north'
+readonly VICTIMS='vault agent-north agent-south libvirtd-north libvirtd-south daemons-north daemons-south guest-south guest-north'
 readonly PATIENCE=240        # seconds until a job must have ended, kills and restarts included
 readonly STRUCK=$LAB_DIR/walk.struck   # a line for each: command, step, victim
 kills=0 failures=0
@@ -126,12 +126,12 @@ fact() {
     failures=$((failures + 1))
 }
 
+other() { if [ "$1" = north ]; then echo south; else echo north; fi; }
+
 # Where the guest must run, and that it runs there only. A killed guest is started again as its administrator would.
 runs_only_on() {
-    local here=$1 there=north
-    [ "$here" = south ] || there=south
-    domain_runs "$here" one || inside "$here" virsh -q start one || return 1
-    ! domain_runs "$there" one
+    domain_runs "$1" one || inside "$1" virsh -q start one || return 1
+    ! domain_runs "$(other "$1")" one
 }
 
 guest_is_whole() { guest_said "$1" one '^READY ' && ! guest_said "$1" one '^VERIFY-FAILED'; }
@@ -156,65 +156,73 @@ eventually() {
 
 guest() { last=$1; walk "$@" || true; }
 
-round() {
-    guest protect understudy vm protect one --to south --policy every-15s
-    eventually 120 has_points one 2 || { say 'FAILED  no points after protect'; failures=$((failures + 1)); return; }
-    expect north protected
+delete_branches() {
+    local branch
+    for branch in $(understudy point list one --json | jq -r '.branches // [] | .[].name'); do
+        guest 'delete branch' understudy point delete one "$branch" --confirm "$branch"
+    done
+}
 
+nothing_is_left() {
+    fact 'something is left on north' eventually 30 leaves_nothing north one
+    fact 'something is left on south' eventually 30 leaves_nothing south one
+}
+
+protect() {
+    guest protect understudy vm protect one --to "$2" --policy every-15s
+    eventually 120 has_points one 2 || { fact 'there are no points' false; return 1; }
+    expect "$1" protected
+}
+
+# round FROM TO: over and home again in every way.
+round() {
+    protect "$1" "$2" || return 0
     guest test understudy vm test one --point "$(points_of one | jq -r '.[0].id')"
     understudy job complete "$last_job" --json >/dev/null || true
     eventually 60 job_has_ended "$last_job" || true
-    expect north protected
+    expect "$1" protected
 
     guest 'planned failover' understudy vm failover one
-    expect south 'commit pending'
+    expect "$2" 'commit pending'
     guest cancel understudy vm cancel one
-    expect north protected
+    expect "$1" protected
 
     guest 'unplanned failover' understudy vm failover one --unplanned --confirm FAILOVER
-    expect south 'commit pending'
+    expect "$2" 'commit pending'
     guest 'change of point' understudy vm change-point one --point "$(points_of one | jq -r '.[0].id')"
-    expect south 'commit pending'
+    expect "$2" 'commit pending'
     guest cancel understudy vm cancel one
-    expect north protected
+    expect "$1" protected
 
-    for branch in $(vm_field one '.branches // [] | .[].name'); do
-        guest 'delete branch' understudy point delete one "$branch" --confirm "$branch"
-    done
+    delete_branches
     guest unprotect understudy vm unprotect one
-    expect north unprotected
-    fact 'something is left on north' eventually 30 leaves_nothing north one
-    fact 'something is left on south' eventually 30 leaves_nothing south none
+    expect "$1" unprotected
+    nothing_is_left
 }
 
-# Over for good, and the guest is taken home by hand for the next round.
-round_that_commits() {
-    guest protect understudy vm protect one --to south --policy every-15s
-    eventually 120 has_points one 2 || { say 'FAILED  no points after protect'; failures=$((failures + 1)); return; }
+# move FROM TO: over for good; the old disks are deleted by name, so the next round goes the other way.
+move() {
+    protect "$1" "$2" || return 0
     guest 'planned failover' understudy vm failover one
-    expect south 'commit pending'
+    expect "$2" 'commit pending'
     guest commit understudy vm commit one
-    expect south 'failed over'
+    expect "$2" 'failed over'
     guest 'unprotect at the target' understudy vm unprotect one --keep-at-target
-    expect south unprotected
-    fact 'something is left on north' eventually 30 leaves_nothing north one
-    fact 'something is left on south' eventually 30 leaves_nothing south one
-
-    local files
-    mapfile -t files < <(disks_of south one --inactive)
-    inside south virsh -q destroy one
-    inside south virsh -q undefine one --nvram
-    rm -f "${files[@]}"
-    inside north virsh -q start one
+    expect "$2" unprotected
+    delete_branches
+    nothing_is_left
 }
 
 understudy policy set every-15s --frequency 15s --retention 1h --json >/dev/null
 say "walk of $rounds rounds, seed $seed"
-last=start last_job=0
+last=start last_job=0 here=north
+domain_runs north one || here=south
+understudy network map lan --to lan --from-site south --to-site north >/dev/null
 for ((number = 1; number <= rounds; number++)); do
     say "round $number"
-    round
-    round_that_commits
+    round "$here" "$(other "$here")"
+    move "$here" "$(other "$here")"
+    here=$(other "$here")
 done
 say "$(sort -u "$STRUCK" | wc -l) pairs of a step and a victim struck so far"
 say "$kills kills, $failures failures"

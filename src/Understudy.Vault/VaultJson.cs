@@ -6,6 +6,7 @@ using Understudy.Api.Rest;
 using Understudy.Model;
 using Understudy.Vault.Backup;
 using Understudy.Vault.Jobs;
+using Understudy.Vault.Sites;
 
 namespace Understudy.Vault;
 
@@ -18,6 +19,7 @@ namespace Understudy.Vault;
         typeof(RecoveryPointIdConverter), typeof(TransferIdConverter), typeof(BranchIdConverter), typeof(MountIdConverter),
     ])]
 [JsonSerializable(typeof(HostFacts))]
+[JsonSerializable(typeof(MaintenanceNote))]
 [JsonSerializable(typeof(DiscoveredVm))]
 [JsonSerializable(typeof(SourceReport))]
 [JsonSerializable(typeof(TargetReport))]

@@ -5,12 +5,13 @@ using Understudy.Vault.Protection;
 namespace Understudy.Vault;
 
 /// <summary>What the vault does without being asked. Each loop ends with the token, and fails in no way that ends another.</summary>
-internal sealed class VaultLoops(HostDuties duties, Reunions reunions, PolicyClock clock, RpoHistory history, CopyLoop copies)
+internal sealed class VaultLoops(HostDuties duties, Reunions reunions, PolicyClock clock, MaintenanceClock maintenance, RpoHistory history, CopyLoop copies)
 {
     public Task RunAsync(CancellationToken stopping) => Task.WhenAll(
         duties.RunAsync(stopping),
         reunions.RunAsync(stopping),
         clock.RunAsync(stopping),
+        maintenance.RunAsync(stopping),
         history.RunAsync(stopping),
         copies.RunAsync(stopping));
 }

@@ -26,6 +26,8 @@ namespace Understudy.Api.Json;
 [JsonSerializable(typeof(KeyAddDto))]
 [JsonSerializable(typeof(IReadOnlyList<HostDto>))]
 [JsonSerializable(typeof(HostCheckDto))]
+[JsonSerializable(typeof(HostMaintenanceDto))]
+[JsonSerializable(typeof(MaintenanceBeginDto))]
 [JsonSerializable(typeof(IReadOnlyList<NetworkDto>))]
 [JsonSerializable(typeof(IReadOnlyList<MappingDto>))]
 [JsonSerializable(typeof(MapNetworkDto))]

@@ -30,7 +30,26 @@ public sealed record HostDto(
     int VmCount,
     IReadOnlyList<HostNetwork> Networks,
     StorageSpace? Replicas,
-    StorageSpace? Spool);
+    StorageSpace? Spool,
+    MaintenanceDto? Maintenance = null);
+
+/// <param name="Until">Null: until the host has booted, or somebody ends it.</param>
+public sealed record MaintenanceDto(DateTimeOffset Since, DateTimeOffset? Until, string? Reason, string By);
+
+/// <param name="Until">When it is over by itself; null: after the host's next boot.</param>
+/// <param name="ShutdownLimit">How long a guest may take to shut down; the default is 5min.</param>
+public sealed record MaintenanceBeginDto(DateTimeOffset? Until = null, string? Reason = null, string? ShutdownLimit = null);
+
+/// <summary>A maintenance of a host: the one that is on, or what one would do.</summary>
+/// <param name="Since">Null while there is none.</param>
+public sealed record HostMaintenanceDto(
+    string Host, DateTimeOffset? Since, DateTimeOffset? Until, string? Reason, string? By, IReadOnlyList<MaintainedVmDto> Vms);
+
+/// <param name="Part">source or target: what the host is to the VM.</param>
+/// <param name="Happens">In words.</param>
+/// <param name="Job">That puts the VM to rest and gives it back.</param>
+/// <param name="Ready">The host may go, as far as this VM is concerned.</param>
+public sealed record MaintainedVmDto(string Vm, string Part, string Happens, long? Job, bool Ready);
 
 public sealed record HostCheckDto(string Host, CheckLevel Worst, IReadOnlyList<CheckResult> Checks);
 

@@ -52,6 +52,15 @@ public sealed class VaultClient(HttpClient http) : IDisposable
     public Task<HostCheckDto> CheckHostAsync(string host, CancellationToken ct) =>
         PostAsync($"api/v1/hosts/{Escape(host)}/check", Json.HostCheckDto, ct);
 
+    public Task<HostMaintenanceDto> ShowMaintenanceAsync(string host, CancellationToken ct) =>
+        GetAsync($"api/v1/hosts/{Escape(host)}/maintenance", Json.HostMaintenanceDto, ct);
+
+    public Task<HostMaintenanceDto> BeginMaintenanceAsync(string host, MaintenanceBeginDto request, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, $"api/v1/hosts/{Escape(host)}/maintenance", request, Json.MaintenanceBeginDto, Json.HostMaintenanceDto, ct);
+
+    public Task<HostMaintenanceDto> EndMaintenanceAsync(string host, CancellationToken ct) =>
+        PostAsync($"api/v1/hosts/{Escape(host)}/maintenance/end", Json.HostMaintenanceDto, ct);
+
     public Task RemoveHostAsync(string host, CancellationToken ct) => DeleteAsync($"api/v1/hosts/{Escape(host)}", ct);
 
     public Task<IReadOnlyList<NetworkDto>> ListNetworksAsync(CancellationToken ct) => GetAsync("api/v1/networks", Json.IReadOnlyListNetworkDto, ct);

@@ -100,6 +100,12 @@ public static partial class Errors
     public static ErrorInfo HostOffline(string host) => new(Refused, "host-offline", $"{host} is not connected",
         "Its agent has no connection to the vault.", "Start the agent there and see its log; the link to the vault is dialled by the agent.");
 
+    public static ErrorInfo InMaintenance(string host) => new(Refused, "in-maintenance", $"{host} is in maintenance already",
+        "One at a time: its VMs rest for the one that is on.", $"`understudy host maintenance {host} --end` ends it.");
+
+    public static ErrorInfo NotInMaintenance(string host) => new(Refused, "not-in-maintenance", $"{host} is in no maintenance",
+        "It was never announced, or is over.", $"`understudy host maintenance {host}` announces one.");
+
     public static ErrorInfo VmBusy(string vm, JobId job, string jobName) => new(Refused, "vm-busy", $"{vm} is in another operation",
         $"Job {job}, {jobName}, is not finished.", $"Wait for it: `understudy job wait {job}`.");
 

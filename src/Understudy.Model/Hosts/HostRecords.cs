@@ -16,6 +16,7 @@ public sealed record Host(
 
 /// <summary>What an agent says of its host.</summary>
 /// <param name="HypervisorError">Why the hypervisor could not be asked; null when it answered.</param>
+/// <param name="Boot">Another one after each boot of the host.</param>
 public sealed record HostFacts(
     string HostName,
     string AgentVersion,
@@ -30,7 +31,8 @@ public sealed record HostFacts(
     IReadOnlyList<HostNetwork> Networks,
     StorageSpace Replicas,
     StorageSpace Spool,
-    string? GuardProblem = null);
+    string? GuardProblem = null,
+    string? Boot = null);
 
 public sealed record HostNetwork(string Name, bool Active, bool Isolated, string? Bridge);
 

@@ -65,6 +65,9 @@ public enum JobWait
     [JsonStringEnumMemberName("none")] None,
     [JsonStringEnumMemberName("waiting for test completion")] TestCompletion,
 
+    /// <summary>The VM is off, its last change is at the target: its host may be worked on.</summary>
+    [JsonStringEnumMemberName("ready for maintenance")] Maintenance,
+
     /// <summary>A guest does not shut down: somebody decides what to do.</summary>
     [JsonStringEnumMemberName("waiting for action")] Action,
 
@@ -86,6 +89,9 @@ public enum ProtectionWait
 
     /// <summary>Committed; the VM runs on one overlay until the last branch, test or mount lets go of the image.</summary>
     [JsonStringEnumMemberName("last merge waiting for a pin")] Pin,
+
+    /// <summary>The VM is off for the maintenance of its host.</summary>
+    [JsonStringEnumMemberName("ready for maintenance")] Maintenance,
 }
 
 /// <summary>What a job does; the word stands in its name: <c>web1 (test)</c>.</summary>
@@ -112,6 +118,7 @@ public enum JobAction
     [JsonStringEnumMemberName("attach")] Attach,
     [JsonStringEnumMemberName("detach")] Detach,
     [JsonStringEnumMemberName("delete branch")] DeleteBranch,
+    [JsonStringEnumMemberName("maintenance")] Maintenance,
 }
 
 [JsonConverter(typeof(JsonStringEnumConverter<HealthLevel>))]

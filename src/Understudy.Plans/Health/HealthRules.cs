@@ -28,6 +28,11 @@ public sealed record HealthInputs
     /// <summary>Why nothing keeps the source from starting the VM when it must not; null when the start guard is in force.</summary>
     public string? GuardProblem { get; init; }
 
+    /// <summary>The source's host is being worked on, and its VM rests for that.</summary>
+    public bool SourceInMaintenance { get; init; }
+
+    public bool TargetInMaintenance { get; init; }
+
     public SourceReport? Source { get; init; }
 
     public TargetReport? Target { get; init; }
@@ -158,6 +163,22 @@ public static class HealthRules
 
     private static void JudgeReplication(HealthInputs vm, List<HealthReason> reasons)
     {
+        if (vm.SourceInMaintenance)
+        {
+            reasons.Add(new HealthReason(
+                HealthLevel.Warning, $"{vm.SourceHost} is in maintenance: the VM is off, and its last change is at {vm.TargetHost}.",
+                $"It goes on when the host has booted, or with `understudy host maintenance {vm.SourceHost} --end`."));
+            return;
+        }
+
+        if (vm.TargetInMaintenance)
+        {
+            reasons.Add(new HealthReason(
+                HealthLevel.Warning, $"{vm.TargetHost} is in maintenance: {vm.SourceHost} spools, and no failover can be started there.",
+                $"It is over when the host has booted, or with `understudy host maintenance {vm.TargetHost} --end`."));
+            return;
+        }
+
         if (!vm.SourceOnline)
         {
             reasons.Add(new HealthReason(HealthLevel.Warning, $"{vm.SourceHost} is not connected; its newest news may be old.", "Start its agent and see its log."));

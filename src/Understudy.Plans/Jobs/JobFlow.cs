@@ -27,15 +27,16 @@ public abstract record FlowAction
 
 /// <summary>
 /// The order of a job: steps one after another, a failed step ends it, cancelling ends it where that leaves things whole.
-/// A test is never left standing by its own job: cancelled or failed, it still removes what it made. A failover that ends
+/// A test is never left standing by its own job: cancelled or failed, it still removes what it made; and so a maintenance
+/// gives back the VM that it has put to rest. A failover that ends
 /// before the target has the VM gives it back to the source (<see cref="UndosOf"/>); after that it only goes forward.
 /// </summary>
 public static class JobFlow
 {
-    /// <param name="completed">The user has completed the test.</param>
+    /// <param name="completed">The user has completed the test, or the maintenance is over.</param>
     public static FlowAction Next(IReadOnlyList<FlowStep> steps, bool cancelRequested, bool completed)
     {
-        bool cleansUp = steps.Any(step => step.Kind == StepKind.RemoveTest);
+        bool cleansUp = steps.Any(step => step.Kind is StepKind.RemoveTest or StepKind.EndMaintenance);
         bool failed = false;
         for (int index = 0; index < steps.Count; index++)
         {
@@ -127,13 +128,21 @@ public static class JobFlow
         return new FlowAction.End(end);
     }
 
+    /// <summary>What a step waits for that nobody carries out; while it lasts other jobs may have the VM.</summary>
+    private static JobWait? WaitOf(StepKind kind) => kind switch
+    {
+        StepKind.AwaitTestCompletion => JobWait.TestCompletion,
+        StepKind.AwaitMaintenanceEnd => JobWait.Maintenance,
+        _ => null,
+    };
+
     private static FlowAction Begin(FlowStep step, int index, bool cancelRequested, bool completed)
     {
-        if (step.Kind == StepKind.AwaitTestCompletion)
+        if (WaitOf(step.Kind) is { } wait)
         {
             return cancelRequested || completed
                 ? new FlowAction.Pass(index, completed ? StepState.Succeeded : StepState.Cancelled)
-                : new FlowAction.Wait(index, JobWait.TestCompletion);
+                : new FlowAction.Wait(index, wait);
         }
 
         if (step is { Kind: StepKind.ShutDownGuest, State: StepState.Waiting } && !cancelRequested)
@@ -148,6 +157,7 @@ public static class JobFlow
     /// <summary>Such a step follows what cannot be taken back, or takes back itself.</summary>
     private static bool IsForward(StepKind kind) => kind is
         StepKind.RemoveTest or StepKind.RemoveReplica or StepKind.StopSource or StepKind.HandOver or StepKind.AcceptAtSource or StepKind.SettleTransfer or StepKind.DisksAtSource or StepKind.SettingsAtTarget
+        or StepKind.EndMaintenance
         || IsUndo(kind);
 
     private static bool IsNoReturn(StepKind kind) => kind is
@@ -158,6 +168,7 @@ public static class JobFlow
     private static string WhyNot(StepKind kind) => kind switch
     {
         StepKind.RemoveTest => "it is removing the test already",
+        StepKind.EndMaintenance => "the VM is given back already",
         StepKind.StartAtTarget or StepKind.HandOver => "the VM is being started at the target",
         StepKind.CommitAtTarget => "a commit that has begun goes on to its end",
         StepKind.StopSource or StepKind.RetireSource or StepKind.RemoveReplica => "an end of protection that has begun goes on to its end",

@@ -70,4 +70,11 @@ public enum StepKind
     UnmountPoint,
     DetachPoint,
     DeleteBranch,
+
+    // --- maintenance of the source's host ---
+    FenceForMaintenance,
+    AwaitMaintenanceEnd,
+
+    /// <summary>Opens the fence, and starts the VM when it ran before.</summary>
+    EndMaintenance,
 }

@@ -33,6 +33,9 @@ public static partial class LifeCycle
         VmCommand.Unmount => new(JobAction.Unmount, [UnmountPoint]),
         VmCommand.Detach => new(JobAction.Detach, [DetachPoint]),
         VmCommand.DeleteBranch => new(JobAction.DeleteBranch, [StepKind.DeleteBranch]),
+        VmCommand.Maintain => new(JobAction.Maintenance, vm.State is ProtectionState.Protected or ProtectionState.TestRunning
+            ? [RunLastCycle, FenceForMaintenance, ShutDownGuest, SendLastChange, AwaitMaintenanceEnd, EndMaintenance]
+            : [FenceForMaintenance, ShutDownGuest, AwaitMaintenanceEnd, EndMaintenance]),
         _ => throw new UnreachableException($"command {command}"),
     };
 }

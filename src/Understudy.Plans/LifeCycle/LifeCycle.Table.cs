@@ -38,6 +38,7 @@ public static partial class LifeCycle
         [VmCommand.Unmount]           = [NoReplica, NothingOut, NothingOut, Go,           Go,           Go,           Go,           Go,           Go,               Go,       Go],
         [VmCommand.Detach]            = [NoReplica, NothingOut, NothingOut, Go,           Go,           Go,           Go,           Go,           Go,               Go,       Go],
         [VmCommand.DeleteBranch]      = [GoWhenKept, NoBranch,  NoBranch,   Go,           Go,           Go,           Go,           Go,           Go,               Go,       Go],
+        [VmCommand.Maintain]          = [NoReplica, NotBegun,   Go,         Go,           Go,           Go,           Go,           Go,           Begun,            AtTarget, AtTarget],
     };
 #pragma warning restore IDE0055
 }

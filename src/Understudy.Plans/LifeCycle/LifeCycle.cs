@@ -40,6 +40,7 @@ public static partial class LifeCycle
         VmCommand.Unmount => "point unmount",
         VmCommand.Detach => "point detach",
         VmCommand.DeleteBranch => "point delete",
+        VmCommand.Maintain => "host maintenance",
         _ => throw new UnreachableException($"command {command}"),
     };
 

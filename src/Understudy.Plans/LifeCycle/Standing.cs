@@ -42,8 +42,10 @@ public static class Standing
 
     /// <summary>What the user may be waited for, beside the state.</summary>
     /// <param name="countdown">A policy will commit or cancel by itself.</param>
-    public static ProtectionWait WaitOf(ProtectionState state, TargetReport? target, bool countdown) => state switch
+    /// <param name="atRest">The VM is off for the maintenance of its host.</param>
+    public static ProtectionWait WaitOf(ProtectionState state, TargetReport? target, bool countdown, bool atRest = false) => state switch
     {
+        _ when atRest => ProtectionWait.Maintenance,
         ProtectionState.CommitPending => countdown ? ProtectionWait.Countdown : ProtectionWait.Commit,
         ProtectionState.FailedOver when target?.Waiting is not null => ProtectionWait.Pin,
         _ => ProtectionWait.None,

@@ -23,4 +23,7 @@ public enum VmCommand
     Unmount,
     Detach,
     DeleteBranch,
+
+    /// <summary>The VM's part in the maintenance of its host.</summary>
+    Maintain,
 }

@@ -8,7 +8,7 @@ namespace Understudy.Vault.Backup;
 /// <summary>
 /// Jobs of a restored vault. One that was under way when the copy was taken may have ended since, have been cancelled, or have
 /// been followed by others: going on with it could undo what a person decided later. So it ends here, saying so; the hosts'
-/// reports say where its VM stands. A test that waits for its user does nothing until it is completed, and stays.
+/// reports say where its VM stands. A test that waits for its user does nothing until it is completed, and stays; so does a maintenance.
 /// </summary>
 internal static class RestoredJobs
 {
@@ -17,7 +17,7 @@ internal static class RestoredJobs
     {
         List<JobRow> underWay = await db.Jobs.Include(row => row.Steps).Where(row => row.EndedAt == null).OrderBy(row => row.Id).ToListAsync(cancellationToken);
         List<string> ended = [];
-        foreach (JobRow job in underWay.Where(job => job.Wait != JobWait.TestCompletion.Word()))
+        foreach (JobRow job in underWay.Where(job => job.Wait != JobWait.TestCompletion.Word() && job.Wait != JobWait.Maintenance.Word()))
         {
             End(job, Errors.VaultRestored(takenAt), now);
             db.Leases.RemoveRange(db.Leases.Where(lease => lease.JobId == job.Id));

@@ -7,7 +7,7 @@ namespace Understudy.Vault.Jobs;
 /// <summary>What people say to jobs.</summary>
 internal sealed partial class JobRunner
 {
-    /// <summary>The user has completed the test, or says what to do with a guest that does not shut down.</summary>
+    /// <summary>The user has completed the test, the maintenance is over, or the user says what to do with a guest that does not shut down.</summary>
     /// <param name="powerOff">Pull its plug; takes the confirmation word.</param>
     public async Task CompleteAsync(JobId job, string? note, bool powerOff, string? confirm, CancellationToken cancellationToken)
     {
@@ -31,7 +31,7 @@ internal sealed partial class JobRunner
                 (row.State, row.Wait) = (JobState.Running.Word(), JobWait.None.Word());
             }
 
-            row.Completed = wait.For == JobWait.TestCompletion;
+            row.Completed = wait.For is JobWait.TestCompletion or JobWait.Maintenance;
             row.Note = note ?? row.Note;
         }, cancellationToken, (db, row) => JobStore.TakeLeaseAsync(db, row, cancellationToken));
         Start(job);

@@ -169,8 +169,9 @@ internal sealed partial class JobRunner(
                 await jobs.ChangeAsync(job, changed => EndStep(changed.Steps[pass.Index], pass.As, null, null), stopping);
                 return true;
             case FlowAction.Wait wait:
-                // A test stands for days and keeps nothing else from the VM; a failover in the middle has it all the while.
-                await jobs.ChangeAsync(job, changed => Park(changed, wait), stopping, wait.For == JobWait.TestCompletion ? LeaveLease(stopping) : null);
+                // A test stands for days and keeps nothing else from the VM, a maintenance must not keep a burnt host's VM from
+                // being failed over; a failover in the middle has the VM all the while.
+                await jobs.ChangeAsync(job, changed => Park(changed, wait), stopping, wait.For is JobWait.TestCompletion or JobWait.Maintenance ? LeaveLease(stopping) : null);
                 return false;
             case FlowAction.Undo undo:
                 await jobs.ChangeAsync(job, changed => changed.Steps.Add(jobs.NewStep(undo.Kind, changed.Steps.Max(step => step.Number) + 1)), stopping);

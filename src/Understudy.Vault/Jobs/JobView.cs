@@ -31,6 +31,8 @@ internal static class JobView
 
     public static JobAction Action(JobRow row) => Parse<JobAction>(row.Action);
 
+    public static JobWait Wait(JobRow row) => Parse<JobWait>(row.Wait);
+
     public static StepState State(StepRow row) => Parse<StepState>(row.State);
 
     public static StepKind Kind(StepRow row) => Enum.Parse<StepKind>(row.Kind);

@@ -9,7 +9,8 @@ namespace Understudy.Vault.Jobs;
 /// operation id, and what it writes here is the same when written twice.
 /// </summary>
 internal sealed class StepExecutor(
-    ProtectSteps protect, ReplicationSteps replication, RecoverySteps recovery, PlannedSteps planned, TrySteps attempts, ReturnSteps home, PointSteps points)
+    ProtectSteps protect, ReplicationSteps replication, RecoverySteps recovery, PlannedSteps planned, TrySteps attempts, ReturnSteps home, PointSteps points,
+    MaintenanceSteps maintenance)
 {
     public Task<StepResult> RunAsync(StepKind kind, StepRun run, CancellationToken cancel, CancellationToken stopping) => kind switch
     {
@@ -53,6 +54,8 @@ internal sealed class StepExecutor(
         StepKind.AttachPoint => points.AttachAsync(run, cancel, stopping),
         StepKind.UnmountPoint => points.UnmountAsync(run, cancel, stopping),
         StepKind.DetachPoint => points.DetachAsync(run, cancel, stopping),
+        StepKind.FenceForMaintenance => maintenance.FenceAsync(run, cancel, stopping),
+        StepKind.EndMaintenance => maintenance.EndAsync(run, stopping),
         StepKind.DeleteBranch => points.DeleteBranchAsync(run, cancel, stopping),
         _ => throw new UnreachableException($"step {kind}"),
     };

@@ -12,6 +12,7 @@ internal static class ProtectionServices
     {
         services.AddSingleton<ReportBoard>().AddSingleton<BoardLoader>().AddSingleton<PolicyStore>();
         services.AddSingleton<VmView>().AddSingleton<PointFinder>().AddSingleton<BranchFinder>().AddSingleton<RpoHistory>().AddSingleton<PolicyClock>();
+        services.AddSingleton<HostMaintenance>().AddSingleton<MaintenanceClock>().AddSingleton<MaintenanceSteps>();
         services.AddSingleton<CommandDesk>().AddSingleton<ProtectCommand>().AddSingleton<SettingsCommand>().AddSingleton<TestCommand>();
         services.AddSingleton<ReplicationCommands>().AddSingleton<FailoverCommands>().AddSingleton<PointCommands>();
         services.AddSingleton<JobStore>().AddSingleton<JobEnd>().AddSingleton<JobRunner>();

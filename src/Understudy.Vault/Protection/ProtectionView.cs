@@ -11,6 +11,9 @@ internal static class ProtectionView
 {
     public static bool IsAtTarget(ProtectionStage stage) => stage is ProtectionStage.CommitPending or ProtectionStage.FailedOver;
 
+    /// <summary>Fenced, owned here, and off.</summary>
+    private static bool IsAtRest(SourceReport? source) => HealthRules.IsFencedOwner(source) && source is { Power: VmPower.Off };
+
     public static ProtectionDto ToDto(ProtectedVm vm, VmReports reports, Sight sight)
     {
         ProtectionState state = Standing.Of(vm.Stage, reports.Source, reports.Target, vm.Tests.Count);
@@ -32,13 +35,15 @@ internal static class ProtectionView
             TargetHost = target.Name,
             TargetOnline = sight.Agents.Find(vm.TargetHost) is not null,
             GuardProblem = HostStore.FactsOf(source)?.GuardProblem,
+            SourceInMaintenance = source.MaintenanceJson is not null && HealthRules.IsFencedOwner(reports.Source),
+            TargetInMaintenance = target.MaintenanceJson is not null,
             Source = reports.Source,
             Target = reports.Target,
             Tests = vm.Tests,
         });
         return new ProtectionDto(
             state,
-            Standing.WaitOf(state, reports.Target, countdown is not null),
+            Standing.WaitOf(state, reports.Target, countdown is not null, atRest: source.MaintenanceJson is not null && IsAtRest(reports.Source)),
             countdown is { } running ? new CountdownDto(running.Does.Word(), running.At, Math.Max(0, (running.At - sight.Now).TotalSeconds)) : null,
             reports.Source?.PausedBy,
             new HealthDto(health.Level, health.Reasons),

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Routing;
 using Understudy.Api.Registration;
 using Understudy.Api.Rest;
+using Understudy.Vault.Protection;
 using Understudy.Vault.Security;
 using Understudy.Vault.Sites;
 
@@ -34,6 +35,7 @@ internal static class SiteRoutes
             .WithName("makeKey").WithSummary("Makes a registration key file: one use, expires");
         MapJoining(api);
         MapHosts(api);
+        MapMaintenance(api);
         MapNetworks(api);
     }
 
@@ -62,6 +64,18 @@ internal static class SiteRoutes
                 return TypedResults.NoContent();
             })
             .WithName("removeHost").WithSummary("Removes a host that takes part in no protection");
+    }
+
+    private static void MapMaintenance(RouteGroupBuilder api)
+    {
+        api.MapGet("/hosts/{host}/maintenance", (string host, HostMaintenance maintenance, CancellationToken ct) => maintenance.ShowAsync(host, ct))
+            .WithName("showMaintenance").WithSummary("Which VMs a maintenance of the host concerns, and how; and the one that is on");
+        api.MapPost("/hosts/{host}/maintenance", (string host, MaintenanceBeginDto body, ClaimsPrincipal user, HostMaintenance maintenance, CancellationToken ct) =>
+                maintenance.BeginAsync(host, body, user.UserName(), ct))
+            .WithName("beginMaintenance").WithSummary("Announces a reboot: guests of the host are shut down and their last changes sent");
+        api.MapPost("/hosts/{host}/maintenance/end", (string host, ClaimsPrincipal user, HostMaintenance maintenance, CancellationToken ct) =>
+                maintenance.EndAsync(host, user.UserName(), ct))
+            .WithName("endMaintenance").WithSummary("Ends a maintenance: the VMs are given back");
     }
 
     private static void MapNetworks(RouteGroupBuilder api)

@@ -4,6 +4,7 @@ using Understudy.Model;
 using Understudy.Plans;
 using Understudy.Vault.Agents;
 using Understudy.Vault.Events;
+using Understudy.Vault.Protection;
 using Understudy.Vault.Storage;
 
 namespace Understudy.Vault.Sites;
@@ -113,6 +114,7 @@ internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, Even
             vmCount,
             facts?.Networks ?? [],
             facts?.Replicas,
-            facts?.Spool);
+            facts?.Spool,
+            HostMaintenance.NoteOf(host) is { } note ? new MaintenanceDto(note.Since, note.Until, note.Reason, note.By) : null);
     }
 }

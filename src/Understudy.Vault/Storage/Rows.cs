@@ -50,6 +50,9 @@ internal sealed class HostRow
     public DateTimeOffset? LastSeenAt { get; set; }
 
     public string? FactsJson { get; set; }
+
+    /// <summary>Null while the host is in none.</summary>
+    public string? MaintenanceJson { get; set; }
 }
 
 /// <summary>A VM on a host; after a failover the same VM is on two.</summary>

@@ -89,7 +89,7 @@ internal sealed class AgentHost
         FolderStore outcomeFolder = new(Directory.CreateDirectory(Path.Combine(_dataFolder, "outcomes")).FullName);
         await using OutcomeLog outcomes = await OutcomeLog.OpenAsync(outcomeFolder, _loggers.CreateLogger<OutcomeLog>(), cancellationToken);
         await using AgentOperations operations = new(outcomes, _loggers.CreateLogger<AgentOperations>());
-        HostView view = new(_config, hypervisor, source, target, installer, _logger);
+        HostView view = new(_config, hypervisor, source, target, installer, boot, _logger);
         HostOrders.Register(operations, view, _identity.Tls);
         TargetOrders.Register(operations, target);
         SourceOrders.Register(operations, source);

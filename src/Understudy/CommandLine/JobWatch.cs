@@ -81,7 +81,7 @@ internal static class JobWatch
 
     private static bool Rests(JobDto job) =>
         job.State is JobState.Succeeded or JobState.Failed or JobState.Cancelled
-        || (job.State == JobState.Waiting && job.Wait is JobWait.TestCompletion or JobWait.Action);
+        || (job.State == JobState.Waiting && job.Wait is JobWait.TestCompletion or JobWait.Maintenance or JobWait.Action);
 
     private static void WriteForPeople(CommandContext context, string line)
     {

@@ -58,6 +58,14 @@ internal sealed class CommandDesk(VaultStorage storage, AgentRegistry agents, Re
         }
     }
 
+    /// <summary>A VM that an earlier attempt has fenced and shut down is off because of that attempt.</summary>
+    public bool RanAtSource(ProtectedVm vm) => board.Get(vm.Vm).Source switch
+    {
+        { } report when HealthRules.IsFencedOwner(report) => vm.RanAtSource,
+        { Power: VmPower.Off or VmPower.Crashed } => false,
+        _ => true,
+    };
+
     public static Task<string> HostNameAsync(VaultDb db, HostId host, CancellationToken cancellationToken) =>
         db.Hosts.Where(row => row.Id == host.Value).Select(row => row.Name).SingleAsync(cancellationToken);
 

@@ -46,7 +46,7 @@ internal sealed class FailoverCommands(CommandDesk desk, PointFinder points, Age
         Subject subject = await desk.DecideAsync(db, vmName, VmCommand.Promote, cancellationToken);
         TestInfo test = ChooseTest(subject.Vm, request.Test);
         CommandDesk.RequireWord(Confirmation.Failover, request.Confirm);
-        FailoverInput input = new(subject.Vm.Replica, test.Point, RanAtSource(subject.Vm), _usualShutdown, Test: test.Id, Label: CommandDesk.Label(request.Label));
+        FailoverInput input = new(subject.Vm.Replica, test.Point, desk.RanAtSource(subject.Vm), _usualShutdown, Test: test.Id, Label: CommandDesk.Label(request.Label));
         return await desk.StartAsync(subject, input, user, cancellationToken);
     }
 
@@ -94,7 +94,7 @@ internal sealed class FailoverCommands(CommandDesk desk, PointFinder points, Age
         await desk.RequireOnlineAsync(db, subject.Vm.SourceHost, cancellationToken);
         await desk.RequireOnlineAsync(db, subject.Vm.TargetHost, cancellationToken);
         FailoverInput input = new(
-            subject.Vm.Replica, null, RanAtSource(subject.Vm), ShutdownLimit(request), new TransferId(ids.NewGuid()), Label: CommandDesk.Label(request.Label));
+            subject.Vm.Replica, null, desk.RanAtSource(subject.Vm), ShutdownLimit(request.ShutdownLimit), new TransferId(ids.NewGuid()), Label: CommandDesk.Label(request.Label));
         return await desk.StartAsync(subject, input, user, cancellationToken);
     }
 
@@ -108,22 +108,16 @@ internal sealed class FailoverCommands(CommandDesk desk, PointFinder points, Age
         // With the shutdown, "latest" is what the last change will have made.
         bool newest = request.ShutDownSource && request.Point is null or PointChoice.Latest;
         FailoverInput input = new(
-            subject.Vm.Replica, newest ? null : point.Id, RanAtSource(subject.Vm), ShutdownLimit(request), Label: CommandDesk.Label(request.Label));
+            subject.Vm.Replica, newest ? null : point.Id, desk.RanAtSource(subject.Vm), ShutdownLimit(request.ShutdownLimit), Label: CommandDesk.Label(request.Label));
         Decision.Go go = request.ShutDownSource ? subject.Go with { Steps = LifeCycle.UnplannedWithShutdown } : subject.Go;
         return await desk.StartAsync(subject with { Go = go }, input, user, cancellationToken);
     }
 
-    /// <summary>A VM that an earlier attempt has fenced and shut down is off because of that attempt.</summary>
-    private bool RanAtSource(ProtectedVm vm) => desk.Board.Get(vm.Vm).Source switch
+    /// <summary>How long a guest may take to shut down.</summary>
+    /// <exception cref="ErrorException">It is no duration, or out of range.</exception>
+    public static TimeSpan ShutdownLimit(string? wanted)
     {
-        { } report when HealthRules.IsFencedOwner(report) => vm.RanAtSource,
-        { Power: VmPower.Off or VmPower.Crashed } => false,
-        _ => true,
-    };
-
-    private static TimeSpan ShutdownLimit(FailoverDto request)
-    {
-        if (request.ShutdownLimit is not { } text)
+        if (wanted is not { } text)
         {
             return _usualShutdown;
         }

@@ -4,7 +4,7 @@ using Understudy.Model;
 
 namespace Understudy.CommandLine.Nouns;
 
-internal static class HostCommands
+internal static partial class HostCommands
 {
     private static readonly Argument<string> _host = new("host") { Description = "Name or id of the host" };
 
@@ -16,6 +16,7 @@ internal static class HostCommands
         make.Verb("show", "Show one host", async (c, ct) => c.Show(
             await c.Vault.GetHostAsync(c.Get(_host), ct), CommandContext.Types.HostDto, One), _host),
         make.Verb("check", "Check a host: reachable, versions, space, clock", CheckAsync, _host),
+        Maintenance(make),
         make.Verb("remove", "Remove a host that no protected VM uses", RemoveAsync, _host));
 
     public static ExitCode ShowChecks(CheckLevel worst, IReadOnlyList<CheckResult> checks, TextWriter output)
@@ -63,6 +64,7 @@ internal static class HostCommands
         ("online", Show.YesNo(host.Online)),
         ("joined", Show.Time(host.JoinedAt)),
         ("last seen", Show.Time(host.LastSeenAt)),
+        ("maintenance", host.Maintenance is { } m ? $"since {Show.Time(m.Since)}, {(m.Until is { } until ? $"until {Show.Time(until)}" : "until its next boot")}{(m.Reason is { } why ? $": {why}" : "")}" : null),
         ("clock difference", Show.Seconds(host.ClockDifferenceSeconds)),
         ("takes replication at", host.ReplicationEndpoint),
         ("agent", host.AgentVersion),

@@ -1,0 +1,124 @@
+using Understudy.Api.Rest;
+using Understudy.Model;
+
+namespace Understudy.Vault.Tests;
+
+/// <summary>A host is rebooted with notice (PRE-4), as source and as target, with agents that only pretend to have VMs.</summary>
+public sealed class MaintenanceTests : IAsyncLifetime
+{
+    private Lab _lab = null!; // as the two below: set by InitializeAsync
+    private FakeAgent _alpha = null!;
+    private FakeAgent _beta = null!;
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        (_lab, _alpha, _beta) = await Lab.WithTwoSitesAsync();
+        await _lab.ProtectAsync(_beta, "web1");
+    }
+
+    public ValueTask DisposeAsync() => _lab.DisposeAsync();
+
+    [Fact]
+    public async Task Guests_rest_with_nothing_missing_and_run_again_once_the_host_has_booted()
+    {
+        HostMaintenanceDto plan = await _lab.Client.ShowMaintenanceAsync("alpha", Ct);
+        Assert.Null(plan.Since);
+        Assert.Contains("is shut down", Assert.Single(plan.Vms).Happens, StringComparison.Ordinal);
+
+        long job = await BeginAsync();
+        FakeSource source = Source;
+        Assert.Equal((false, true), (source.Running, source.Token.IsFenced));
+        Assert.Equal(PointKind.Planned, _beta.Replicas.Values.Single().Points[^1].Kind);
+        await Lab.UntilAsync(async () => (await VmAsync()).Wait == ProtectionWait.Maintenance);
+        Assert.Contains("in maintenance", Assert.Single((await VmAsync()).Health.Reasons).Text, StringComparison.Ordinal);
+        Assert.True(Assert.Single((await _lab.Client.ShowMaintenanceAsync("alpha", Ct)).Vms).Ready);
+
+        await _alpha.RestartAsync(() => _alpha.Boot = "boot-2");
+        JobDto ended = await _lab.EndOfAsync(job);
+        Assert.Equal(JobState.Succeeded, ended.State);
+        Assert.Equal((true, false), (source.Running, source.Token.IsFenced));
+        await Lab.UntilAsync(async () => (await _lab.Client.GetHostAsync("alpha", Ct)).Maintenance is null);
+        Assert.Equal(ProtectionWait.None, (await VmAsync()).Wait);
+    }
+
+    [Fact]
+    public async Task A_restart_of_the_agent_alone_ends_nothing_and_a_word_does()
+    {
+        long job = await BeginAsync();
+        await _alpha.RestartAsync();
+        await _lab.StopVaultAsync();
+        await _lab.StartVaultAsync();
+        Assert.Equal(JobWait.Maintenance, (await _lab.Client.GetJobAsync(job, Ct)).Wait);
+
+        await _lab.Client.EndMaintenanceAsync("alpha", Ct);
+        Assert.Equal(JobState.Succeeded, (await _lab.EndOfAsync(job)).State);
+        Assert.True(Source.Running);
+        ErrorException again = await Assert.ThrowsAsync<ErrorException>(() => _lab.Client.EndMaintenanceAsync("alpha", Ct));
+        Assert.Equal("not-in-maintenance", again.Error.Code);
+    }
+
+    [Fact]
+    public async Task With_an_end_time_boots_do_not_end_it_and_the_time_does()
+    {
+        long job = await BeginAsync(_lab.Time.GetUtcNow() + TimeSpan.FromHours(2));
+        await _alpha.RestartAsync(() => _alpha.Boot = "boot-2");
+        await Task.Delay(TimeSpan.FromSeconds(3), Ct); // more than the clock's interval
+        Assert.Equal(JobWait.Maintenance, (await _lab.Client.GetJobAsync(job, Ct)).Wait);
+
+        _lab.Time.Advance(TimeSpan.FromHours(2));
+        Assert.Equal(JobState.Succeeded, (await _lab.EndOfAsync(job)).State);
+    }
+
+    [Fact]
+    public async Task A_host_that_burns_in_its_maintenance_keeps_nobody_from_failing_over()
+    {
+        long job = await BeginAsync();
+        await _alpha.StopAsync();
+        await _lab.FailOverAsync("web1");
+        await _lab.Client.EndMaintenanceAsync("alpha", Ct);
+        await _alpha.StartAsync();
+
+        JobDto ended = await _lab.EndOfAsync(job);
+        Assert.Equal(JobState.Succeeded, ended.State);
+        Assert.Contains("went over", ended.Steps[^1].Detail, StringComparison.Ordinal);
+        Assert.Equal(ProtectionState.CommitPending, await _lab.StateAsync("web1"));
+    }
+
+    [Fact]
+    public async Task At_a_target_nothing_is_stopped()
+    {
+        HostMaintenanceDto begun = await _lab.Client.BeginMaintenanceAsync("beta", new MaintenanceBeginDto(Reason: "new kernel"), Ct);
+        MaintainedVmDto vm = Assert.Single(begun.Vms);
+        Assert.Equal(("target", true, null), (vm.Part, vm.Ready, vm.Job));
+        Assert.True(Source.Running);
+        Assert.Contains("spools", (await VmAsync()).Health.Reasons[0].Text, StringComparison.Ordinal);
+        ErrorException second = await Assert.ThrowsAsync<ErrorException>(() => _lab.Client.BeginMaintenanceAsync("beta", new MaintenanceBeginDto(), Ct));
+        Assert.Equal("in-maintenance", second.Error.Code);
+
+        await _beta.RestartAsync(() => _beta.Boot = "boot-2");
+        await Lab.UntilAsync(async () => (await _lab.Client.GetHostAsync("beta", Ct)).Maintenance is null);
+    }
+
+    [Fact]
+    public async Task A_job_that_is_cancelled_gives_its_VM_back()
+    {
+        long job = await BeginAsync();
+        await _lab.Client.CancelJobAsync(job, Ct);
+        Assert.Equal(JobState.Cancelled, (await _lab.EndOfAsync(job)).State);
+        Assert.Equal((true, false), (Source.Running, Source.Token.IsFenced));
+    }
+
+    private FakeSource Source => _alpha.Sources.Values.Single();
+
+    private async Task<ProtectionDto> VmAsync() => (await _lab.Client.GetVmAsync("web1", Ct)).Protection!; // it is protected
+
+    private async Task<long> BeginAsync(DateTimeOffset? until = null)
+    {
+        HostMaintenanceDto begun = await _lab.Client.BeginMaintenanceAsync("alpha", new MaintenanceBeginDto(until), Ct);
+        long job = Assert.Single(begun.Vms).Job!.Value; // the VM is protected: it has one
+        await _lab.UntilAsync(job, state => state.Wait == JobWait.Maintenance);
+        return job;
+    }
+}
