@@ -32,7 +32,7 @@ public sealed class MaintenanceTests : IAsyncLifetime
         Assert.Equal((false, true), (source.Running, source.Token.IsFenced));
         Assert.Equal(PointKind.Planned, _beta.Replicas.Values.Single().Points[^1].Kind);
         await Lab.UntilAsync(async () => (await VmAsync()).Wait == ProtectionWait.Maintenance);
-        Assert.Contains("in maintenance", Assert.Single((await VmAsync()).Health.Reasons).Text, StringComparison.Ordinal);
+        Assert.Contains("in maintenance", Assert.Single((await VmAsync()).Health.Reasons).Reason, StringComparison.Ordinal);
         Assert.True(Assert.Single((await _lab.Client.ShowMaintenanceAsync("alpha", Ct)).Vms).Ready);
 
         await _alpha.RestartAsync(() => _alpha.Boot = "boot-2");
@@ -76,9 +76,10 @@ public sealed class MaintenanceTests : IAsyncLifetime
     {
         long job = await BeginAsync();
         await _alpha.StopAsync();
-        await _lab.FailOverAsync("web1");
+        JobDto failover = await _lab.Client.FailoverAsync("web1", new FailoverDto(true, null, Confirmation.Failover), Ct);
+        Assert.Equal(JobState.Succeeded, (await _lab.EndOfAsync(failover.Id)).State);
         await _lab.Client.EndMaintenanceAsync("alpha", Ct);
-        await _alpha.StartAsync();
+        await _alpha.RestartAsync();
 
         JobDto ended = await _lab.EndOfAsync(job);
         Assert.Equal(JobState.Succeeded, ended.State);
@@ -93,7 +94,7 @@ public sealed class MaintenanceTests : IAsyncLifetime
         MaintainedVmDto vm = Assert.Single(begun.Vms);
         Assert.Equal(("target", true, null), (vm.Part, vm.Ready, vm.Job));
         Assert.True(Source.Running);
-        Assert.Contains("spools", (await VmAsync()).Health.Reasons[0].Text, StringComparison.Ordinal);
+        Assert.Contains("spools", (await VmAsync()).Health.Reasons[0].Reason, StringComparison.Ordinal);
         ErrorException second = await Assert.ThrowsAsync<ErrorException>(() => _lab.Client.BeginMaintenanceAsync("beta", new MaintenanceBeginDto(), Ct));
         Assert.Equal("in-maintenance", second.Error.Code);
 
