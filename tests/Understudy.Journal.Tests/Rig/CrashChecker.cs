@@ -91,11 +91,11 @@ internal sealed class CrashChecker(ReplicaScript script, ReplicaSettings? settin
 
         SourceModel source = new(replica.Line) { Sequence = replica.ReceivedSequence };
         await replica.AppendAsync(
-            source.SetGeometry(TestRig.Disk(0, 8 * 65536), TestRig.Disk(3, (2 * 65536) + 1536)),
+            source.SetGeometry(TestRig.Disk(0, 8 * 65536), TestRig.Disk(3, 8 * 65536)), // as large as the script makes a disk: none shrinks
             source.SetDefinition(4711),
             source.Zero(new DiskId(0), new ByteRange(0, 8 * 65536)),
             source.Write(new DiskId(0), 65536 - 512, new byte[] { 1, 2, 3, 4 }.Concat(new byte[1020]).ToArray()),
-            source.Write(new DiskId(3), 0, Enumerable.Repeat((byte)7, (2 * 65536) + 1536).ToArray()),
+            source.Write(new DiskId(3), 0, Enumerable.Repeat((byte)7, 8 * 65536).ToArray()),
             source.Checkpoint(TestRig.Start.AddDays(1)));
         Snapshot snapshot = source.TakeSnapshot();
         Assert.Equal(source.Sequence, await replica.FlushAsync(default));
