@@ -169,6 +169,14 @@ public sealed class LifeCycleTests
     }
 
     [Fact]
+    public void A_protection_is_not_ended_while_its_source_knows_of_an_owner_that_the_vault_has_not_heard_of()
+    {
+        VmSituation overtaken = Enough(ProtectionState.Protected, VmCommand.Unprotect) with { Overtaken = true };
+        Assert.Equal("state-refuses", Refusal(overtaken, VmCommand.Unprotect).Code);
+        Assert.IsType<Decision.Go>(LifeCycle.Decide(overtaken with { State = ProtectionState.FailedOver }, VmCommand.Unprotect));
+    }
+
+    [Fact]
     public void The_page_of_states_shows_this_table()
     {
         string page = Page.Read("docs/operations/states.md");

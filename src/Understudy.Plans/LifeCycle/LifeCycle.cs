@@ -76,6 +76,7 @@ public static partial class LifeCycle
         VmCommand.Unmount => vm.Mounts > 0 ? Go : NothingOut,
         VmCommand.Detach => vm.Attached > 0 ? Go : NothingOut,
         VmCommand.DeleteBranch => vm.TargetBranches + vm.SourceBranches > 0 ? Go : NoBranch,
+        VmCommand.Unprotect when vm.Overtaken && vm.State != ProtectionState.FailedOver => AtTarget,
         VmCommand.Unprotect when vm.Tests > 0 => Tested,
         VmCommand.Unprotect when vm.Mounts + vm.Attached > 0 => Verdict.Mounted,
         VmCommand.Unprotect when vm.TargetBranches > 0 => Branched,

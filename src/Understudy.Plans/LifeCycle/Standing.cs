@@ -40,6 +40,10 @@ public static class Standing
         return reported == stage ? null : reported;
     }
 
+    /// <summary>The source has heard of an owner that the target's last report does not know of: what the vault has of the target is old.</summary>
+    public static bool IsOvertaken(SourceReport? source, TargetReport? target) =>
+        source?.Ownership is { State: OwnershipState.Elsewhere } heard && (target?.Ownership is not { } known || heard.Line.IsNewerThan(known.Line));
+
     /// <summary>What the user may be waited for, beside the state.</summary>
     /// <param name="countdown">A policy will commit or cancel by itself.</param>
     /// <param name="atRest">The VM is off for the maintenance of its host.</param>

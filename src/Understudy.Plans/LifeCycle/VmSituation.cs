@@ -39,6 +39,9 @@ public sealed record VmSituation
     /// <summary>The target's record says that the VM is its own.</summary>
     public bool OwnedAtTarget { get; init; }
 
+    /// <summary>The source has heard of a newer line than the target's last report has: it was failed over there without the vault.</summary>
+    public bool Overtaken { get; init; }
+
     /// <summary>The target is in the middle of starting it.</summary>
     public bool StartsAtTarget { get; init; }
 

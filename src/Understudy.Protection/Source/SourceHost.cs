@@ -97,8 +97,19 @@ public sealed partial class SourceHost : IDisposable
     /// Ends the protection here and removes everything of ours; the VM itself stays. To be called when
     /// <see cref="RunAsync"/> has ended. When it throws, calling it again goes on.
     /// </summary>
-    public async ValueTask UnprotectAsync(CancellationToken cancellationToken)
+    /// <param name="line">The newest that is known where the protection was ended; null when it is not known.</param>
+    /// <exception cref="RefusedException">The VM is owned by the other side: without its fence it would run twice.</exception>
+    public async ValueTask UnprotectAsync(LineId? line, CancellationToken cancellationToken)
     {
+        OwnershipRecord record = Ownership.Record;
+        if (record.State is OwnershipState.Elsewhere && !(line is { } known && known.IsNewerThan(record.Line)))
+        {
+            throw new RefusedException(
+                RefusalCode.NotOwner,
+                $"{record.VmName} is owned by the other side, by line {record.Line}: without its fence it could be started here as well.",
+                "Commit or cancel its failover first; or, when that side is gone for good, `understudy local claim` on this host.");
+        }
+
         await Engine.UnprotectAsync(cancellationToken);
         await FinishEndAsync(_environment, cancellationToken);
     }

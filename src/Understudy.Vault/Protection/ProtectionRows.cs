@@ -136,6 +136,7 @@ internal static class ProtectionRows
             PausedBy = reports.Source?.PausedBy,
             Fenced = HealthRules.IsFencedOwner(reports.Source),
             OwnedAtTarget = reports.Target?.Ownership?.State == OwnershipState.Here,
+            Overtaken = Standing.IsOvertaken(reports.Source, reports.Target),
             StartsAtTarget = reports.Target?.Phase == TargetPhase.FailingOver,
             MergeWaits = reports.Target switch
             {

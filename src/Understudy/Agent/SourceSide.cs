@@ -181,7 +181,7 @@ internal sealed class SourceSide(
         await running.Loop.DisposeAsync();
         try
         {
-            await (request.KeepGuard ? running.Source.RetireAsync(SourceWords.OwnerOf(request), cancellationToken) : running.Source.UnprotectAsync(cancellationToken));
+            await (request.KeepGuard ? running.Source.RetireAsync(SourceWords.OwnerOf(request), cancellationToken) : running.Source.UnprotectAsync(request.Line, cancellationToken));
         }
         catch
         {

@@ -166,6 +166,29 @@ public sealed class SourceLeavingTests
         });
     }
 
+    /// <summary>Its vault had not heard of the failover: without the fence the VM would have run at both sides.</summary>
+    [Fact]
+    public async Task A_source_whose_VM_was_taken_over_lets_go_only_of_a_line_that_is_newer_still()
+    {
+        SourceWorld world = new(Seed());
+        world.RunUntil(() => world.Replica.Points.Count == 2);
+        await world.InProcessAsync(async environment =>
+        {
+            using SourceHost host = (await SourceHost.OpenAsync(environment, world.Policy, default))!;
+            await host.DeposeAsync(_second, world.Time.GetUtcNow(), null, default);
+            foreach (LineId? known in (LineId?[])[null, SourceWorld.Line, _second])
+            {
+                RefusedException refused = await Assert.ThrowsAsync<RefusedException>(async () => await host.UnprotectAsync(known, default));
+                Assert.Equal(RefusalCode.NotOwner, refused.Code);
+            }
+
+            Assert.False(world.Guard.MayStart(world.Vm.Id));
+            await host.UnprotectAsync(new LineId(_second.Counter + 1, 9), default); // It was offered back, and never heard of that.
+        });
+        Assert.True(world.Guard.MayStart(world.Vm.Id));
+        Assert.Empty(world.Machine.Disk.ListAll("source/app"));
+    }
+
     [Fact]
     public async Task A_deposed_source_lists_its_old_disks_and_they_are_deleted_by_name_only()
     {

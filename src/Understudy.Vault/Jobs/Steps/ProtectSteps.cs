@@ -98,13 +98,13 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
     public async Task<StepResult> StopSourceAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {
         (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
+        SourceUnprotectRequest end = new(vm.Vm, vm.Replica, KeepGuard: false, board.Get(vm.Vm).Target?.Ownership?.Line ?? vm.Line);
         if (!await run.IsThereAsync(source, stopping))
         {
-            return await RemoveLaterAsync(run, vm, source, HostDuties.Source, keep: null, stopping);
+            return await RemoveLaterAsync(run, vm, source, HostDuties.Source, end, stopping);
         }
 
-        Removed removed = await run.AskAsync(
-            source, AgentMethods.SourceUnprotect, new SourceUnprotectRequest(vm.Vm, vm.Replica), cancel, stopping);
+        Removed removed = await run.AskAsync(source, AgentMethods.SourceUnprotect, end, cancel, stopping);
         return StepWords.AfterRemoval(source, removed);
     }
 
@@ -151,7 +151,7 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
         (ProtectedVm vm, _, HostRow target) = await scene.LoadAsync(run, stopping);
         if (!await run.IsThereAsync(target, stopping))
         {
-            return await RemoveLaterAsync(run, vm, target, HostDuties.Target, keep: null, stopping);
+            return await RemoveLaterAsync(run, vm, target, HostDuties.Target, atSource: null, stopping);
         }
 
         Removed removed = await run.AskAsync(
@@ -160,9 +160,8 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
     }
 
     /// <summary>A host that is away does not hold the end up: what is left there is removed when it comes back (REG-6).</summary>
-    /// <param name="keep">Set when the old VM there stays blocked.</param>
     private async Task<StepResult> RemoveLaterAsync(
-        StepRun run, ProtectedVm vm, HostRow host, string side, SourceUnprotectRequest? keep, CancellationToken stopping)
+        StepRun run, ProtectedVm vm, HostRow host, string side, SourceUnprotectRequest? atSource, CancellationToken stopping)
     {
         await using VaultDb db = scene.Open();
         if (!await db.Cleanups.AnyAsync(row => row.OperationId == run.Operation.Value, stopping))
@@ -175,9 +174,9 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
                 Replica = vm.Replica.Value,
                 VmName = vm.Name,
                 Side = side,
-                KeepGuard = keep is not null,
-                Line = keep?.Line?.ToString(),
-                MintedAt = keep?.MintedAt,
+                KeepGuard = atSource is { KeepGuard: true },
+                Line = atSource?.Line?.ToString(),
+                MintedAt = atSource?.MintedAt,
             });
             await db.SaveChangesAsync(stopping);
         }

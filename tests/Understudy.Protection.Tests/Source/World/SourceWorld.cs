@@ -135,7 +135,7 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
         {
             using SourceHost host = await SourceHost.OpenAsync(Environment(process), Policy, CancellationToken.None)
                 ?? throw new InvalidOperationException("nothing is protected");
-            await host.UnprotectAsync(CancellationToken.None);
+            await host.UnprotectAsync(line: null, CancellationToken.None);
         });
         await cleaner.Ended;
         Assert.Null(cleaner.Failure);

@@ -153,7 +153,7 @@ internal sealed class SourceSide
         await running.StopAsync();
         try
         {
-            await (request.KeepGuard ? running.Subject.RetireAsync(SourceWords.OwnerOf(request), cancellationToken) : running.Subject.UnprotectAsync(cancellationToken));
+            await (request.KeepGuard ? running.Subject.RetireAsync(SourceWords.OwnerOf(request), cancellationToken) : running.Subject.UnprotectAsync(request.Line, cancellationToken));
         }
         catch
         {

@@ -135,12 +135,13 @@ internal sealed partial class ModelVault
 
     private async Task<StepOutcome> StopSourceAsync(JobRow job, StepRow step)
     {
+        SourceUnprotectRequest end = new(job.Vm, job.Input.Replica, KeepGuard: false, Db.Targets.GetValueOrDefault(job.Vm)?.Ownership?.Line ?? Row(job).Line);
         if (!IsConnected(_world.Source))
         {
-            return await RemoveLaterAsync(job, step, atSource: true);
+            return await RemoveLaterAsync(job, step, atSource: true, end);
         }
 
-        return await AtSourceAsync(step, AgentMethods.SourceUnprotect, new SourceUnprotectRequest(job.Vm, job.Input.Replica));
+        return await AtSourceAsync(step, AgentMethods.SourceUnprotect, end);
     }
 
     /// <summary>The old VM is listed first, then left alone.</summary>

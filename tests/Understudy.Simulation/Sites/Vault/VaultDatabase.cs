@@ -51,6 +51,7 @@ internal sealed class VaultDatabase
             PausedBy = source?.PausedBy,
             Fenced = source is { Fenced: true },
             OwnedAtTarget = target?.Ownership is { State: OwnershipState.Here },
+            Overtaken = Standing.IsOvertaken(source, target),
             StartsAtTarget = row is not null && target is { Phase: TargetPhase.FailingOver },
             MergeWaits = target?.Waiting,
         };
