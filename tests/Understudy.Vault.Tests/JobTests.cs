@@ -174,10 +174,11 @@ public sealed class JobTests : IAsyncLifetime
     {
         await _lab.ProtectAsync(_beta, "web1");
         await _lab.EndOfAsync((await _lab.Client.UnprotectAsync("web1", false, Ct)).Id);
-        IReadOnlyList<EventDto> all = await _lab.Client.ListEventsAsync(0, 1000, Ct);
+        IReadOnlyList<EventDto> newest = await _lab.Client.ListEventsAsync(null, 2, Ct);
+        IReadOnlyList<EventDto> all = await _lab.Client.ListEventsAsync(0, 1000, Ct); // more may have come meanwhile
         Assert.True(all.Count > 3);
 
-        Assert.Equal(all.TakeLast(2).Select(e => e.Id), (await _lab.Client.ListEventsAsync(null, 2, Ct)).Select(e => e.Id));
+        Assert.Equal(all.Where(e => e.Id <= newest[^1].Id).TakeLast(2).Select(e => e.Id), newest.Select(e => e.Id));
         Assert.Equal(all.Skip(1).Take(2).Select(e => e.Id), (await _lab.Client.ListEventsAsync(all[0].Id, 2, Ct)).Select(e => e.Id));
     }
 
