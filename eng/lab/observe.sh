@@ -22,6 +22,7 @@ vm_state_is() { [ "$(vm_field "$1" .state)" = "$2" ]; }
 point_count() { understudy point list "$1" --json | jq length; }
 has_points() { [ "$(point_count "$1")" -ge "$2" ]; }
 points_of() { understudy point list "$1" --json; }
+branch_names() { understudy point list "$1" --branches --json | jq -r '.[].name'; }   # old disks too, also after the end of a protection
 
 # --- images -----------------------------------------------------------------------------------------------------------
 

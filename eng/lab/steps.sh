@@ -120,7 +120,7 @@ unplanned() {
 
 # Commit while the guest runs; then Understudy lets go of it.
 commit_unplanned() {
-    local pid lines before file boots verdict
+    local pid lines before file boots verdict old
     pid=$(qemu_pid_of south one)
     lines=$(serial_text south one | grep -ac '^REC ' || true)
     before=$(newest_record_of_guest south one)
@@ -138,6 +138,10 @@ commit_unplanned() {
     must 'guest one is unprotected' vm_state_is one unprotected
     must 'the guest runs on' domain_runs south one
     must 'nothing of ours is left on south' leaves_nothing south one
+    must 'the old source is blocked and listed' [ "$(branch_names one | wc -l)" = 1 ]
+    old=$(branch_names one)
+    understudy point delete one "$old" --confirm "$old" --json >"$LAB_DIR/job.json"
+    must 'deleted by its name it is gone' domain_is_gone north one
     must 'nothing of ours is left on north' leaves_nothing north one
 
     inside south virsh -q shutdown one >/dev/null

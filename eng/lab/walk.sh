@@ -158,7 +158,7 @@ guest() { last=$1; walk "$@" || true; }
 
 delete_branches() {
     local branch
-    for branch in $(understudy point list one --json | jq -r '.branches // [] | .[].name'); do
+    for branch in $(branch_names one); do
         guest 'delete branch' understudy point delete one "$branch" --confirm "$branch"
     done
 }
