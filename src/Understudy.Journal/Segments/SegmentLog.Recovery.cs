@@ -205,6 +205,9 @@ public sealed partial class SegmentLog
                 case SegmentVerdict.Discard:
                     await handles.ForgetAsync(name);
                     await options.Store.DeleteAsync(name, cancellationToken);
+
+                    // Before the mark is written again: beside one that was torn by a power loss the file would count as acknowledged.
+                    await options.Store.FlushFolderAsync(options.Folder, cancellationToken);
                     _highestSeen = number - 1; // Its number is used again: a gap would be taken for a lost segment.
                     Log.SegmentDiscarded(options.Logger, name);
                     return verdict;
