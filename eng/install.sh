@@ -11,7 +11,7 @@ hypervisor='qemu-system-x86 qemu-system-common qemu-utils qemu-block-extra ovmf 
 networks='dnsmasq-base iproute2 iptables nftables procps'
 native_libraries='libxxhash0 libzstd1 libvirt0'
 guest_image='busybox-static cpio fdisk gcc libc6-dev mtools syslinux syslinux-common qemu-guest-agent zstd xz-utils'
-tests_and_peers='fio jq nbdkit libnbd-bin libnbd0 python3-libnbd python3-libvirt virtnbdbackup rsync openssl socat sqlite3 util-linux'
+tests_and_peers='curl fio jq nbdkit libnbd-bin libnbd0 python3-libnbd python3-libvirt virtnbdbackup rsync openssl socat sqlite3 util-linux'
 
 wanted() {
     local group
