@@ -42,5 +42,16 @@ public readonly record struct MountId(Guid Value)
 /// <summary>One command to an agent. Sent twice, it is done once and answered twice with the first outcome.</summary>
 public readonly record struct OperationId(Guid Value)
 {
+    /// <summary>The same command once more after it failed: another identity, the same one for the same attempt, also after
+    /// a restart of whoever counts.</summary>
+    /// <param name="attempt">1 to 255.</param>
+    public OperationId Again(byte attempt)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        Value.TryWriteBytes(bytes);
+        bytes[^1] ^= attempt; // ids are random: no other is one bit away
+        return new OperationId(new Guid(bytes));
+    }
+
     public override string ToString() => Value.ToString("D");
 }

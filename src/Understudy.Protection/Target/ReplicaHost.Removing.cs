@@ -38,7 +38,7 @@ public sealed partial class ReplicaHost
         List<string> gone = await DeleteBranchesAsync(withBranches, cancellationToken);
         await _failover.TendAsync(cancellationToken); // The last merge may have waited for just those.
         RequireCommitted();
-        _spec = _spec with { Removing = true };
+        _spec = _spec with { Removal = _failover.Current is null ? ReplicaRemoval.WithImages : ReplicaRemoval.KeepingImages };
         await RunFiles.ReplicaDocument.SaveAsync(_stores.State, RunFiles.Replica, _spec, cancellationToken);
         return await RemoveAsync(gone, cancellationToken);
     }
@@ -92,6 +92,11 @@ public sealed partial class ReplicaHost
         {
             await RemoveTrackingAsync(committed, gone, cancellationToken);
             kept.Add($"VM {committed.VmName} ({_spec.Vm}), an ordinary VM on {string.Join(", ", committed.Disks.Select(disk => disk.Base))}");
+        }
+
+        if (_spec.Removal == ReplicaRemoval.KeepingImages)
+        {
+            // Not asked of the failover's record: that may have gone with the agent that died before the end.
             await _context.Bases.ChangeAccessAsync(BaseAccess.None, cancellationToken);
         }
         else

@@ -111,7 +111,7 @@ public sealed partial class ReplicaHost : IAsyncDisposable
         }
 
         ReplicaHost host = new(services, stores, spec);
-        if (spec.Removing)
+        if (spec.Removal != ReplicaRemoval.None)
         {
             await host._failover.LoadAsync(cancellationToken);
             await host.RemoveAsync([], cancellationToken);

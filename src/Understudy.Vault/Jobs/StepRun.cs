@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Understudy.Api.Control;
+using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Vault.Agents;
@@ -19,6 +20,10 @@ internal sealed record StepResult(string? Detail, IReadOnlyList<string> Made, Jo
 /// <summary>One attempt at one step: its identity, its reporter, and how it asks agents.</summary>
 internal sealed class StepRun(JobRow job, OperationId operation, AgentRegistry agents, StepReporter reporter, TimeProvider time, TimeSpan hostReturnLimit)
 {
+    /// <summary>Before a command that failed for a moment is given again: a libvirtd or a storage daemon that died is back
+    /// within seconds. What lasts longer is for the person who retries the job.</summary>
+    private static readonly TimeSpan[] PausesBeforeAgain = [TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(4)];
+
     public JobId Job { get; } = new(job.Id);
 
     public VmId Vm { get; } = new(job.VmId);
@@ -45,28 +50,41 @@ internal sealed class StepRun(JobRow job, OperationId operation, AgentRegistry a
 
     /// <summary>
     /// Asks a host to do its part, once: a lost connection is waited out and the same operation asked for again. A cancel
-    /// is passed on to the agent, whose answer then tells how it ended.
+    /// is passed on to the agent, whose answer then tells how it ended. A command that failed of something that passes by
+    /// itself is given again, a few times; every step can be begun twice.
     /// </summary>
     /// <exception cref="ErrorException">The agent refused, or did not come back in time.</exception>
     public async Task<TAnswer> AskAsync<TRequest, TAnswer>(
         HostRow host, AgentMethod<TRequest, TAnswer> method, TRequest body, CancellationToken cancel, CancellationToken stopping)
     {
+        byte failed = 0;
         while (true)
         {
+            OperationId given = failed == 0 ? operation : operation.Again(failed);
             AgentSession session = await WaitForHostAsync(new HostId(host.Id), host.Name, cancel, stopping);
-            using CancellationTokenRegistration passOn = cancel.Register(() => _ = session.RequestCancelAsync(operation));
+            using CancellationTokenRegistration passOn = cancel.Register(() => _ = session.RequestCancelAsync(given));
             AgentReply<TAnswer> reply = await session.InvokeAsync(
-                method, method.ChangesThings ? operation : null, body, progress => reporter.Report(progress.Fraction, progress.Text), stopping);
+                method, method.ChangesThings ? given : null, body, progress => reporter.Report(progress.Fraction, progress.Text), stopping);
             switch (reply)
             {
                 case AgentReply<TAnswer>.Answered answered:
                     return answered.Value;
                 case AgentReply<TAnswer>.Refused { Error.Error.Code: "cancelled" } when cancel.IsCancellationRequested:
                     throw new OperationCanceledException(cancel);
+                case AgentReply<TAnswer>.Refused { Error: { Class: FaultClass.Transient } passing } when method.ChangesThings && failed < PausesBeforeAgain.Length:
+                    reporter.Report(null, $"{passing.Error}; it is tried again");
+                    await PauseAsync(PausesBeforeAgain[failed++], cancel, stopping);
+                    break;
                 case AgentReply<TAnswer>.Refused refused:
                     throw new ErrorException(refused.Error.Error);
             }
         }
+    }
+
+    private async Task PauseAsync(TimeSpan pause, CancellationToken cancel, CancellationToken stopping)
+    {
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancel, stopping);
+        await Task.Delay(pause, time, either.Token);
     }
 
     /// <summary>For steps that can leave a host's part for later.</summary>

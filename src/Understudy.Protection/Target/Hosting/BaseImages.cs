@@ -69,10 +69,13 @@ internal sealed class BaseImages(ReplicaPlaces places, TargetServices services) 
     }
 
     /// <summary>Ends the daemons and deletes the images.</summary>
+    /// <exception cref="RefusedException">A VM of this host has one of them as a disk: whoever asks is mistaken.</exception>
     public async ValueTask DeleteAsync(CancellationToken cancellationToken)
     {
+        IReadOnlyList<(DiskId Disk, string Path)> images = await FindImagesAsync(cancellationToken);
+        await RequireUnusedAsync([.. images.Select(image => image.Path)], cancellationToken);
         await ChangeAccessAsync(BaseAccess.None, cancellationToken);
-        foreach ((_, string image) in await FindImagesAsync(cancellationToken))
+        foreach ((_, string image) in images)
         {
             await services.Images.DeleteAsync(image, cancellationToken);
         }
@@ -90,6 +93,23 @@ internal sealed class BaseImages(ReplicaPlaces places, TargetServices services) 
             {
                 await StopDaemonAsync(disk, cancellationToken);
                 await services.Images.DeleteAsync(image, cancellationToken);
+            }
+        }
+    }
+
+    private async ValueTask RequireUnusedAsync(HashSet<string> images, CancellationToken cancellationToken)
+    {
+        if (images.Count == 0)
+        {
+            return;
+        }
+
+        foreach (VmFacts vm in await services.Hypervisor.ListVmsAsync(cancellationToken))
+        {
+            if (vm.Disks.FirstOrDefault(disk => disk.Source is { } path && images.Contains(path)) is { } used)
+            {
+                throw new RefusedException(
+                    RefusalCode.Busy, $"{used.Source} is a disk of VM {vm.Name}, and was to be deleted as a base image.", "Give that VM other disks first, or remove its definition.");
             }
         }
     }

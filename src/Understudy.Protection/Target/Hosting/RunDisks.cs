@@ -24,6 +24,27 @@ internal sealed class RunDisks(ReplicaPlaces places, TargetServices services)
     public ValueTask<StorageDaemonFacts> EnsureDaemonAsync(Guid run, RecoveryPointId point, IReadOnlyList<RunDisk> disks, CancellationToken cancellationToken) =>
         services.Daemons.EnsureAsync(DaemonSpec(run, point, disks), cancellationToken);
 
+    /// <summary>Starts a guest whose overlays stand on a daemon. One that died in that moment is replaced and the start tried
+    /// once more: what somebody ordered must not fail because a process of ours did.</summary>
+    public async ValueTask StartGuestAsync(WatchedGuest guest, CancellationToken cancellationToken)
+    {
+        StorageDaemonFacts before = await EnsureDaemonAsync(guest.Run, guest.Point, guest.Disks, cancellationToken);
+        try
+        {
+            await services.Hypervisor.StartAsync(guest.Vm, cancellationToken);
+        }
+        catch (HypervisorException)
+        {
+            StorageDaemonFacts now = await EnsureDaemonAsync(guest.Run, guest.Point, guest.Disks, cancellationToken);
+            if (now.ProcessId == before.ProcessId)
+            {
+                throw;
+            }
+
+            await services.Hypervisor.StartAsync(guest.Vm, cancellationToken);
+        }
+    }
+
     public ValueTask StopDaemonAsync(Guid run, CancellationToken cancellationToken) =>
         services.Daemons.StopAsync(ReplicaPlaces.RunDaemon(run), places.RunSocket(run), cancellationToken);
 

@@ -118,7 +118,8 @@ internal sealed partial class FailoverRuns
 
         if (await Hypervisor.GetRunStateAsync(context.Spec.Vm, cancellationToken) is VmRunState.Off or VmRunState.Crashed)
         {
-            await Hypervisor.StartAsync(context.Spec.Vm, cancellationToken);
+            using AsyncGate.Pass inside = await _daemonGate.EnterAsync(cancellationToken);
+            await context.RunDisks.StartGuestAsync(WatchedOf(failover), cancellationToken);
         }
     }
 

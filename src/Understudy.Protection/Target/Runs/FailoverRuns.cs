@@ -72,7 +72,7 @@ internal sealed partial class FailoverRuns(ReplicaContext context, TestRuns test
         using AsyncGate.Pass inside = await _daemonGate.EnterAsync(cancellationToken);
         if (Current is { } running && FailoverSteps.Rule(running.Step).GuestOnViews)
         {
-            await watch.TendAsync(new WatchedGuest(running.Id, context.Spec.Vm, running.VmName, running.Point, OverlaysOf(running)), cancellationToken);
+            await watch.TendAsync(WatchedOf(running), cancellationToken);
         }
     }
 
@@ -188,6 +188,8 @@ internal sealed partial class FailoverRuns(ReplicaContext context, TestRuns test
             Log.TriedAgain(context.Logger, context.Vm, $"undoing {what}", fault.Message);
         }
     }
+
+    private WatchedGuest WatchedOf(FailoverRecord failover) => new(failover.Id, context.Spec.Vm, failover.VmName, failover.Point, OverlaysOf(failover));
 
     private static RunDisk[] OverlaysOf(FailoverRecord failover) =>
         [.. failover.Disks.Select(disk => new RunDisk(disk.Disk, disk.TargetDevice, disk.Overlay))];

@@ -28,7 +28,7 @@ internal sealed partial class TestRuns
         }
 
         await context.Services.Hypervisor.DefineAsync(domain.Xml, cancellationToken);
-        await context.Services.Hypervisor.StartAsync(test.TestVm, cancellationToken);
+        await context.RunDisks.StartGuestAsync(WatchedOf(test), cancellationToken);
     }
 
     private async Task MakeNetworkAsync(TestRecord test, CancellationToken cancellationToken)

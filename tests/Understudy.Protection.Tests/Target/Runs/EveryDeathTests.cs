@@ -61,7 +61,10 @@ public sealed class EveryDeathTests(ITestOutputHelper output) : EveryDeath(outpu
         died |= await UnprotectAsync(site);
         Assert.Empty(site.Machine.Domains[SourceFeed.Vm].Checkpoints);
         Assert.NotNull(site.Machine.Domains[SourceFeed.Vm].Live);
+        Assert.Equal(["/pool/web1/vda-0.qcow2", "/pool/web1/vdb-1.qcow2"], site.Machine.Images.Keys); // the VM's own disks
         Assert.All(site.Machine.Images.Values, image => Assert.Empty(image.Bitmaps));
+        Assert.Equal(expected[0], site.BaseContent(0));
+        Assert.Equal(expected[1], site.BaseContent(1));
         Assert.Empty(await FilesAsync(site.State));
         Assert.Empty(await FilesAsync(site.Journal));
         return died;
