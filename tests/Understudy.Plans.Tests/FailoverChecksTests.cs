@@ -53,4 +53,16 @@ public sealed class FailoverChecksTests
     {
         Assert.Equal("network-unknown", FailoverChecks.Evaluate(Vm, Discovered, "beta", Facts with { Networks = [] }, null)?.Code);
     }
+
+    [Fact]
+    public void A_disk_that_has_not_joined_the_points_is_known_before_the_guest_is_off()
+    {
+        SourceReport joining = Reports.Source() with { Disks = [new DiskProgress("vda", 100, 100, 100), new DiskProgress("vdb", 100, 40, 100)] };
+
+        ErrorInfo? refusal = FailoverChecks.Evaluate(Vm, Discovered, "beta", Facts, joining);
+
+        Assert.Equal("disk-copying", refusal?.Code);
+        Assert.Contains("vdb", refusal?.What, StringComparison.Ordinal);
+        Assert.Null(FailoverChecks.Evaluate(Vm, Discovered, "beta", Facts, joining with { Phase = SourcePhase.Resynchronising })); // the last change ends it
+    }
 }

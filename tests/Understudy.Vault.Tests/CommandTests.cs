@@ -79,7 +79,7 @@ public sealed class CommandTests : IAsyncLifetime
     public async Task A_branch_is_tested_mounted_and_exported_by_its_name_and_deleted_by_its_name_twice()
     {
         await _lab.FailOverAsync("web1");
-        await DoneAsync(_lab.Client.CancelFailoverAsync("web1", Ct));
+        await DoneAsync(_lab.Client.CancelFailoverAsync("web1", new CancelFailoverDto(), Ct));
         await Lab.UntilAsync(async () => (await _lab.Client.ListBranchesAsync("web1", Ct)).Count == 1);
         BranchDto branch = (await _lab.Client.ListBranchesAsync("web1", Ct))[0];
 
@@ -163,7 +163,24 @@ public sealed class CommandTests : IAsyncLifetime
         await _lab.Client.RemoveHostAsync("alpha", Ct);
 
         EventDto said = Assert.Single(await _lab.Client.ListEventsAsync(0, 1000, Ct), e => e.Kind == "host-removed");
-        Assert.Contains("keeps old disks, blocked, of web1", said.Text, StringComparison.Ordinal);
+        Assert.Contains("keeps old disks of web1", said.Text, StringComparison.Ordinal);
+        Assert.DoesNotContain("has not heard", said.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_dead_host_that_never_heard_who_owns_its_vm_is_removed_with_a_warning_and_the_target_keeps_the_answer()
+    {
+        await _alpha.StopAsync();
+        await Lab.UntilAsync(async () => !(await _lab.Client.GetHostAsync("alpha", Ct)).Online);
+        await DoneAsync(_lab.Client.FailoverAsync("web1", new FailoverDto(true, null, Confirmation.Failover), Ct));
+        await DoneAsync(_lab.Client.CommitAsync("web1", Ct));
+        await DoneAsync(_lab.Client.UnprotectAsync("web1", keepAtTarget: true, Ct));
+        Assert.True(_beta.LastUnprotected?.SourceUntold);
+
+        await _lab.Client.RemoveHostAsync("alpha", Ct);
+
+        EventDto said = Assert.Single(await _lab.Client.ListEventsAsync(0, 1000, Ct), e => e.Kind == "host-removed");
+        Assert.Contains("has not heard that web1 came to stay", said.Text, StringComparison.Ordinal);
     }
 
     [Fact]

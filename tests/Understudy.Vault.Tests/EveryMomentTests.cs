@@ -132,7 +132,7 @@ public sealed class EveryMomentTests : IAsyncLifetime
         "planned" => await _lab.Client.FailoverAsync("web1", new FailoverDto(false, null, null), Ct),
         "unplanned" => await _lab.Client.FailoverAsync("web1", new FailoverDto(true, null, "FAILOVER", ShutDownSource: true), Ct),
         "promote" => await _lab.Client.PromoteAsync("web1", new PromoteDto(null, "FAILOVER"), Ct),
-        "cancel" => await _lab.Client.CancelFailoverAsync("web1", Ct),
+        "cancel" => await _lab.Client.CancelFailoverAsync("web1", new CancelFailoverDto(), Ct),
         "change-point" => await _lab.Client.ChangePointAsync("web1", new ChangePointDto(_beta.Replicas[_replica].Points[0].Id.ToString()), Ct),
         "commit" => await _lab.Client.CommitAsync("web1", Ct),
         "retire" => await _lab.Client.UnprotectAsync("web1", keepAtTarget: true, Ct),

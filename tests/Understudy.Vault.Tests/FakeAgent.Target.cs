@@ -88,6 +88,7 @@ internal sealed partial class FakeAgent
         });
         On(operations, AgentMethods.TargetUnprotect, request =>
         {
+            LastUnprotected = request;
             Replicas.TryRemove(request.Replica, out _);
             return new Removed(["replica"], []);
         });

@@ -50,6 +50,8 @@ internal sealed partial class FakeAgent : IAsyncDisposable
 
     public AgentError? Unreachable { get; set; }
 
+    public TargetUnprotectRequest? LastUnprotected { get; private set; }
+
     public string? LastConfigured { get; private set; }
 
     public async Task JoinAsync(RegistrationKeyFile key)

@@ -46,6 +46,38 @@ public sealed class JobTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_command_that_fails_of_something_passing_is_given_again_under_another_identity()
+    {
+        await _lab.ProtectAsync(_beta, "web1");
+        int asked = 0;
+        _beta.Before["test.start"] = _ => ++asked < 3
+            ? throw new UnderstudyException(FaultClass.Transient, "libvirtd does not answer")
+            : Task.CompletedTask;
+
+        JobDto test = await _lab.Client.TestAsync("web1", new TestVmDto(null, null), Ct);
+        await _lab.UntilAsync(test.Id, job => job.Wait == JobWait.TestCompletion);
+
+        Assert.Equal(3, asked);
+        Assert.Equal(1, (await _lab.Client.GetJobAsync(test.Id, Ct)).Steps[0].Attempt);
+    }
+
+    [Fact]
+    public async Task A_command_that_needs_somebody_is_given_once()
+    {
+        await _lab.ProtectAsync(_beta, "web1");
+        int asked = 0;
+        _beta.Before["test.start"] = _ =>
+        {
+            asked++;
+            throw new UnderstudyException(FaultClass.NeedsOperator, "no memory");
+        };
+
+        JobDto ended = await _lab.EndOfAsync((await _lab.Client.TestAsync("web1", new TestVmDto(null, null), Ct)).Id);
+
+        Assert.Equal((JobState.Failed, 1), (ended.State, asked));
+    }
+
+    [Fact]
     public async Task A_test_that_waited_over_a_restart_of_the_vault_can_be_completed_after_it()
     {
         await _lab.ProtectAsync(_beta, "web1");

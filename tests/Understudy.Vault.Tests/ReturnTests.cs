@@ -32,7 +32,7 @@ public sealed class ReturnTests : IAsyncLifetime
     public async Task A_planned_failover_is_cancelled_and_the_vm_runs_at_its_source_with_what_ran_kept_as_a_branch()
     {
         await _lab.FailOverAsync("web1");
-        JobDto job = await _lab.Client.CancelFailoverAsync("web1", Ct);
+        JobDto job = await _lab.Client.CancelFailoverAsync("web1", new CancelFailoverDto(), Ct);
         JobDto ended = await _lab.EndOfAsync(job.Id);
 
         Assert.Equal(JobState.Succeeded, ended.State);
@@ -54,7 +54,7 @@ public sealed class ReturnTests : IAsyncLifetime
         _alpha.Post(Source);
         await Lab.UntilAsync(async () => (await _lab.Client.GetVmAsync("web1", Ct)).Power == VmPower.Off);
         await _lab.FailOverAsync("web1");
-        await _lab.EndOfAsync((await _lab.Client.CancelFailoverAsync("web1", Ct)).Id);
+        await _lab.EndOfAsync((await _lab.Client.CancelFailoverAsync("web1", new CancelFailoverDto(), Ct)).Id);
 
         Assert.True(Source is { Running: false, Token.IsHere: true });
     }
@@ -65,7 +65,9 @@ public sealed class ReturnTests : IAsyncLifetime
         await _alpha.StopAsync();
         await _lab.EndOfAsync((await _lab.Client.FailoverAsync("web1", Unplanned, Ct)).Id);
         await OldEnoughAsync();
-        JobDto job = await _lab.Client.CancelFailoverAsync("web1", Ct);
+        ErrorException unsaid = await Assert.ThrowsAsync<ErrorException>(() => _lab.Client.CancelFailoverAsync("web1", new CancelFailoverDto(), Ct));
+        Assert.Equal("source-away", unsaid.Error.Code);
+        JobDto job = await _lab.Client.CancelFailoverAsync("web1", new CancelFailoverDto(Confirmation.Offline), Ct);
         JobDto ended = await _lab.EndOfAsync(job.Id);
         Assert.Equal(JobState.Succeeded, ended.State);
         Assert.Contains("takes the VM when it comes back", ended.Steps[1].Detail, StringComparison.Ordinal);
@@ -82,7 +84,7 @@ public sealed class ReturnTests : IAsyncLifetime
         await _alpha.StopAsync();
         await _lab.EndOfAsync((await _lab.Client.FailoverAsync("web1", Unplanned, Ct)).Id);
         await OldEnoughAsync();
-        await _lab.EndOfAsync((await _lab.Client.CancelFailoverAsync("web1", Ct)).Id);
+        await _lab.EndOfAsync((await _lab.Client.CancelFailoverAsync("web1", new CancelFailoverDto(), Ct)).Id);
         JobDto again = await _lab.EndOfAsync((await _lab.Client.FailoverAsync("web1", Unplanned, Ct)).Id);
 
         Assert.Equal(JobState.Succeeded, again.State);
@@ -148,7 +150,7 @@ public sealed class ReturnTests : IAsyncLifetime
         await Lab.UntilAsync(() => Task.FromResult(Source.Deposed is not null));
         Assert.Equal(FailoverKind.Unplanned, (await _lab.Client.GetVmAsync("web1", Ct)).Protection?.Failover?.Kind);
 
-        await _lab.EndOfAsync((await _lab.Client.CancelFailoverAsync("web1", Ct)).Id); // and goes on from there
+        await _lab.EndOfAsync((await _lab.Client.CancelFailoverAsync("web1", new CancelFailoverDto(), Ct)).Id); // and goes on from there
         Assert.True(Source is { Running: true, Token.IsHere: true });
     }
 
@@ -179,7 +181,7 @@ public sealed class ReturnTests : IAsyncLifetime
         Assert.True(Source is { Running: false, Token.IsFenced: true }); // the target may have minted its line: nobody opens it by himself
         Assert.Equal(HealthLevel.Critical, (await _lab.Client.GetVmAsync("web1", Ct)).Protection?.Health.Level);
 
-        JobDto cancelled = await _lab.EndOfAsync((await _lab.Client.CancelFailoverAsync("web1", Ct)).Id);
+        JobDto cancelled = await _lab.EndOfAsync((await _lab.Client.CancelFailoverAsync("web1", new CancelFailoverDto(), Ct)).Id);
         Assert.True(cancelled.State == JobState.Succeeded, cancelled.Error?.ToString());
         Assert.True(Source is { Running: true, Token: { IsHere: true, IsFenced: false } });
         await Lab.UntilAsync(async () => await _lab.StateAsync("web1") == ProtectionState.Protected);

@@ -44,12 +44,14 @@ public sealed record VaultConnection(bool Connected, IReadOnlyList<string> Urls,
 /// <param name="VmName">At the source.</param>
 /// <param name="TargetName">The name it gets here.</param>
 /// <param name="SourceConnected">Its source is sending now, so the VM is known to run or to be watched there (PRE-5).</param>
+/// <param name="SourceCalls">Its source's agent has called within the last seconds; one that is not the owner calls and is refused.</param>
 /// <param name="Settings">How it is to run here, as the vault ordered it last.</param>
 public sealed record LocalReplica(
     string VmName,
     string TargetName,
     HostId Source,
     bool SourceConnected,
+    bool SourceCalls,
     RecoverySettings Settings,
     IReadOnlyList<LocalTest> Tests,
     TargetReport Report);

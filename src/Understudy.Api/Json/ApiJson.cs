@@ -43,6 +43,7 @@ namespace Understudy.Api.Json;
 [JsonSerializable(typeof(MarkDto))]
 [JsonSerializable(typeof(PromoteDto))]
 [JsonSerializable(typeof(ChangePointDto))]
+[JsonSerializable(typeof(CancelFailoverDto))]
 [JsonSerializable(typeof(UnprotectDto))]
 [JsonSerializable(typeof(MountDto))]
 [JsonSerializable(typeof(AttachDto))]

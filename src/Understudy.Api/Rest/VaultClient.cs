@@ -121,7 +121,8 @@ public sealed class VaultClient(HttpClient http) : IDisposable
         SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/change-point", request, Json.ChangePointDto, Json.JobDto, ct);
 
     /// <summary>Gives the VM back to its source.</summary>
-    public Task<JobDto> CancelFailoverAsync(string vm, CancellationToken ct) => PostAsync($"api/v1/vms/{Escape(vm)}/cancel", Json.JobDto, ct);
+    public Task<JobDto> CancelFailoverAsync(string vm, CancelFailoverDto request, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/cancel", request, Json.CancelFailoverDto, Json.JobDto, ct);
 
     public Task<JobDto> CommitAsync(string vm, CancellationToken ct) => PostAsync($"api/v1/vms/{Escape(vm)}/commit", Json.JobDto, ct);
 

@@ -179,6 +179,9 @@ public sealed record FailoverDto(
 
 public sealed record ChangePointDto(string Point, string? Label = null);
 
+/// <param name="Confirm">The word OFFLINE, when the source is away and the VM will run nowhere until it returns.</param>
+public sealed record CancelFailoverDto(string? Confirm = null);
+
 /// <param name="KeepAtTarget">Must be true when the VM runs at its target: it becomes an ordinary VM there.</param>
 public sealed record UnprotectDto(bool KeepAtTarget);
 

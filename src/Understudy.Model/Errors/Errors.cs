@@ -82,6 +82,10 @@ public static partial class Errors
         "This command cannot be taken back, and --yes does not stand for the word.", $"Give `--confirm {word}`.");
 
     // --- refused ---
+    public static ErrorInfo WouldRunNowhere(string vm, string source) => new(Refused, "source-away", $"{vm} would run nowhere",
+        $"A cancel ends it at its target and gives it back to {source}, which is not connected.",
+        $"Wait until {source} is back, or cancel all the same: `--confirm {Confirmation.Offline}`.");
+
     public static ErrorInfo AlreadyProtected(string vm, string target) => new(Refused, "vm-already-protected", $"{vm} is protected already",
         $"Its replica is at {target}.", $"See `understudy vm show {vm}`; `understudy vm unprotect {vm}` ends it.");
 
@@ -93,6 +97,10 @@ public static partial class Errors
 
     public static ErrorInfo NoMemory(string host, long neededBytes, long freeBytes) => new(Refused, "no-memory", $"{host} has not enough memory for the VM",
         $"It needs {Sizes.Format(neededBytes)} and {Sizes.Format(freeBytes)} are free.", "Free memory there, or give the VM less at the target: `understudy vm set VM --memory`.");
+
+    public static ErrorInfo DiskCopying(string vm, string disk, long doneBytes, long totalBytes) => new(Refused, "disk-copying", $"Disk {disk} of {vm} is still being copied",
+        $"{Sizes.Format(doneBytes)} of {Sizes.Format(totalBytes)} are at the target, and no recovery point has the disk before it is whole.",
+        $"Wait for it (`understudy vm show {vm}`), or exclude the disk: `understudy vm set {vm} --exclude {disk}`.");
 
     public static ErrorInfo NetworkUnmapped(string network, string site) => new(Refused, "network-unmapped", $"Network {Quote(network)} has no place at site {site}",
         "A NIC of the VM is on it and the policy uses the network map.", $"Map it: `understudy network map {network} --to NETWORK`, or name a network for the NIC.");

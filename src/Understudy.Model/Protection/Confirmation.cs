@@ -8,6 +8,9 @@ public static class Confirmation
     /// <summary>For a guest that does not shut down: what it had not written yet is lost, as when a plug is pulled.</summary>
     public const string PowerOff = "POWER OFF";
 
+    /// <summary>For a cancel whose source is away: the VM runs nowhere until that host is back.</summary>
+    public const string Offline = "OFFLINE";
+
     /// <summary>For a host that leaves while something is still protected here, or blocked.</summary>
     public const string Leave = "LEAVE";
 }

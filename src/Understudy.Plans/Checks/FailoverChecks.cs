@@ -17,6 +17,12 @@ public static class FailoverChecks
             return error;
         }
 
+        // Of a VM whose points are whole: a disk that was added and is not in them yet. The guest would be off for its copy.
+        if (source is { Phase: SourcePhase.Protected, Disks: { } disks } && disks.FirstOrDefault(disk => disk.BytesDone < disk.BytesTotal) is { } joining)
+        {
+            return Errors.DiskCopying(vm.Name, joining.TargetDevice, joining.BytesDone, joining.BytesTotal);
+        }
+
         if (facts is null)
         {
             return null;

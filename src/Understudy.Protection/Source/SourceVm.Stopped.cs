@@ -57,7 +57,10 @@ public sealed partial class SourceVm
             return null;
         }
 
-        PendingCycle cycle = await DrainAsync(capture, _state.Checkpoint, _policy, isForPoint: true, purpose, cancellationToken);
+        // A disk on its way into the points is brought there first: what was on it when the VM was given away must be at the target.
+        bool joins = _state.Disks.Any(disk => disk.Joining);
+        PendingCycle cycle = await DrainAsync(
+            capture, _state.Checkpoint, _policy, isForPoint: !joins, joins ? CutPurpose.Timetable : purpose, cancellationToken);
         await capture.EndAsync(cancellationToken);
         Log.CutStopped(_environment.Logger, Spec.Vm, cycle.FirstSequence, cycle.LastSequence, cycle.Bytes);
         return cycle;

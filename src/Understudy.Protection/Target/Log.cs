@@ -50,6 +50,9 @@ internal static partial class Log
     [LoggerMessage(6015, LogLevel.Information, "{Vm}: branch {Branch}, kept since {KeptAt:u}, has expired and was deleted")]
     public static partial void BranchExpired(ILogger logger, string vm, Guid branch, DateTimeOffset keptAt);
 
+    [LoggerMessage(6031, LogLevel.Warning, "{Vm}: branch {Branch} is past its time; it is deleted when the clock has said so for {Hours} hours")]
+    public static partial void BranchDue(ILogger logger, string vm, Guid branch, double hours);
+
     [LoggerMessage(6016, LogLevel.Warning, "{Vm}: its source owns it by the newer line {Line}: somebody has claimed it there")]
     public static partial void Deposed(ILogger logger, string vm, LineId line);
 

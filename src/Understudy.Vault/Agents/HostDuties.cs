@@ -113,7 +113,12 @@ internal sealed partial class HostDuties(
             OperationId operation = new(row.OperationId);
             AgentReply<Removed> reply = row.Side == Source
                 ? await session.InvokeAsync(AgentMethods.SourceUnprotect, operation, RequestOf(row), null, cancellationToken)
-                : await session.InvokeAsync(AgentMethods.TargetUnprotect, operation, new TargetUnprotectRequest(new VmId(row.VmId), new ReplicaId(row.Replica)), null, cancellationToken);
+                : await session.InvokeAsync(
+                    AgentMethods.TargetUnprotect,
+                    operation,
+                    new TargetUnprotectRequest(new VmId(row.VmId), new ReplicaId(row.Replica), SourceUntold: await db.IsSourceUntoldAsync(row.Replica, cancellationToken)),
+                    null,
+                    cancellationToken);
             switch (reply)
             {
                 case AgentReply<Removed>.Answered answered:

@@ -3,6 +3,7 @@ using Understudy.Api.Rest;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Plans;
+using Understudy.Vault.Agents;
 using Understudy.Vault.Storage;
 
 namespace Understudy.Vault.Protection;
@@ -58,6 +59,10 @@ internal static class ProtectionRows
     /// <summary>Old disks of an ended protection are not listed any more: there are none.</summary>
     public static Task ForgetRetiredAsync(this VaultDb db, Guid replica, CancellationToken cancellationToken) =>
         db.Retired.Where(row => row.Replica == replica).ExecuteDeleteAsync(cancellationToken);
+
+    /// <summary>The VM came to stay at its target, and its source was away when protection ended.</summary>
+    public static Task<bool> IsSourceUntoldAsync(this VaultDb db, Guid replica, CancellationToken cancellationToken) =>
+        db.Cleanups.AnyAsync(row => row.Replica == replica && row.Side == HostDuties.Source && row.KeepGuard, cancellationToken);
 
     public static async Task SetStageAsync(this VaultDb db, VmId vm, ProtectionStage stage, CancellationToken cancellationToken)
     {

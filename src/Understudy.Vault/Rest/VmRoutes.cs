@@ -74,9 +74,9 @@ internal static class VmRoutes
         api.MapPost("/vms/{vm}/change-point", (string vm, ChangePointDto body, ClaimsPrincipal user, FailoverCommands commands, JobStore jobs, TimeProvider time, CancellationToken ct) =>
                 AnswerAsync(commands.ChangePointAsync(vm, body, user.UserName(), ct), jobs, time, ct))
             .WithName("changePoint").WithSummary("Runs the VM at the target from another point; before commit");
-        api.MapPost("/vms/{vm}/cancel", (string vm, ClaimsPrincipal user, FailoverCommands commands, JobStore jobs, TimeProvider time, CancellationToken ct) =>
-                AnswerAsync(commands.CancelAsync(vm, user.UserName(), ct), jobs, time, ct))
-            .WithName("cancelFailover").WithSummary("Gives the VM back to its source; before commit. What ran at the target is kept as a branch");
+        api.MapPost("/vms/{vm}/cancel", (string vm, CancelFailoverDto? body, ClaimsPrincipal user, FailoverCommands commands, JobStore jobs, TimeProvider time, CancellationToken ct) =>
+                AnswerAsync(commands.CancelAsync(vm, body ?? new CancelFailoverDto(), user.UserName(), ct), jobs, time, ct))
+            .WithName("cancelFailover").WithSummary("Gives the VM back to its source; before commit. What ran at the target is kept as a branch. Takes the word OFFLINE when the source is away");
         api.MapPost("/vms/{vm}/commit", (string vm, ClaimsPrincipal user, FailoverCommands commands, JobStore jobs, TimeProvider time, CancellationToken ct) =>
                 AnswerAsync(commands.CommitAsync(vm, user.UserName(), ct), jobs, time, ct))
             .WithName("commitVm").WithSummary("Makes the failover final");

@@ -58,7 +58,7 @@ internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, Even
             throw new ErrorException(Errors.InUse("host", host.Name, $"the protection of {vm}"));
         }
 
-        string left = await OldDisksAsync(db, host, cancellationToken);
+        string left = await OldDisksAsync(db, host, cancellationToken) + await UntoldAsync(db, host, cancellationToken);
         db.Retired.RemoveRange(db.Retired.Where(row => row.SourceHost == host.Id));
         db.Vms.RemoveRange(db.Vms.Where(row => row.HostId == host.Id));
         db.Cleanups.RemoveRange(db.Cleanups.Where(row => row.HostId == host.Id));
@@ -79,7 +79,17 @@ internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, Even
             throw new ErrorException(Errors.InUse("host", host.Name, $"the old disks of {first.VmName}, which it keeps blocked as a branch (`understudy point list {first.VmName}`)"));
         }
 
-        return old.Length == 0 ? "" : $" It keeps old disks, blocked, of {string.Join(", ", old.Select(row => row.VmName))}; `understudy agent leave` on it unblocks them.";
+        return old.Length == 0 ? "" : $" It keeps old disks of {string.Join(", ", old.Select(row => row.VmName))}; `understudy agent leave` on it lets go of them.";
+    }
+
+    /// <summary>What a host that was cut off would go on running, should it ever start again.</summary>
+    private static async Task<string> UntoldAsync(VaultDb db, HostRow host, CancellationToken cancellationToken)
+    {
+        string[] names = await db.Cleanups.Where(row => row.HostId == host.Id && row.Side == HostDuties.Source && row.KeepGuard)
+            .OrderBy(row => row.VmName).Select(row => row.VmName).Distinct().ToArrayAsync(cancellationToken);
+        return names.Length == 0
+            ? ""
+            : $" It has not heard that {string.Join(", ", names)} came to stay at the other side: should it start again, it may run a second copy until its agent reaches that side. Wipe it, or do not start it.";
     }
 
     public static async Task<HostRow> FindAsync(VaultDb db, string nameOrId, CancellationToken cancellationToken)

@@ -76,7 +76,7 @@ internal sealed class AgentHost
             new TargetSettings { RuntimeFolder = _config.RunFolder, LogFolder = _config.GuestLogFolder },
             _loggers.CreateLogger("target"));
 
-        await using TargetSide target = new(_config, services, _logger);
+        await using TargetSide target = new(_config, services, new DepartureNotices(new FolderStore(Path.Combine(_dataFolder, "departures")), services.Time), _logger);
         SourceNews news = new();
         SourceMachine machine = new(hypervisor, hypervisor, hypervisor, new StoppedDisks(services.Daemons, images, _config.RunFolder, time), images);
         await using SourceSide source = new(_config, machine, ownership, guard, _identity.Tls, news, ids, _loggers);
@@ -97,6 +97,7 @@ internal sealed class AgentHost
         VaultLink link = new(_identity, view.HelloAsync, operations, time, _loggers.CreateLogger<VaultLink>());
         news.Link = link;
         new LocalOrders(_identity, _settings, link, source, target, receiver).Register(operations);
+        NewsLoop newsLoop = new(view, link, hypervisor, time, _logger);
         LocalListener local = new(_config.LocalSocket, services.Sockets, operations, time, _logger);
         await target.OpenAllAsync(cancellationToken);
         await source.OpenAllAsync(cancellationToken);
@@ -109,7 +110,8 @@ internal sealed class AgentHost
             link.RunAsync,
             target.RunAsync,
             source.RunAsync,
-            new NewsLoop(view, link, time, _logger).RunAsync,
+            newsLoop.RunAsync,
+            newsLoop.WatchAsync,
             new GuardWatch(installer, link.Post, time, _logger).RunAsync,
             _identity.RunAsync);
     }

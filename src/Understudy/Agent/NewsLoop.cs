@@ -2,14 +2,16 @@ using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Understudy.Api.Control;
 using Understudy.Api.Json;
+using Understudy.Protection.Ports;
 
 namespace Understudy.Agent;
 
 /// <summary>
-/// Tells the vault what changed: each VM's reports once a second, the inventory and the host's facts each few seconds.
+/// Tells the vault what changed: each VM's reports once a second, the inventory and the host's facts each few seconds, and
+/// within a second when libvirt says that a VM started, ended, came or went.
 /// Compared as the JSON that would be sent, so that what did not change costs nothing on the wire.
 /// </summary>
-internal sealed class NewsLoop(HostView view, VaultLink link, TimeProvider time, ILogger logger)
+internal sealed class NewsLoop(HostView view, VaultLink link, IVmEvents events, TimeProvider time, ILogger logger)
 {
     private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
 
@@ -19,6 +21,17 @@ internal sealed class NewsLoop(HostView view, VaultLink link, TimeProvider time,
     private const int FactsEveryBeats = 30;
 
     private readonly Dictionary<string, string> _sent = [];
+
+    private volatile bool _vmsChanged;
+
+    /// <summary>Beside <see cref="RunAsync"/>.</summary>
+    public async Task WatchAsync(CancellationToken cancellationToken)
+    {
+        await foreach (VmEvent happened in events.WatchAsync(cancellationToken))
+        {
+            _vmsChanged |= happened.Kind == VmEventKind.Lifecycle;
+        }
+    }
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
@@ -49,7 +62,9 @@ internal sealed class NewsLoop(HostView view, VaultLink link, TimeProvider time,
             IfChanged($"target/{report.Replica}", report, ApiJson.Default.TargetReport, link.Post);
         }
 
-        if (beat % InventoryEveryBeats == 0 && await view.InventoryAsync(cancellationToken) is { } inventory)
+        bool changed = _vmsChanged;
+        _vmsChanged = false; // before the look: what happens during it is looked at again
+        if ((changed || beat % InventoryEveryBeats == 0) && await view.InventoryAsync(cancellationToken) is { } inventory)
         {
             IfChanged("inventory", inventory, ApiJson.Default.Inventory, link.Post);
         }

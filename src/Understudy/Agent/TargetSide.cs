@@ -13,14 +13,18 @@ namespace Understudy.Agent;
 
 /// <summary>All replicas of this host, each with its housekeeping loop. Changes of the set take turns at one gate; a
 /// replica's own orders have gates of their own.</summary>
-internal sealed class TargetSide(AgentConfig config, TargetServices services, ILogger logger) : IReplicaDirectory, IAsyncDisposable
+internal sealed class TargetSide(AgentConfig config, TargetServices services, DepartureNotices departures, ILogger logger) : IReplicaDirectory, IAsyncDisposable
 {
     private static readonly TimeSpan OpenAgainAfter = TimeSpan.FromSeconds(10);
+
+    /// <summary>A few times the pause after which a source asks again that is not the owner.</summary>
+    private static readonly TimeSpan CallIsFresh = TimeSpan.FromSeconds(20);
 
     private readonly AsyncGate _gate = new();
     private readonly Lock _lock = new(); // guards _replicas, which the receiver reads from any thread
     private readonly SortedDictionary<Guid, RunningReplica> _replicas = [];
     private readonly ConcurrentDictionary<VmId, VmPower> _power = new();
+    private readonly ConcurrentDictionary<ReplicaId, long> _calls = new(); // when a replica's source called last
 
     public IReadOnlyList<ReplicaHost> Hosts
     {
@@ -147,6 +151,14 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
         }
 
         await running.Loop.DisposeAsync();
+        ReplicaSpec spec = running.Host.Spec;
+        if (request.SourceUntold)
+        {
+            CurrentLine owner = running.Host.CurrentLine;
+            await departures.PutAsync(
+                new DepartureNotice(spec.Replica, spec.Vm, spec.Source, owner.Line, owner.MintedAt, services.Time.GetUtcNow()), cancellationToken);
+        }
+
         try
         {
             RemovedThings things = await running.Host.UnprotectAsync(request.DeleteBranches, cancellationToken);
@@ -161,6 +173,7 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
         }
         catch
         {
+            await departures.DropAsync(spec.Replica, CancellationToken.None);
             running.Loop.Start(); // It stands as before, and somebody has to look after it.
             throw;
         }
@@ -169,6 +182,11 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
     public async ValueTask<DirectoryAnswer> FindAsync(ControlFrame.Hello hello, Guid agentId, CancellationToken cancellationToken)
     {
         // A replica of another source is not told apart from one that is not there: a stranger learns nothing.
+        if (await departures.FindAsync(hello.Replica, hello.Vm, agentId, cancellationToken) is { } owner && !TryFind(hello.Replica, out _))
+        {
+            return new DirectoryAnswer.Refused(Refusal.StaleLine(hello.Line, owner));
+        }
+
         if (!TryFind(hello.Replica, out ReplicaHost? host) || host.Spec.Source != agentId || host.Spec.Vm != hello.Vm)
         {
             return new DirectoryAnswer.Refused(new Refusal(
@@ -176,11 +194,15 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
                 "Look at the VM's protection in the vault: the replica may have been removed."));
         }
 
+        _calls[hello.Replica] = services.Time.GetTimestamp();
         await host.HeardAsync(hello.Line, cancellationToken);
         return host.TryGetSink() is { } sink ? new DirectoryAnswer.Found(sink)
             : host.IsReopening ? new DirectoryAnswer.Refused(Refusal.Reopening())
             : new DirectoryAnswer.Refused(Refusal.StaleLine(hello.Line, host.CurrentLine)); // The replica has become the VM's own disk.
     }
+
+    /// <summary>Whether the replica's source called just now, be it to be refused: a source that is not the owner asks every few seconds.</summary>
+    public bool HasCalled(ReplicaId replica) => _calls.TryGetValue(replica, out long at) && services.Time.GetElapsedTime(at) < CallIsFresh;
 
     /// <summary>For the reports: how the VMs that run here were seen last.</summary>
     public void NotePower(IEnumerable<VmFacts> vms)

@@ -201,8 +201,8 @@ public sealed class LocalCommandTests
     [Fact]
     public void Two_replicas_of_one_name_have_to_be_told_apart_by_id()
     {
-        LocalReplica one = new("web1", "a", default, false, Settings, [], Report());
-        LocalReplica two = new("web1", "b", default, false, Settings, [], Report());
+        LocalReplica one = new("web1", "a", default, false, false, Settings, [], Report());
+        LocalReplica two = new("web1", "b", default, false, false, Settings, [], Report());
         LocalState state = new(default, "beta", "berlin", "0.1.0", new VaultConnection(false, [], null), [one, two], []);
 
         Assert.Equal("vm-ambiguous", Assert.Throws<ErrorException>(() => LocalCommands.Find(state, "web1")).Error.Code);
@@ -221,6 +221,21 @@ public sealed class LocalCommandTests
         Assert.True(asked.Start);
         Assert.Equal(14, asked.BranchDays);
         Assert.Contains("branch", run.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_cancel_whose_source_is_silent_takes_a_word_because_the_VM_would_run_nowhere()
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+        world.SourceCalls = false;
+
+        CommandRun unsaid = await world.RunAsync("local", "cancel", "web1", "--yes");
+        Assert.Equal(3, unsaid.ExitCode);
+        Assert.Contains("source-away", unsaid.Error, StringComparison.Ordinal);
+        Assert.Empty(world.Cancels);
+
+        Assert.Equal(0, (await world.RunAsync("local", "cancel", "web1", "--confirm", "OFFLINE")).ExitCode);
+        Assert.Single(world.Cancels);
     }
 
     [Fact]

@@ -43,6 +43,8 @@ internal sealed class LocalWorld : IAsyncDisposable
 
     public bool SourceConnected { get; set; }
 
+    public bool SourceCalls { get; set; } = true;
+
     public IReadOnlyList<NicPlan> Nics { get; set; } = [new("52:54:00:00:00:01", "lan", null, null), new("52:54:00:00:00:02", "dmz", null, null)];
 
     public List<RecoveryPointInfo> Points { get; } =
@@ -112,7 +114,7 @@ internal sealed class LocalWorld : IAsyncDisposable
         new HostId(Guid.NewGuid()), "beta", "berlin", "0.1.0", Vault,
         [
             new LocalReplica(
-                "web1", "web1-dr", new HostId(Guid.NewGuid()), SourceConnected, new RecoverySettings(Nics, 2, 1L << 30, 14),
+                "web1", "web1-dr", new HostId(Guid.NewGuid()), SourceConnected, SourceCalls, new RecoverySettings(Nics, 2, 1L << 30, 14),
                 [.. Tests.Select(test => new LocalTest(test.Key, test.Value.VmName, test.Value.Point))],
                 new TargetReport(Vm, Replica, Line, TargetPhase.Receiving, Points.Count, Points[0], Points[^1], 1 << 20, 1 << 20, [.. Tests.Keys], null)),
         ],

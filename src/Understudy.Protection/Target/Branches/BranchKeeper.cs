@@ -18,8 +18,13 @@ internal sealed class BranchKeeper(ReplicaContext context)
     /// <summary>Kept ones of one VM. Each is an unbounded overlay: somebody has to look before there are more.</summary>
     public const int MostBranches = 64;
 
+    /// <summary>How long this agent must see a branch as due, at a stretch, before it is deleted. A clock that was set wrong is
+    /// mended within that time, and what would have gone may be the only copy.</summary>
+    public static readonly TimeSpan DueBeforeDeletion = TimeSpan.FromDays(1);
+
     private readonly AsyncGate _gate = new();
     private readonly SortedDictionary<Guid, BranchRecord> _branches = [];
+    private readonly Dictionary<BranchId, long> _dueSince = []; // timestamps, which no clock that is set moves
     private readonly List<(Guid Branch, BranchUse Use)> _uses = [];
 
     /// <summary>A snapshot, oldest first.</summary>
@@ -141,15 +146,28 @@ internal sealed class BranchKeeper(ReplicaContext context)
         return new RemovedThings([$"branch {id}", .. branch.Disks.Select(disk => $"overlay {disk.Overlay}")], []);
     }
 
-    /// <summary>For the housekeeping: deletes what has been kept for as long as was promised and is not in use.</summary>
+    /// <summary>For the housekeeping: deletes what has been kept for as long as was promised, and a day, and is not in use.</summary>
     public async ValueTask ExpireAsync(CancellationToken cancellationToken)
     {
-        DateTimeOffset now = context.Services.Time.GetUtcNow();
+        TimeProvider time = context.Services.Time;
+        DateTimeOffset now = time.GetUtcNow();
         foreach (BranchStatus status in Current)
         {
-            if (status.Branch.ExpiresAt <= now && status.UsedBy.Count == 0)
+            if (status.Branch.ExpiresAt > now)
+            {
+                _dueSince.Remove(status.Branch.Id);
+                continue;
+            }
+
+            if (_dueSince.TryAdd(status.Branch.Id, time.GetTimestamp()))
+            {
+                Log.BranchDue(context.Logger, context.Vm, status.Branch.Id.Value, DueBeforeDeletion.TotalHours);
+            }
+
+            if (status.UsedBy.Count == 0 && time.GetElapsedTime(_dueSince[status.Branch.Id]) >= DueBeforeDeletion)
             {
                 await DeleteAsync(status.Branch.Id, cancellationToken);
+                _dueSince.Remove(status.Branch.Id);
                 Log.BranchExpired(context.Logger, context.Vm, status.Branch.Id.Value, status.Branch.KeptAt);
             }
         }

@@ -51,6 +51,8 @@ internal static class DeviceRules
         "input" when (string?)device.Attribute("type") is "passthrough" or "evdev" => "A host input device",
         "tpm" when (string?)device.Element("backend")?.Attribute("type") != "emulator" => "The host's TPM",
         "shmem" => "Shared memory",
+        "memory" when device.Element("source")?.Element("path") is not null => "Memory on a file",
+        "audio" when (string?)device.Attribute("type") == "file" => "Sound into a file",
         _ => null,
     };
 

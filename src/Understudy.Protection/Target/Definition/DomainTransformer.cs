@@ -34,6 +34,7 @@ public static class DomainTransformer
         AdaptProcessor(domain, transform.Target, notes);
         DropHostTuning(domain, notes);
         AdaptFirmware(domain, notes);
+        HostFileRules.Apply(domain, notes);
         XElement devices = domain.Element("devices")
             ?? throw Unreadable("it has no devices");
         DiskRules.Apply(devices, transform.Disks, notes);

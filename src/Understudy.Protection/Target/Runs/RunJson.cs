@@ -18,6 +18,7 @@ namespace Understudy.Protection.Target.Runs;
 [JsonSerializable(typeof(FailoverRecord))]
 [JsonSerializable(typeof(BranchRecord))]
 [JsonSerializable(typeof(MountRecord))]
+[JsonSerializable(typeof(DepartureNotice))]
 internal sealed partial class RunJson : JsonSerializerContext;
 
 /// <summary>The target's state files, by kind.</summary>
@@ -38,6 +39,8 @@ internal static class RunFiles
     public static DurableDocument<BranchRecord> BranchDocument { get; } = new("understudy-branch", RunJson.Default.BranchRecord);
 
     public static DurableDocument<MountRecord> MountDocument { get; } = new("understudy-mount", RunJson.Default.MountRecord);
+
+    public static DurableDocument<DepartureNotice> DepartureDocument { get; } = new("understudy-departure", RunJson.Default.DepartureNotice);
 
     public static string Test(Guid id) => $"{TestFolder}/{id:N}.state";
 

@@ -154,8 +154,9 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
             return await RemoveLaterAsync(run, vm, target, HostDuties.Target, atSource: null, stopping);
         }
 
-        Removed removed = await run.AskAsync(
-            target, AgentMethods.TargetUnprotect, new TargetUnprotectRequest(vm.Vm, vm.Replica), cancel, stopping);
+        await using VaultDb db = scene.Open();
+        TargetUnprotectRequest end = new(vm.Vm, vm.Replica, SourceUntold: await db.IsSourceUntoldAsync(vm.Replica.Value, stopping));
+        Removed removed = await run.AskAsync(target, AgentMethods.TargetUnprotect, end, cancel, stopping);
         return StepWords.AfterRemoval(target, removed);
     }
 

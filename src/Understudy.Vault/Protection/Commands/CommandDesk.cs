@@ -50,9 +50,11 @@ internal sealed class CommandDesk(VaultStorage storage, AgentRegistry agents, Re
         return id;
     }
 
+    public bool IsOnline(HostId host) => agents.Find(host) is not null;
+
     public async Task RequireOnlineAsync(VaultDb db, HostId host, CancellationToken cancellationToken)
     {
-        if (agents.Find(host) is null)
+        if (!IsOnline(host))
         {
             throw new ErrorException(Errors.HostOffline(await HostNameAsync(db, host, cancellationToken)));
         }

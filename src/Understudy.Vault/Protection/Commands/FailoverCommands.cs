@@ -58,11 +58,16 @@ internal sealed class FailoverCommands(CommandDesk desk, PointFinder points, Age
         return await desk.StartAsync(subject, new ChangePointInput(subject.Vm.Replica, point.Id, CommandDesk.Label(request.Label)), user, cancellationToken);
     }
 
-    public async Task<JobId> CancelAsync(string vmName, string user, CancellationToken cancellationToken)
+    public async Task<JobId> CancelAsync(string vmName, CancelFailoverDto request, string user, CancellationToken cancellationToken)
     {
         await using VaultDb db = desk.Open();
         Subject subject = await desk.DecideAsync(db, vmName, VmCommand.Cancel, cancellationToken);
         await desk.RequireOnlineAsync(db, subject.Vm.TargetHost, cancellationToken);
+        if (subject.Vm.Stage == ProtectionStage.CommitPending && !desk.IsOnline(subject.Vm.SourceHost) && request.Confirm != Confirmation.Offline)
+        {
+            throw new ErrorException(Errors.WouldRunNowhere(subject.Vm.Name, await CommandDesk.HostNameAsync(db, subject.Vm.SourceHost, cancellationToken)));
+        }
+
         return await desk.StartAsync(subject, NewCancel(subject.Vm), user, cancellationToken);
     }
 

@@ -52,6 +52,7 @@ internal sealed class LocalOrders(AgentIdentity identity, AgentSettings settings
             host.Spec.TargetName,
             new HostId(host.Spec.Source),
             receiver.IsReceiving(host.Spec.Replica),
+            receiver.IsReceiving(host.Spec.Replica) || target.HasCalled(host.Spec.Replica),
             order?.Settings ?? new RecoverySettings([], null, null, BranchRules.DefaultDays),
             [.. status.Tests.Where(test => test.Step == TestStep.Running).Select(test => new LocalTest(new TestId(test.Id), test.VmName, test.Point))],
             target.ReportOf(host));

@@ -18,6 +18,7 @@ internal static partial class LocalCommands
     };
 
     private static readonly Option<string?> _complete = new("--complete") { Description = "End the test of this name (as `local list` shows it), and remove what it made" };
+    private static readonly Option<string?> _offline = new("--confirm") { Description = "The word OFFLINE, when the source is silent: the VM runs nowhere until it returns" };
     private static readonly Option<string?> _confirm = new("--confirm") { Description = "The confirmation word (FAILOVER)" };
     private static readonly Option<string> _folder = new("--to") { Description = "New or empty folder of this host", Required = true };
     private static readonly Option<string?> _format = new("--format") { Description = "raw (default) or qcow2" };
@@ -81,12 +82,17 @@ internal static partial class LocalCommands
     {
         (LocalAgent agent, LocalState state, LocalReplica replica) = await FindAsync(c, ct);
         RequireNoVault(c, state, replica.VmName);
+        if (!replica.SourceCalls && c.Get(_offline) != Confirmation.Offline)
+        {
+            throw new ErrorException(Errors.WouldRunNowhere(replica.VmName, "its source"));
+        }
+
         FailoverCancelRequest request = new(
             replica.Report.Vm, replica.Report.Replica, new TransferId(Guid.NewGuid()), replica.Source, replica.Settings.BranchDays, Start: true);
         FailoverCancelled cancelled = await agent.AskAsync(AgentMethods.FailoverCancel, request, ShowProgress(c), ct);
         return c.Show(cancelled, CommandContext.Types.FailoverCancelled, (r, o) =>
         {
-            o.WriteLine($"{replica.TargetName} ended here; its source owns it by line {r.Line} as soon as it hears of it ({(replica.SourceConnected ? "it is connected" : "it is silent now")})");
+            o.WriteLine($"{replica.TargetName} ended here; its source owns it by line {r.Line} as soon as it hears of it ({(replica.SourceCalls ? "its agent calls, so within seconds" : "it is silent now")})");
             if (r.Branch is { } branch)
             {
                 o.WriteLine($"what ran here is kept as branch {branch} for {replica.Settings.BranchDays} days");

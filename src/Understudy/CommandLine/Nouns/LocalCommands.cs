@@ -32,7 +32,7 @@ internal static partial class LocalCommands
         make.Verb("points", "List the points a VM can be brought back to, oldest first", PointsAsync, _vm, _data),
         make.Verb("test", "Start a copy of the VM from a recovery point, beside production", TestAsync, _vm, _point, _network, _complete, _data),
         make.Verb("failover", "Make the VM run here, whatever the state of its source", FailoverAsync, _vm, _point, _name, _nic, _confirm, _despiteVault, _data),
-        make.Verb("cancel", "End a failover that is not committed; the VM goes back to its source", CancelAsync, _vm, _despiteVault, _data),
+        make.Verb("cancel", "End a failover that is not committed; the VM goes back to its source", CancelAsync, _vm, _offline, _despiteVault, _data),
         make.Verb("claim", "Say that the VM belongs here although the other side cannot be asked; runs it", ClaimAsync, _vm, _confirm, _despiteVault, _data),
         make.Verb("export", "Write the disks of a point as ordinary images", ExportAsync, _vm, _point, _folder, _format, _data));
 

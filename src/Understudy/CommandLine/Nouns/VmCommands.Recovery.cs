@@ -26,6 +26,8 @@ internal static partial class VmCommands
     private static readonly Option<string?> _shutdownLimit = new("--shutdown-limit") { Description = "How long the guest may take to shut down (default 5min); then you are asked" };
     private static readonly Option<string?> _confirm = new("--confirm") { Description = "The confirmation word (FAILOVER)" };
 
+    private static readonly Option<string?> _offline = new("--confirm") { Description = "The word OFFLINE, when the source is away: the VM runs nowhere until it returns" };
+
     private static IEnumerable<Command> RecoveryVerbs(CommandFactory make) =>
     [
         make.Verb("test", "Start a copy of the VM from a recovery point or a branch, beside production", TestAsync, _vm, _point, _network, _label, _promote, _test, _confirm),
@@ -33,7 +35,7 @@ internal static partial class VmCommands
         make.Verb("change-point", "Before commit: run the VM from another point; what ran is kept as a branch", async (c, ct) =>
             await JobWatch.FollowAsync(c, await c.Vault.ChangePointAsync(c.Get(_vm), new ChangePointDto(c.Get(_newPoint)!, c.Get(_label)), ct), ct), _vm, _newPoint, _label), // required
         make.Verb("cancel", "Before commit: give the VM back to its source; what ran is kept as a branch", async (c, ct) =>
-            await JobWatch.FollowAsync(c, await c.Vault.CancelFailoverAsync(c.Get(_vm), ct), ct), _vm),
+            await JobWatch.FollowAsync(c, await c.Vault.CancelFailoverAsync(c.Get(_vm), new CancelFailoverDto(c.Get(_offline)), ct), ct), _vm, _offline),
         make.Verb("commit", "Make a failover final: the VM ends on ordinary images, and runs all the while", async (c, ct) =>
             await JobWatch.FollowAsync(c, await c.Vault.CommitAsync(c.Get(_vm), ct), ct), _vm),
     ];

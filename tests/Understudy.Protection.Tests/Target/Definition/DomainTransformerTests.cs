@@ -111,6 +111,20 @@ public sealed class DomainTransformerTests
     public void What_an_owner_may_notice_is_in_the_notes(string note) =>
         Assert.Contains(DomainTransformer.Transform(SourceDefinition.Full, ToTest).Notes, said => said.StartsWith(note, StringComparison.Ordinal));
 
+    /// <summary>libvirtd reads the files of a definition as root and shows them to the guest.</summary>
+    [Theory]
+    [InlineData("<os>", "<os><kernel>/etc/shadow</kernel><initrd>/root/key</initrd>", "count(/domain/os/kernel|/domain/os/initrd)", "0")]
+    [InlineData("<os>", "<os><kernel>/usr/share/../../etc/shadow</kernel>", "count(/domain/os/kernel)", "0")]
+    [InlineData("<os>", "<os><kernel>/var/lib/libvirt/boot/vmlinuz</kernel>", "/domain/os/kernel", "/var/lib/libvirt/boot/vmlinuz")]
+    [InlineData("/usr/share/OVMF/OVMF_VARS_4M.fd", "/etc/shadow", "/domain/os/nvram/@template", null)]
+    [InlineData("/usr/share/OVMF/OVMF_CODE_4M.fd", "/etc/shadow", "/domain/os/loader", null)]
+    [InlineData("<devices>", "<qemu:commandline><qemu:arg value='-drive'/></qemu:commandline><devices>", "count(/domain/*[local-name()='commandline'])", "0")]
+    [InlineData("<devices>", "<sysinfo type='fwcfg'><entry name='opt/x' file='/etc/shadow'/></sysinfo><devices>", "count(//entry[@file])", "0")]
+    [InlineData("<devices>", "<devices><rng model='virtio'><backend model='random'>/etc/shadow</backend></rng>", "/domain/devices/rng/backend", "/dev/urandom")]
+    [InlineData("<devices>", "<devices><memory model='nvdimm'><source><path>/etc/shadow</path></source></memory>", "count(/domain/devices/memory)", "0")]
+    public void A_definition_of_another_host_names_no_file_of_this_one(string place, string replaced, string path, string? expected) =>
+        Assert.Equal(expected, Value(DomainTransformer.Transform(SourceDefinition.Full.Replace(place, replaced, StringComparison.Ordinal), ToTest).Xml, path));
+
     [Theory]
     [InlineData("/domain/@type", "qemu")]
     [InlineData("/domain/cpu/@mode", "maximum")]

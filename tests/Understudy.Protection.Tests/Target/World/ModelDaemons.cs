@@ -14,7 +14,7 @@ internal sealed class ModelDaemons(ModelHost host, ModelSockets sockets) : IStor
         {
             if (host.Daemons.TryGetValue(spec.Name, out StorageDaemonSpec? running) && running == spec)
             {
-                return new StorageDaemonFacts(spec.Name, 1, Adopted: true);
+                return new StorageDaemonFacts(spec.Name, host.ProcessOf(spec.Name), Adopted: true);
             }
 
             host.Daemons.Remove(spec.Name);
@@ -33,9 +33,8 @@ internal sealed class ModelDaemons(ModelHost host, ModelSockets sockets) : IStor
         lock (host.Lock)
         {
             host.Daemons[spec.Name] = spec;
+            return new StorageDaemonFacts(spec.Name, host.NewProcess(spec.Name), Adopted: false);
         }
-
-        return new StorageDaemonFacts(spec.Name, 1, Adopted: false);
     }
 
     public async ValueTask StopAsync(string name, string socketPath, CancellationToken cancellationToken)
@@ -52,7 +51,7 @@ internal sealed class ModelDaemons(ModelHost host, ModelSockets sockets) : IStor
     {
         lock (host.Lock)
         {
-            return new(host.Daemons.ContainsKey(name) ? new StorageDaemonFacts(name, 1, Adopted: true) : null);
+            return new(host.Daemons.ContainsKey(name) ? new StorageDaemonFacts(name, host.ProcessOf(name), Adopted: true) : null);
         }
     }
 

@@ -19,6 +19,14 @@ internal sealed class ModelHost
 
     public SortedDictionary<string, StorageDaemonSpec> Daemons { get; } = new(StringComparer.Ordinal);
 
+    private readonly Dictionary<string, int> _processes = [];
+
+    /// <summary>Of the daemon that runs under that name.</summary>
+    public int ProcessOf(string daemon) => _processes.GetValueOrDefault(daemon, 1);
+
+    /// <summary>No two that ran ever had the same number.</summary>
+    public int NewProcess(string daemon) => _processes[daemon] = _processes.Count + _processes.Values.Sum() + 1;
+
     public Dictionary<VmId, ModelDomain> Domains { get; } = [];
 
     public SortedDictionary<string, HostDeviceSet> Devices { get; } = new(StringComparer.Ordinal);

@@ -59,11 +59,15 @@ internal sealed class ModelHypervisor(ModelHost host, ModelSockets sockets) : IH
         return default;
     }
 
+    /// <summary>What happens on the host in the moment in which QEMU begins to open its disks.</summary>
+    public Action? BeforeStart { get; set; }
+
     public async ValueTask StartAsync(VmId vm, CancellationToken cancellationToken)
     {
         ModelDomain domain = Domain(vm);
         Require(host.Guarded.GetValueOrDefault(vm)?.MayRun(ModelHost.Boot) != false, "Hook script execution failed: not this side's to run");
         Require(domain.Live is null, "domain is already running");
+        BeforeStart?.Invoke();
         foreach (string path in Disks(domain.Inactive).Values)
         {
             ModelImage image = host.Image(path);

@@ -1,0 +1,58 @@
+using Understudy.Blocks.Identity;
+using Understudy.Protection.Target.Branches;
+using Understudy.Protection.Target.Runs;
+using Understudy.Protection.Tests.Target.World;
+using Understudy.Qemu.Tests.Recovery;
+
+namespace Understudy.Protection.Tests.Target.Runs;
+
+/// <summary>A branch may be the only copy of what ran: it goes when its time is over, and by nothing that only looks so.</summary>
+public sealed class BranchExpiryTests
+{
+    private static readonly TimeSpan Looks = TimeSpan.FromMilliseconds(100); // twenty rounds of housekeeping
+
+    [Fact]
+    public async Task A_clock_that_was_set_ahead_does_not_delete_a_branch()
+    {
+        await using ModelSite site = await WithBranchAsync();
+
+        site.Time.Shift = TimeSpan.FromDays(400);
+        await Task.Delay(Looks, TestContext.Current.CancellationToken);
+        Assert.Single(site.Host.Status.Branches);
+
+        site.Time.Shift = TimeSpan.Zero;
+        site.Time.Pass(BranchKeeper.DueBeforeDeletion);
+        await Task.Delay(Looks, TestContext.Current.CancellationToken);
+        Assert.Single(site.Host.Status.Branches); // it was never due: the clock was mended
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_branch_goes_a_day_after_its_time()
+    {
+        await using ModelSite site = await WithBranchAsync();
+
+        site.Time.Pass(TimeSpan.FromDays(7));
+        await Task.Delay(Looks, TestContext.Current.CancellationToken);
+        Assert.Single(site.Host.Status.Branches);
+
+        site.Time.Pass(BranchKeeper.DueBeforeDeletion);
+        while (site.Host.Status.Branches.Count > 0) // the test's time limit ends it when nobody deletes
+        {
+            await Task.Delay(Looks, TestContext.Current.CancellationToken);
+        }
+
+        Assert.DoesNotContain(site.Machine.ImagePaths(), image => image.Contains("failover-", StringComparison.Ordinal));
+    }
+
+    private static async Task<ModelSite> WithBranchAsync()
+    {
+        ModelSite site = new();
+        await site.CreateAsync();
+        RecoveryPointId point = await site.Source.PointAsync(site.Host.Sink);
+        await site.Host.StartFailoverAsync(ModelSite.Failover(point), default);
+        site.Hypervisor.GuestWrite(SourceFeed.Vm, "vda", 1, 0x11);
+        await site.Host.CancelAsync(new CancelOrder(new TransferId(Guid.NewGuid()), Guid.NewGuid(), BranchDays: 7), default);
+        Assert.Single(site.Host.Status.Branches);
+        return site;
+    }
+}

@@ -1,0 +1,69 @@
+using Understudy.Blocks.Identity;
+using Understudy.Protection.Ports;
+using Understudy.Protection.Target.Runs;
+using Understudy.Protection.Tests.Target.World;
+using Understudy.Qemu.Tests.Recovery;
+
+namespace Understudy.Protection.Tests.Target.Runs;
+
+/// <summary>A storage daemon that dies in the moment in which QEMU opens its disks.</summary>
+public sealed class StartTests
+{
+    [Fact]
+    public async Task A_failover_whose_daemon_dies_at_the_start_gets_another_and_runs()
+    {
+        await using ModelSite site = new();
+        await site.CreateAsync();
+        RecoveryPointId point = await site.Source.PointAsync(site.Host.Sink);
+        KillDaemonsOnce(site);
+
+        await site.Host.StartFailoverAsync(ModelSite.Failover(point), default);
+
+        Assert.Equal(FailoverStep.Running, site.Host.Status.Failover!.Step);
+        Assert.NotNull(site.Machine.Domains[SourceFeed.Vm].Live);
+    }
+
+    [Fact]
+    public async Task A_test_whose_daemon_dies_at_the_start_gets_another_and_runs()
+    {
+        await using ModelSite site = new();
+        await site.CreateAsync();
+        RecoveryPointId point = await site.Source.PointAsync(site.Host.Sink);
+        KillDaemonsOnce(site);
+
+        await site.Host.StartTestAsync(ModelSite.Test(point), default);
+
+        Assert.Equal(TestStep.Running, Assert.Single(site.Host.Status.Tests).Step);
+    }
+
+    [Fact]
+    public async Task A_start_that_fails_for_another_reason_is_not_tried_twice()
+    {
+        await using ModelSite site = new();
+        await site.CreateAsync();
+        RecoveryPointId point = await site.Source.PointAsync(site.Host.Sink);
+        int starts = 0;
+        site.Hypervisor.BeforeStart = () =>
+        {
+            starts++;
+            throw new HypervisorException(HypervisorFault.Other, "no memory");
+        };
+
+        await Assert.ThrowsAsync<HypervisorException>(() => site.Host.StartTestAsync(ModelSite.Test(point), default).AsTask());
+
+        Assert.Equal(1, starts);
+        Assert.Empty(site.Host.Status.Tests);
+    }
+
+    private static void KillDaemonsOnce(ModelSite site) => site.Hypervisor.BeforeStart = () =>
+    {
+        site.Hypervisor.BeforeStart = null;
+        lock (site.Machine.Lock)
+        {
+            foreach (string daemon in site.Machine.Daemons.Keys.Where(name => name.StartsWith("run-", StringComparison.Ordinal)).ToArray())
+            {
+                site.Machine.Daemons.Remove(daemon);
+            }
+        }
+    };
+}
