@@ -84,7 +84,7 @@ public sealed class ReturnTests : IAsyncLifetime
         await _alpha.StopAsync();
         await _lab.EndOfAsync((await _lab.Client.FailoverAsync("web1", Unplanned, Ct)).Id);
         await OldEnoughAsync();
-        await _lab.EndOfAsync((await _lab.Client.CancelFailoverAsync("web1", new CancelFailoverDto(), Ct)).Id);
+        await _lab.EndOfAsync((await _lab.Client.CancelFailoverAsync("web1", new CancelFailoverDto(Confirmation.Offline), Ct)).Id);
         JobDto again = await _lab.EndOfAsync((await _lab.Client.FailoverAsync("web1", Unplanned, Ct)).Id);
 
         Assert.Equal(JobState.Succeeded, again.State);
