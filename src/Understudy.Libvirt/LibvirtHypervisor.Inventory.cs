@@ -77,6 +77,7 @@ public sealed partial class LibvirtHypervisor
     {
         VmRunState state = ReadRunState(domain);
         DomainDescription description = DomainXml.Read(NativeResult.Take(LibvirtLibrary.DomainGetXml(domain, 0)));
+        bool persistent = NativeResult.Check(LibvirtLibrary.DomainIsPersistent(domain)) == 1;
         return new VmFacts(
             vm,
             description.Name,
@@ -85,13 +86,18 @@ public sealed partial class LibvirtHypervisor
             description.MemoryBytes,
             description.Firmware,
             description.MachineType,
-            NativeResult.Check(LibvirtLibrary.DomainIsPersistent(domain)) == 1,
+            persistent,
             description.HasGuestAgentChannel,
             NativeResult.Check(LibvirtLibrary.DomainSnapshotNum(domain, 0)) > 0,
             description.Disks,
             description.Nics,
-            ReadAutostart(domain));
+            ReadAutostart(domain),
+            persistent && state is not (VmRunState.Off or VmRunState.Crashed) ? ReadStoredTags(domain) : description.Tags);
     }
+
+    /// <summary>Tags are changed in what is stored; a running VM's own copy has those of its start.</summary>
+    private static IReadOnlyList<string> ReadStoredTags(DomainHandle domain) =>
+        DomainXml.ReadTags(NativeResult.Take(LibvirtLibrary.DomainGetXml(domain, LibvirtConstants.XmlInactive)));
 
     private static bool ReadAutostart(DomainHandle domain)
     {

@@ -105,6 +105,7 @@ internal sealed partial class FakeAgent : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        await _trial;
         if (_link is not null && !_stopping.IsCancellationRequested)
         {
             await StopAsync();
@@ -116,7 +117,7 @@ internal sealed partial class FakeAgent : IAsyncDisposable
     private HostFacts Facts() => new(
         Name, "0.1.0", null, "9.0.0", "7.2.22", true, 4, 16L << 30, 8L << 30, ["pc-q35-7.2"], [.. Networks],
         new StorageSpace("/var/lib/understudy/replicas", FreeBytes, 200L << 30, null),
-        new StorageSpace("/var/lib/understudy/spool", 50L << 30, 50L << 30, null), Boot: Boot);
+        new StorageSpace("/var/lib/understudy/spool", 50L << 30, 50L << 30, null), Boot: Boot, Visible: Visible, DisplayName: Membership!.Name, Proxy: Proxy); // joined before
 
     private void Register(AgentOperations operations)
     {

@@ -26,6 +26,9 @@ public static class AgentMethods
     public static AgentMethod<PeerCheckRequest, PeerCheckAnswer> PeerCheck { get; } =
         new("peer.check", false, _json.PeerCheckRequest, _json.PeerCheckAnswer);
 
+    public static AgentMethod<HostConfigureRequest, HostFactsAnswer> HostConfigure { get; } =
+        new("host.configure", true, _json.HostConfigureRequest, _json.HostFactsAnswer);
+
     // --- Source ---
     public static AgentMethod<SourceProtectRequest, Nothing> SourceProtect { get; } =
         new("source.protect", true, _json.SourceProtectRequest, _json.Nothing);

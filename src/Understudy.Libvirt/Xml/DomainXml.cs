@@ -13,11 +13,17 @@ internal sealed record DomainDescription(
     string MachineType,
     bool HasGuestAgentChannel,
     IReadOnlyList<VmDiskFacts> Disks,
-    IReadOnlyList<VmNicFacts> Nics);
+    IReadOnlyList<VmNicFacts> Nics,
+    IReadOnlyList<string> Tags);
 
 /// <summary>Reads domain XML. Pure.</summary>
 internal static class DomainXml
 {
+    /// <summary>Where the owner of a VM writes its tags: libvirt keeps the metadata of others with the definition, untouched.</summary>
+    private static readonly XNamespace _tags = "urn:understudy:tags:1";
+
+    private static readonly char[] _betweenTags = [',', ' ', '\t', '\r', '\n'];
+
     private const string GuestAgentChannel = "org.qemu.guest_agent.0";
 
     /// <summary>Names of disks that Understudy has given to a running VM for a while, a recovery point of another: no part of
@@ -36,8 +42,12 @@ internal static class DomainXml
             domain.Element("os")?.Element("type").Text("machine") ?? "",
             devices?.Elements("channel").Any(channel => channel.Element("target").Text("name") == GuestAgentChannel) ?? false,
             [.. devices?.Elements("disk").Where(disk => !IsGivenOut(disk)).Select(ReadDisk) ?? []],
-            [.. devices?.Elements("interface").Select(ReadNic) ?? []]);
+            [.. devices?.Elements("interface").Select(ReadNic) ?? []],
+            ReadTags(domain));
     }
+
+    /// <summary>The tags of a definition, as they are written.</summary>
+    public static IReadOnlyList<string> ReadTags(string xml) => ReadTags(SafeXml.Parse(xml));
 
     /// <summary>True while the disk's copy or active commit can be pivoted: QEMU has said ready, which "done equals total" alone does not mean.</summary>
     public static bool IsMirrorReady(string xml, string targetDevice) =>
@@ -62,6 +72,13 @@ internal static class DomainXml
 
         return turned;
     }
+
+    private static string[] ReadTags(XElement domain) =>
+    [
+        .. (domain.Element("metadata")?.Element(_tags + "tags")?.Value ?? "")
+            .Split(_betweenTags, StringSplitOptions.RemoveEmptyEntries)
+            .Distinct(StringComparer.Ordinal),
+    ];
 
     /// <summary>The attribute counts the CPUs in use where some of the maximum are unplugged.</summary>
     private static int ReadCpus(XElement domain) =>

@@ -13,6 +13,9 @@ public static partial class Errors
     public static ErrorInfo NotProtected(string vm) => new(Refused, "vm-not-protected", $"{vm} is not protected",
         "This command needs a replica.", $"Protect it: `understudy vm protect {vm} --to HOST`.");
 
+    public static ErrorInfo NothingSelected(string selection) => new(NoSuchThing, "nothing-selected", $"No VM is meant by {Quote(selection)}",
+        "No VM that is known here, and that the command could be for, has such a name or tag; a host may hide some.", "See `understudy vm list`, which takes the same rule, and `understudy host show`.");
+
     public static ErrorInfo UnknownHost(string host) => new(NoSuchThing, "host-unknown", $"There is no host {Quote(host)}",
         "No host of that name or id has joined.", "See `understudy host list`, or join it with a registration key.");
 

@@ -201,6 +201,7 @@ public sealed record HostFacts(
     IReadOnlyList<NetworkFacts> Networks);
 
 /// <param name="Autostart">The hypervisor starts it with the host.</param>
+/// <param name="Tags">Of its stored definition, where it has one.</param>
 public sealed record VmFacts(
     VmId Id,
     string Name,
@@ -214,7 +215,8 @@ public sealed record VmFacts(
     bool HasSnapshots,
     IReadOnlyList<VmDiskFacts> Disks,
     IReadOnlyList<VmNicFacts> Nics,
-    bool Autostart = false);
+    bool Autostart = false,
+    IReadOnlyList<string>? Tags = null);
 
 /// <param name="Source">Path of the image, or the source as libvirt names it when it is not a file or block device.</param>
 public sealed record VmDiskFacts(string TargetDevice, string Bus, string Device, string Format, string SourceType, string? Source, long SizeBytes, bool ReadOnly, bool Shareable);

@@ -12,6 +12,8 @@ namespace Understudy.Vault.Sites;
 /// <summary>Hosts as people see them: what is stored, and whether their agent is connected now.</summary>
 internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, EventJournal events)
 {
+    private const int LongestReason = 500;
+
     public async Task<IReadOnlyList<HostDto>> ListAsync(CancellationToken cancellationToken)
     {
         await using VaultDb db = storage.Open();
@@ -47,8 +49,15 @@ internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, Even
         return HostChecks.Evaluate(host.Name, session is not null, facts ?? FactsOf(host), session?.ClockDifference);
     }
 
-    public async Task RemoveAsync(string nameOrId, CancellationToken cancellationToken)
+    /// <param name="reason">Kept in the event: somebody will ask one day.</param>
+    public async Task RemoveAsync(string nameOrId, string? reason, string user, CancellationToken cancellationToken)
     {
+        string why = reason?.Trim() is { Length: > 0 } said ? said : throw new ErrorException(Errors.MissingValue("the reason"));
+        if (why.Length > LongestReason)
+        {
+            throw new ErrorException(Errors.BadValue("reason", why[..32] + "…", $"it has at most {LongestReason} characters"));
+        }
+
         await using VaultDb db = storage.Open();
         HostRow host = await FindAsync(db, nameOrId, cancellationToken);
         string? vm = await db.Protections.Where(row => row.SourceHost == host.Id || row.TargetHost == host.Id)
@@ -65,7 +74,7 @@ internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, Even
         db.Hosts.Remove(host);
         await db.SaveChangesAsync(cancellationToken);
         agents.Find(new HostId(host.Id))?.Close();
-        await events.AddAsync(HealthLevel.Normal, "host-removed", null, host.Id, $"{host.Name} was removed; its certificate is no longer accepted.{left}", CancellationToken.None);
+        await events.AddAsync(HealthLevel.Normal, "host-removed", null, host.Id, $"{host.Name} was removed by {user}: {why.TrimEnd('.')}. Its certificate is no longer accepted.{left}", CancellationToken.None);
     }
 
     /// <summary>Old disks that the host keeps, blocked, must not get off every list. A host that is gone cannot delete them: then
@@ -115,6 +124,8 @@ internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, Even
             facts?.Networks ?? [],
             facts?.Replicas,
             facts?.Spool,
-            HostMaintenance.NoteOf(host) is { } note ? new MaintenanceDto(note.Since, note.Until, note.Reason, note.By) : null);
+            HostMaintenance.NoteOf(host) is { } note ? new MaintenanceDto(note.Since, note.Until, note.Reason, note.By) : null,
+            facts?.Visible,
+            facts?.Proxy);
     }
 }

@@ -16,10 +16,12 @@ internal static class Facts
     public static HostFacts Unreachable(string why, StorageSpace replicas, StorageSpace spool) => new(
         Environment.MachineName, AgentVersion.Text, why, "", "", false, Environment.ProcessorCount, 0, 0, [], [], replicas, spool);
 
-    public static DiscoveredVm Of(VmFacts vm) => new(
+    public static DiscoveredVm Of(VmFacts vm, bool onlyWhileProtected = false) => new(
         vm.Id, vm.Name, Of(vm.State), vm.Cpus, vm.MemoryBytes, vm.Firmware, vm.MachineType, vm.Persistent, vm.HasGuestAgentChannel, vm.HasSnapshots,
         [.. vm.Disks.Select(d => new DiscoveredDisk(d.TargetDevice, d.Bus, d.Device, d.Format, d.SourceType, d.Source, d.SizeBytes, d.ReadOnly, d.Shareable))],
-        [.. vm.Nics.Select(n => new DiscoveredNic(n.Mac, n.Network, n.Model))]);
+        [.. vm.Nics.Select(n => new DiscoveredNic(n.Mac, n.Network, n.Model))],
+        vm.Tags,
+        onlyWhileProtected);
 
     public static VmPower Of(VmRunState state) => state switch
     {

@@ -8,8 +8,23 @@ namespace Understudy.Agent;
 /// <summary>The vault's questions about the host itself.</summary>
 internal static class HostOrders
 {
-    public static void Register(AgentOperations operations, HostView view, Func<TlsIdentity> identity)
+    public static void Register(AgentOperations operations, HostView view, AgentIdentity member, ProxyTrials proxies)
     {
+        Func<TlsIdentity> identity = member.Tls;
+        operations.On(AgentMethods.HostConfigure, async (request, _, ct) =>
+        {
+            if (request.Name is { } name)
+            {
+                await member.UseNameAsync(name, ct);
+            }
+
+            if (request.Proxy is { } proxy)
+            {
+                await proxies.BeginAsync(ProxyState.Checked(proxy), ct);
+            }
+
+            return new HostFactsAnswer(await view.FactsAsync(ct), TimeProvider.System.GetUtcNow());
+        });
         operations.On(AgentMethods.HostFacts, async (_, _, ct) => new HostFactsAnswer(await view.FactsAsync(ct), TimeProvider.System.GetUtcNow()));
         operations.On(AgentMethods.PeerCheck, async (request, _, ct) => new PeerCheckAnswer(await CheckPeerAsync(request, identity, ct)));
     }

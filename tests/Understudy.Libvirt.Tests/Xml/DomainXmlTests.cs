@@ -51,12 +51,21 @@ public sealed class DomainXmlTests
         Assert.Equal([new VmNicFacts("52:54:00:00:00:01", "lan", "virtio"), new VmNicFacts("52:54:00:00:00:02", "br0", "")], read.Nics);
     }
 
+    [Theory]
+    [InlineData("<understudy:tags xmlns:understudy='urn:understudy:tags:1'>prod, front</understudy:tags>", "prod|front")]
+    [InlineData("<u:tags xmlns:u='urn:understudy:tags:1'>\n  prod\n  prod web,\n</u:tags>", "prod|web")]
+    [InlineData("<tags xmlns='urn:understudy:tags:1'/>", "")]
+    [InlineData("<tags xmlns='urn:others'>prod</tags>", "")]
+    public void Tags_are_the_words_of_their_element_whatever_its_prefix(string metadata, string tags) =>
+        Assert.Equal(tags, string.Join("|", DomainXml.ReadTags($"<domain><name>a</name><metadata>{metadata}</metadata></domain>")));
+
     [Fact]
     public void A_definition_that_says_almost_nothing_is_read_too()
     {
         DomainDescription read = DomainXml.Read("<domain><name>bare</name></domain>");
 
         Assert.Equal(("bare", 1, 0L, "bios", "", false), (read.Name, read.Cpus, read.MemoryBytes, read.Firmware, read.MachineType, read.HasGuestAgentChannel));
+        Assert.Empty(read.Tags);
         Assert.Empty(read.Disks);
         Assert.Empty(read.Nics);
     }

@@ -27,14 +27,7 @@ internal sealed class ProtectCommand(CommandDesk desk, IIdSource ids, TimeProvid
     public async Task<JobId> RunAsync(string vmName, ProtectDto request, string user, CancellationToken cancellationToken)
     {
         await using VaultDb db = desk.Open();
-        Candidate candidate = await ExamineAsync(db, vmName, request, cancellationToken);
-        await desk.RequireOnlineAsync(db, new HostId(candidate.Source.Id), cancellationToken);
-        await desk.RequireOnlineAsync(db, new HostId(candidate.Target.Id), cancellationToken);
-        if (candidate.Findings.FirstOrDefault(finding => finding.Refusal is not null)?.Refusal is { } refusal)
-        {
-            throw new ErrorException(refusal);
-        }
-
+        Candidate candidate = await RequireSuitableAsync(db, vmName, request, cancellationToken);
         ProtectedVm vm = new()
         {
             Vm = candidate.Vm.Id,
@@ -59,6 +52,23 @@ internal sealed class ProtectCommand(CommandDesk desk, IIdSource ids, TimeProvid
                 return Task.CompletedTask;
             },
             cancellationToken);
+    }
+
+    /// <exception cref="ErrorException">What protecting it would be refused for.</exception>
+    public async Task ForeseeAsync(string vmName, ProtectDto request, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = desk.Open();
+        await RequireSuitableAsync(db, vmName, request, cancellationToken);
+    }
+
+    private async Task<Candidate> RequireSuitableAsync(VaultDb db, string vmName, ProtectDto request, CancellationToken cancellationToken)
+    {
+        Candidate candidate = await ExamineAsync(db, vmName, request, cancellationToken);
+        await desk.RequireOnlineAsync(db, new HostId(candidate.Source.Id), cancellationToken);
+        await desk.RequireOnlineAsync(db, new HostId(candidate.Target.Id), cancellationToken);
+        return candidate.Findings.FirstOrDefault(finding => finding.Refusal is not null)?.Refusal is { } refusal
+            ? throw new ErrorException(refusal)
+            : candidate;
     }
 
     /// <summary>The policy's time of the day when it comes next; null is at once.</summary>
