@@ -60,6 +60,7 @@ public sealed class CommandTests : IAsyncLifetime
         await _lab.UntilAsync(test.Id, job => job.Wait == JobWait.TestCompletion);
         Assert.Equal("quarterly", Assert.Single((await _lab.Client.GetVmAsync("web1", Ct)).Protection!.Tests).Label); // protected
         RecoveryPointId point = Target.Points[^1].Id;
+        Assert.Contains("test web1-test", (await _lab.Client.GetPointAsync("web1", point.ToString(), Ct)).Marks);
         _beta.AddPoint(_replica, _lab.Time.GetUtcNow()); // newer, and not what was tested
         await RefusedAsync("confirmation-wrong", () => _lab.Client.PromoteAsync("web1", new PromoteDto(null, null), Ct));
         JobDto promoted = await DoneAsync(_lab.Client.PromoteAsync("web1", new PromoteDto("web1-test", "FAILOVER"), Ct));
@@ -123,7 +124,7 @@ public sealed class CommandTests : IAsyncLifetime
         await RefusedAsync("vm-unknown", () => _lab.Client.AttachPointAsync("web1", "latest", new AttachDto("rescue"), Ct));
         _beta.Vms.Add(Lab.Vm("rescue"));
         _beta.PostInventory();
-        await Lab.UntilAsync(async () => (await _lab.Client.ListVmsAsync(Ct)).Any(vm => vm.Name == "rescue"));
+        await Lab.UntilAsync(async () => (await _lab.Client.ListVmsAsync(null, [], Ct)).Any(vm => vm.Name == "rescue"));
         await DoneAsync(_lab.Client.AttachPointAsync("web1", "latest", new AttachDto("rescue"), Ct));
         await Lab.UntilAsync(async () => (await MountsAsync()) is [{ ToVm: "rescue" }]);
         Assert.Contains("attached to rescue", (await _lab.Client.ListPointsAsync("web1", Ct))[^1].Marks);
@@ -145,7 +146,7 @@ public sealed class CommandTests : IAsyncLifetime
 
         await RefusedAsync("vm-not-protected", () => _lab.Client.CommitAsync("web1", Ct));
         Assert.Empty(await _lab.Client.ListPointsAsync("web1", Ct)); // asked together with its branches
-        await RefusedAsync("in-use", () => _lab.Client.RemoveHostAsync("alpha", Ct)); // it would take the branch off every list
+        await RefusedAsync("in-use", () => _lab.Client.RemoveHostAsync("alpha", "sold", Ct)); // it would take the branch off every list
         await DoneAsync(_lab.Client.DeleteBranchAsync("web1", name, name, Ct));
         Assert.Empty(_alpha.Retired);
         Assert.Empty((await _lab.Client.GetVmAsync("web1", Ct)).Branches);
@@ -160,7 +161,7 @@ public sealed class CommandTests : IAsyncLifetime
         await _alpha.StopAsync();
         await Lab.UntilAsync(async () => !(await _lab.Client.GetHostAsync("alpha", Ct)).Online);
 
-        await _lab.Client.RemoveHostAsync("alpha", Ct);
+        await _lab.Client.RemoveHostAsync("alpha", "sold", Ct);
 
         EventDto said = Assert.Single(await _lab.Client.ListEventsAsync(0, 1000, Ct), e => e.Kind == "host-removed");
         Assert.Contains("keeps old disks of web1", said.Text, StringComparison.Ordinal);

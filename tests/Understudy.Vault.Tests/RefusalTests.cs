@@ -50,7 +50,7 @@ public sealed class RefusalTests : IAsyncLifetime
     {
         _beta.Vms.Add(Lab.Vm("web1"));
         _beta.PostInventory();
-        await Lab.UntilAsync(async () => (await _lab.Client.ListVmsAsync(Ct)).Count == 2);
+        await Lab.UntilAsync(async () => (await _lab.Client.ListVmsAsync(null, [], Ct)).Count == 2);
         await RefusedAsync("vm-ambiguous", () => _lab.Client.ProtectAsync("web1", To("beta"), Ct));
         string id = _alpha.Vms[0].Id.ToString();
         await RefusedAsync("name-taken", () => _lab.Client.ProtectAsync(id, To("beta"), Ct));
@@ -106,7 +106,7 @@ public sealed class RefusalTests : IAsyncLifetime
         await RefusedAsync("network-unknown", () => _lab.Client.TestAsync("web1", new TestVmDto(null, "dmz"), Ct));
         await RefusedAsync("in-use", async () =>
         {
-            await _lab.Client.RemoveHostAsync("beta", Ct);
+            await _lab.Client.RemoveHostAsync("beta", "sold", Ct);
             return 0;
         });
     }
@@ -156,7 +156,7 @@ public sealed class RefusalTests : IAsyncLifetime
     public async Task Nobody_gets_in_without_a_token_and_agents_do_not_pass_for_users()
     {
         using VaultClient stranger = VaultClient.Create(new Uri($"https://localhost:{_lab.Port}"), "ust_wrong", _lab.CaCertificate);
-        await RefusedAsync("token-missing", () => stranger.ListVmsAsync(Ct));
+        await RefusedAsync("token-missing", () => stranger.ListVmsAsync(null, [], Ct));
         await RefusedAsync("certificate-missing", () => _lab.Client.RenewCertificateAsync(new("x", []), Ct));
         Assert.Equal("main", (await stranger.GetStatusAsync(Ct)).Name);
     }

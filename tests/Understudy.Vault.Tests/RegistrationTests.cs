@@ -94,7 +94,7 @@ public sealed class RegistrationTests
         await using Lab lab = await Lab.StartAsync();
         FakeAgent agent = await lab.AddAgentAsync("lyon", "alpha");
         AgentMembership membership = agent.Membership!; // joined above
-        await lab.Client.RemoveHostAsync("alpha", Ct);
+        await lab.Client.RemoveHostAsync("alpha", "sold", Ct);
 
         ErrorInfo error = (await Assert.ThrowsAsync<ErrorException>(() => membership.RenewAsync(null, Ct))).Error;
 
@@ -132,7 +132,7 @@ public sealed class RegistrationTests
         FakeAgent agent = await lab.AddAgentAsync("lyon", "alpha");
         FakeAgent stranger = await other.AddAgentAsync("lyon", "stranger");
 
-        await lab.Client.RemoveHostAsync("alpha", Ct);
+        await lab.Client.RemoveHostAsync("alpha", "sold", Ct);
         await stranger.RestartAsync(() => stranger.Rejoin(stranger.Membership! with { VaultUrls = [$"https://localhost:{lab.Port}"], CaCertificate = lab.CaCertificate }));
 
         await Lab.UntilAsync(() => Task.FromResult(agent.LinkState is { Connected: false, Error.Code: "host-removed" }));

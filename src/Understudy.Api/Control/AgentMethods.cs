@@ -26,6 +26,12 @@ public static class AgentMethods
     public static AgentMethod<PeerCheckRequest, PeerCheckAnswer> PeerCheck { get; } =
         new("peer.check", false, _json.PeerCheckRequest, _json.PeerCheckAnswer);
 
+    public static AgentMethod<HostConfigureRequest, HostFactsAnswer> HostConfigure { get; } =
+        new("host.configure", true, _json.HostConfigureRequest, _json.HostFactsAnswer);
+
+    public static AgentMethod<HostFitRequest, HostFitAnswer> HostFit { get; } =
+        new("host.fit", false, _json.HostFitRequest, _json.HostFitAnswer);
+
     // --- Source ---
     public static AgentMethod<SourceProtectRequest, Nothing> SourceProtect { get; } =
         new("source.protect", true, _json.SourceProtectRequest, _json.Nothing);

@@ -25,7 +25,8 @@ public sealed record LocalClaimed(LineId Line);
 
 /// <summary>What an administrator changes on the host itself, because the vault cannot be reached yet or any more. Null leaves it.</summary>
 /// <param name="Proxy">HTTP CONNECT, "none" for none.</param>
-public sealed record LocalSettings(IReadOnlyList<string>? VaultUrls = null, string? Proxy = null);
+/// <param name="Visible">Which VMs the vault may know of, a <see cref="VmRule"/>.</param>
+public sealed record LocalSettings(IReadOnlyList<string>? VaultUrls = null, string? Proxy = null, string? Visible = null);
 
 /// <summary>All that stands on this host, in the names of people.</summary>
 public sealed record LocalState(
@@ -35,7 +36,15 @@ public sealed record LocalState(
     string AgentVersion,
     VaultConnection Vault,
     IReadOnlyList<LocalReplica> Replicas,
-    IReadOnlyList<LocalSource> Sources);
+    IReadOnlyList<LocalSource> Sources,
+    ProxyState? Proxy = null,
+    LocalVisibility? Visibility = null);
+
+/// <summary>What the host's rule makes of its VMs, by name. Lists are null where the hypervisor does not answer.</summary>
+/// <param name="Shown">Meant by the rule.</param>
+/// <param name="OnlyWhileProtected">Hidden by it, and shown until their protection ends.</param>
+public sealed record LocalVisibility(
+    string Rule, IReadOnlyList<string>? Shown, IReadOnlyList<string>? OnlyWhileProtected, IReadOnlyList<string>? Hidden);
 
 /// <param name="Error">Why there is none now; null while connected, and before the first attempt has ended.</param>
 /// <param name="Version">Of the vault that was met last.</param>

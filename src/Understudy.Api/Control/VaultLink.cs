@@ -50,6 +50,8 @@ public sealed class VaultLink
     private volatile bool _connected;
     private volatile ErrorInfo? _fault;
     private volatile string? _version;
+    private volatile VaultLinkSettings? _through;
+    private volatile CancellationTokenSource? _attempt;
 
     /// <param name="hello">The agent's whole state, asked for each connection.</param>
     public VaultLink(
@@ -68,6 +70,9 @@ public sealed class VaultLink
 
     public bool Connected => _connected;
 
+    /// <summary>By which settings the vault is reached now; null while it is not.</summary>
+    public VaultLinkSettings? Through => _through;
+
     /// <summary>For whoever asks on the host itself. Written by the link's own loop.</summary>
     public VaultConnection State => new(_connected, [.. _member.Settings.Urls.Select(url => url.ToString())], _connected ? null : _fault, _version);
 
@@ -82,6 +87,19 @@ public sealed class VaultLink
     /// <summary>Kept in memory until the vault has it, up to <see cref="PushQueue.MaxEvents"/>.</summary>
     public void Post(AgentEvent news) => _news.PostEvent(Push(AgentPushes.Event, news));
 
+    /// <summary>Ends the connection or the pause before the next one, and dials anew by the settings as they are then. News stay queued.</summary>
+    public void Redial()
+    {
+        try
+        {
+            _attempt?.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // That attempt has just ended; the next one reads the settings anew.
+        }
+    }
+
     /// <summary>Runs until the token ends it.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
@@ -91,16 +109,28 @@ public sealed class VaultLink
             VaultLinkSettings settings = _member.Settings;
             foreach (Uri url in settings.Urls)
             {
-                (bool connected, ErrorInfo why) = await RunOnceAsync(url, settings, cancellationToken);
-                _fault = why;
+                using CancellationTokenSource attempt = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+                _attempt = attempt;
+                (bool connected, ErrorInfo why) = await RunOnceAsync(url, settings, attempt.Token);
                 if (cancellationToken.IsCancellationRequested)
                 {
                     return;
                 }
 
+                if (attempt.IsCancellationRequested)
+                {
+                    failures = 0;
+                    break; // by new settings, from the first address on
+                }
+
+                _fault = why;
                 TimeSpan pause = _pauses[connected ? failures = 0 : Math.Min(failures++, _pauses.Length - 1)];
                 ControlLog.Disconnected(_logger, url, why.ToString(), pause);
-                await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await Task.Delay(pause, _time, attempt.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                if (attempt.IsCancellationRequested)
+                {
+                    break;
+                }
             }
         }
     }
@@ -129,7 +159,7 @@ public sealed class VaultLink
                 return (false, refused);
             }
 
-            return (true, Errors.VaultUnreachable(url.ToString(), await RunConnectionAsync(socket, url, hello, cancellationToken)));
+            return (true, Errors.VaultUnreachable(url.ToString(), await RunConnectionAsync(socket, url, settings, hello, cancellationToken)));
         }
         catch (OperationCanceledException)
         {
@@ -159,7 +189,7 @@ public sealed class VaultLink
             _ => null,
         };
 
-    private async Task<string> RunConnectionAsync(ClientWebSocket socket, Uri url, AgentHello hello, CancellationToken cancellationToken)
+    private async Task<string> RunConnectionAsync(ClientWebSocket socket, Uri url, VaultLinkSettings settings, AgentHello hello, CancellationToken cancellationToken)
     {
         using ControlConnection connection = new(socket, _operations, _time, _logger);
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -167,9 +197,11 @@ public sealed class VaultLink
         ControlLog.Connected(_logger, url);
         await connection.PushAsync(AgentPushes.Hello, hello);
         _connected = true;
+        _through = settings;
         Task sending = SendNewsAsync(connection, stop.Token);
         string why = await running;
         _connected = false;
+        _through = null;
         await stop.CancelAsync();
         await sending;
         return why;

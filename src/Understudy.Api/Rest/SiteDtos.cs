@@ -11,6 +11,7 @@ public sealed record SiteAddDto(string Name);
 /// <param name="ValidFor">A duration such as 24h; the default is 24 hours.</param>
 public sealed record KeyAddDto(string? ValidFor);
 
+/// <param name="Visible">Which of its VMs it shows, as its owner said it there; null from an agent that shows all.</param>
 public sealed record HostDto(
     Guid Id,
     string Name,
@@ -31,7 +32,14 @@ public sealed record HostDto(
     IReadOnlyList<HostNetwork> Networks,
     StorageSpace? Replicas,
     StorageSpace? Spool,
-    MaintenanceDto? Maintenance = null);
+    MaintenanceDto? Maintenance = null,
+    string? Visible = null,
+    ProxyState? Proxy = null);
+
+/// <summary>What is left out keeps its value.</summary>
+/// <param name="Proxy">By which the host dials the vault, http://NAME:PORT, or "none". It is tried first: when the vault is not
+/// reached through it within 60 s the host goes back to the way it had, and the answer says why.</param>
+public sealed record HostSetDto(string? Name = null, string? Proxy = null);
 
 /// <param name="Until">Null: until the host has booted, or somebody ends it.</param>
 public sealed record MaintenanceDto(DateTimeOffset Since, DateTimeOffset? Until, string? Reason, string By);

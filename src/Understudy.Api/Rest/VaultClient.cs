@@ -61,7 +61,12 @@ public sealed class VaultClient(HttpClient http) : IDisposable
     public Task<HostMaintenanceDto> EndMaintenanceAsync(string host, CancellationToken ct) =>
         PostAsync($"api/v1/hosts/{Escape(host)}/maintenance/end", Json.HostMaintenanceDto, ct);
 
-    public Task RemoveHostAsync(string host, CancellationToken ct) => DeleteAsync($"api/v1/hosts/{Escape(host)}", ct);
+    /// <summary>A new proxy is answered when it has been tried, which takes up to a minute.</summary>
+    public Task<HostDto> SetHostAsync(string host, HostSetDto request, CancellationToken ct) =>
+        SendAsync(HttpMethod.Patch, $"api/v1/hosts/{Escape(host)}", request, Json.HostSetDto, Json.HostDto, ct);
+
+    public Task RemoveHostAsync(string host, string? reason, CancellationToken ct) =>
+        DeleteAsync($"api/v1/hosts/{Escape(host)}{(reason is null ? "" : $"?reason={Escape(reason)}")}", ct);
 
     public Task<IReadOnlyList<NetworkDto>> ListNetworksAsync(CancellationToken ct) => GetAsync("api/v1/networks", Json.IReadOnlyListNetworkDto, ct);
 
@@ -83,6 +88,23 @@ public sealed class VaultClient(HttpClient http) : IDisposable
     public Task RemovePolicyAsync(string name, CancellationToken ct) => DeleteAsync($"api/v1/policies/{Escape(name)}", ct);
 
     public Task<IReadOnlyList<VmDto>> ListVmsAsync(CancellationToken ct) => GetAsync("api/v1/vms", Json.IReadOnlyListVmDto, ct);
+
+    /// <param name="select">A rule; null for all.</param>
+    /// <param name="tags">Every one of them has to be there as well.</param>
+    public Task<IReadOnlyList<VmDto>> ListVmsAsync(string? select, IReadOnlyList<string> tags, CancellationToken ct)
+    {
+        string[] query = [.. select is null ? Array.Empty<string>() : [$"select={Escape(select)}"], .. tags.Select(tag => $"tag={Escape(tag)}")];
+        return GetAsync($"api/v1/vms{(query.Length == 0 ? "" : $"?{string.Join("&", query)}")}", Json.IReadOnlyListVmDto, ct);
+    }
+
+    public Task<SelectionDto> ProtectSelectedAsync(ProtectSelectedDto request, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, "api/v1/vms/protect", request, Json.ProtectSelectedDto, Json.SelectionDto, ct);
+
+    public Task<SelectionDto> PauseSelectedAsync(SelectDto request, CancellationToken ct) => SelectedAsync("pause", request, ct);
+
+    public Task<SelectionDto> ResumeSelectedAsync(SelectDto request, CancellationToken ct) => SelectedAsync("resume", request, ct);
+
+    public Task<SelectionDto> ResyncSelectedAsync(SelectDto request, CancellationToken ct) => SelectedAsync("resync", request, ct);
 
     /// <param name="vm">Name or id, here and below.</param>
     public Task<VmDto> GetVmAsync(string vm, CancellationToken ct) => GetAsync($"api/v1/vms/{Escape(vm)}", Json.VmDto, ct);
@@ -200,6 +222,9 @@ public sealed class VaultClient(HttpClient http) : IDisposable
     private Task<TAnswer> SendAsync<TBody, TAnswer>(
         HttpMethod method, string path, TBody body, JsonTypeInfo<TBody> bodyType, JsonTypeInfo<TAnswer> answerType, CancellationToken ct) =>
         ReadAsync(new HttpRequestMessage(method, path) { Content = JsonContent.Create(body, bodyType) }, answerType, ct);
+
+    private Task<SelectionDto> SelectedAsync(string verb, SelectDto request, CancellationToken ct) =>
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{verb}", request, Json.SelectDto, Json.SelectionDto, ct);
 
     private async Task DeleteAsync(string path, CancellationToken ct)
     {

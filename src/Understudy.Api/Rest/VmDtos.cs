@@ -4,6 +4,7 @@ namespace Understudy.Api.Rest;
 
 /// <param name="Host">Where it is; after a failover the active side.</param>
 /// <param name="Branches">Kept states of lines that lost, at both sides; old disks may outlive the protection.</param>
+/// <param name="OnlyWhileProtected">Its host's rule hides it: it leaves the lists when its protection ends.</param>
 public sealed record VmDto(
     Guid Id,
     string Name,
@@ -20,7 +21,9 @@ public sealed record VmDto(
     IReadOnlyList<DiscoveredDisk> Disks,
     IReadOnlyList<DiscoveredNic> Nics,
     IReadOnlyList<BranchDto> Branches,
-    ProtectionDto? Protection);
+    ProtectionDto? Protection,
+    IReadOnlyList<string> Tags,
+    bool OnlyWhileProtected);
 
 /// <summary>MON-1 for one VM. Durations are seconds; null means not known (yet).</summary>
 /// <param name="Wait">What is waited for beside the state, by the words of states.md.</param>

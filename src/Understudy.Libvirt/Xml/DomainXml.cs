@@ -13,11 +13,18 @@ internal sealed record DomainDescription(
     string MachineType,
     bool HasGuestAgentChannel,
     IReadOnlyList<VmDiskFacts> Disks,
-    IReadOnlyList<VmNicFacts> Nics);
+    IReadOnlyList<VmNicFacts> Nics,
+    IReadOnlyList<string> Tags,
+    MachineNeeds Needs);
 
 /// <summary>Reads domain XML. Pure.</summary>
 internal static class DomainXml
 {
+    /// <summary>Where the owner of a VM writes its tags: libvirt keeps the metadata of others with the definition, untouched.</summary>
+    private static readonly XNamespace _tags = "urn:understudy:tags:1";
+
+    private static readonly char[] _betweenTags = [',', ' ', '\t', '\r', '\n'];
+
     private const string GuestAgentChannel = "org.qemu.guest_agent.0";
 
     /// <summary>Names of disks that Understudy has given to a running VM for a while, a recovery point of another: no part of
@@ -36,7 +43,16 @@ internal static class DomainXml
             domain.Element("os")?.Element("type").Text("machine") ?? "",
             devices?.Elements("channel").Any(channel => channel.Element("target").Text("name") == GuestAgentChannel) ?? false,
             [.. devices?.Elements("disk").Where(disk => !IsGivenOut(disk)).Select(ReadDisk) ?? []],
-            [.. devices?.Elements("interface").Select(ReadNic) ?? []]);
+            [.. devices?.Elements("interface").Select(ReadNic) ?? []],
+            ReadTags(domain),
+            ReadNeeds(domain));
+    }
+
+    /// <summary>What counts at the next start, here or elsewhere.</summary>
+    public static (IReadOnlyList<string> Tags, MachineNeeds Needs) ReadStored(string xml)
+    {
+        XElement domain = SafeXml.Parse(xml);
+        return (ReadTags(domain), ReadNeeds(domain));
     }
 
     /// <summary>True while the disk's copy or active commit can be pivoted: QEMU has said ready, which "done equals total" alone does not mean.</summary>
@@ -61,6 +77,32 @@ internal static class DomainXml
         }
 
         return turned;
+    }
+
+    private static string[] ReadTags(XElement domain) =>
+    [
+        .. (domain.Element("metadata")?.Element(_tags + "tags")?.Value ?? "")
+            .Split(_betweenTags, StringSplitOptions.RemoveEmptyEntries)
+            .Distinct(StringComparer.Ordinal),
+    ];
+
+    private static MachineNeeds ReadNeeds(XElement domain)
+    {
+        XElement? os = domain.Element("os");
+        XElement? cpu = domain.Element("cpu");
+        bool named = cpu?.Element("model") is { IsEmpty: false } && cpu.Text("mode") is null or "custom";
+        string? mode = cpu is null ? null : cpu.Text("mode") ?? (named ? "custom" : null);
+        return new MachineNeeds(
+            domain.Text("type") ?? "",
+            os?.Element("type").Text("arch") ?? "",
+            os?.Element("type").Text("machine") ?? "",
+            mode,
+            named ? cpu!.Element("model")!.Value : null, // as it says
+            cpu.Text("check") != "none",
+            named ? cpu!.ToString(SaveOptions.DisableFormatting) : null, // as above
+            os.Text("firmware"),
+            os?.Element("loader")?.Value is { Length: > 0 } loader ? loader : null,
+            os?.Element("nvram").Text("template"));
     }
 
     /// <summary>The attribute counts the CPUs in use where some of the maximum are unplugged.</summary>

@@ -29,6 +29,9 @@ public static partial class Errors
     public static ErrorInfo HostHolds(string folder) => new(Refused, "host-holds", $"{folder} holds what is protected here",
         "Only an agent that runs can end that: it knows the hypervisor.", "Start it (`understudy agent`) and say `understudy agent leave` while it runs; then stop it and say it again.");
 
+    public static ErrorInfo ProxyUnusable(string host, string problem) => new(Failed, "proxy-unusable", $"{host} went back to the way it had to its vault",
+        Sentence(problem), "See that the proxy runs, and that it may CONNECT to the vault's name and port; then try again.");
+
     // --- without the vault ---
     public static ErrorInfo AgentNotRunning(string socket, string why) => new(Failed, "agent-not-running", $"No agent answers at {socket}",
         Sentence(why), "Start it (`understudy agent`), as root; without it, `understudy point export --replica FOLDER` still reads a replica.");

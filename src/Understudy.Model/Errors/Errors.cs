@@ -13,6 +13,9 @@ public static partial class Errors
     public static ErrorInfo NotProtected(string vm) => new(Refused, "vm-not-protected", $"{vm} is not protected",
         "This command needs a replica.", $"Protect it: `understudy vm protect {vm} --to HOST`.");
 
+    public static ErrorInfo NothingSelected(string selection) => new(NoSuchThing, "nothing-selected", $"No VM is meant by {Quote(selection)}",
+        "No VM that is known here, and that the command could be for, has such a name or tag; a host may hide some.", "See `understudy vm list`, which takes the same rule, and `understudy host show`.");
+
     public static ErrorInfo UnknownHost(string host) => new(NoSuchThing, "host-unknown", $"There is no host {Quote(host)}",
         "No host of that name or id has joined.", "See `understudy host list`, or join it with a registration key.");
 
@@ -102,8 +105,8 @@ public static partial class Errors
         $"{Sizes.Format(doneBytes)} of {Sizes.Format(totalBytes)} are at the target, and no recovery point has the disk before it is whole.",
         $"Wait for it (`understudy vm show {vm}`), or exclude the disk: `understudy vm set {vm} --exclude {disk}`.");
 
-    public static ErrorInfo NetworkUnmapped(string network, string site) => new(Refused, "network-unmapped", $"Network {Quote(network)} has no place at site {site}",
-        "A NIC of the VM is on it and the policy uses the network map.", $"Map it: `understudy network map {network} --to NETWORK`, or name a network for the NIC.");
+    public static ErrorInfo NetworkUnmapped(string network, string from, string to) => new(Refused, "network-unmapped", $"Network {Quote(network)} has no place at site {to}",
+        "A NIC of the VM is on it and the policy uses the network map.", $"Map it: `understudy network map {network} --to NETWORK --from-site {from} --to-site {to}`, or name a network for the NIC.");
 
     public static ErrorInfo HostOffline(string host) => new(Refused, "host-offline", $"{host} is not connected",
         "Its agent has no connection to the vault.", "Start the agent there and see its log; the link to the vault is dialled by the agent.");

@@ -17,6 +17,8 @@ public sealed record Host(
 /// <summary>What an agent says of its host.</summary>
 /// <param name="HypervisorError">Why the hypervisor could not be asked; null when it answered.</param>
 /// <param name="Boot">Another one after each boot of the host.</param>
+/// <param name="DisplayName">What the host takes its name in the vault to be.</param>
+/// <param name="Visible">Which of its VMs the host shows to its vault, as its owner said it there.</param>
 public sealed record HostFacts(
     string HostName,
     string AgentVersion,
@@ -32,7 +34,12 @@ public sealed record HostFacts(
     StorageSpace Replicas,
     StorageSpace Spool,
     string? GuardProblem = null,
-    string? Boot = null);
+    string? Boot = null,
+    string? Visible = null,
+    string? DisplayName = null,
+    ProxyState? Proxy = null,
+    string? CpuModel = null,
+    IReadOnlyList<string>? Firmwares = null);
 
 public sealed record HostNetwork(string Name, bool Active, bool Isolated, string? Bridge);
 

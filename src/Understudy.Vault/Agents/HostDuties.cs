@@ -12,7 +12,7 @@ using Understudy.Vault.Storage;
 namespace Understudy.Vault.Agents;
 
 /// <summary>
-/// What a host owes when it comes (back): the settings of its VMs as they are now (CFG-1), and removals that were asked
+/// What a host owes when it comes (back): its name, the settings of its VMs as they are now (CFG-1), and removals that were asked
 /// for while it was away (REG-6). One loop, one host after the other; a host that is away now is posted again by its hello.
 /// </summary>
 internal sealed partial class HostDuties(
@@ -54,6 +54,7 @@ internal sealed partial class HostDuties(
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, stopping);
         try
         {
+            await SendNameAsync(session, either.Token);
             await SendSettingsAsync(session, either.Token);
             await CleanUpAsync(session, either.Token);
         }
@@ -64,6 +65,17 @@ internal sealed partial class HostDuties(
         catch (Exception fault) when (fault is not OperationCanceledException)
         {
             NotDone(logger, session.Host, fault);
+        }
+    }
+
+    /// <summary>A host that was away while it was renamed, or is told now.</summary>
+    private async Task SendNameAsync(AgentSession session, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        HostRow row = await db.Hosts.AsNoTracking().SingleAsync(candidate => candidate.Id == session.Host.Value, cancellationToken);
+        if (VaultJson.Read(row.FactsJson, VaultJson.Default.HostFacts)?.DisplayName is { } known && known != row.Name)
+        {
+            await session.InvokeAsync(AgentMethods.HostConfigure, new OperationId(ids.NewGuid()), new HostConfigureRequest(Name: row.Name), null, cancellationToken);
         }
     }
 
@@ -80,11 +92,19 @@ internal sealed partial class HostDuties(
             ErrorInfo? refusal = vm.SourceHost == session.Host
                 ? await ConfigureSourceAsync(session, vm, policies[vm.Policy], cancellationToken)
                 : await AskAsync(session, AgentMethods.ReplicaConfigure, new ReplicaConfigureRequest(vm.Replica, SideSettings.OfTarget(vm, policies[vm.Policy])), cancellationToken);
-            if (refusal is not null)
+            if (refusal is not null && await StandsAsync(vm, cancellationToken))
             {
                 await events.AddAsync(HealthLevel.Warning, "settings-refused", vm.Vm.Value, host, $"{vm.Name}: {refusal}", cancellationToken);
             }
         }
+    }
+
+    /// <summary>It has not ended while the host was asked, and no job has it, at whose end it is asked again.</summary>
+    private async Task<bool> StandsAsync(ProtectedVm vm, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        return await db.Protections.AnyAsync(row => row.VmId == vm.Vm.Value && row.Replica == vm.Replica.Value, cancellationToken)
+            && !await db.Leases.AnyAsync(lease => lease.VmId == vm.Vm.Value, cancellationToken);
     }
 
     private async Task<ErrorInfo?> ConfigureSourceAsync(AgentSession session, ProtectedVm vm, Policy policy, CancellationToken cancellationToken)

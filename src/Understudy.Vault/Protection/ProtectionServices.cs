@@ -14,7 +14,7 @@ internal static class ProtectionServices
         services.AddSingleton<VmView>().AddSingleton<PointFinder>().AddSingleton<BranchFinder>().AddSingleton<RpoHistory>().AddSingleton<PolicyClock>();
         services.AddSingleton<HostMaintenance>().AddSingleton<MaintenanceClock>().AddSingleton<MaintenanceSteps>();
         services.AddSingleton<CommandDesk>().AddSingleton<ProtectCommand>().AddSingleton<SettingsCommand>().AddSingleton<TestCommand>();
-        services.AddSingleton<ReplicationCommands>().AddSingleton<FailoverCommands>().AddSingleton<PointCommands>();
+        services.AddSingleton<ReplicationCommands>().AddSingleton<SelectionCommands>().AddSingleton<FailoverCommands>().AddSingleton<PointCommands>();
         services.AddSingleton<JobStore>().AddSingleton<JobEnd>().AddSingleton<JobRunner>();
         services.AddSingleton<StepScene>().AddSingleton<BothSides>().AddSingleton<StepExecutor>();
         services.AddSingleton<ProtectSteps>().AddSingleton<ReplicationSteps>().AddSingleton<RecoverySteps>().AddSingleton<PlannedSteps>();

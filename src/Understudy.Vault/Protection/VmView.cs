@@ -12,7 +12,8 @@ internal sealed class VmView(VaultStorage storage, AgentRegistry agents, ReportB
 {
     public static readonly TimeSpan RpoSummary = TimeSpan.FromHours(24);
 
-    public async Task<IReadOnlyList<VmDto>> ListAsync(CancellationToken cancellationToken)
+    /// <param name="selection">Null for all.</param>
+    public async Task<IReadOnlyList<VmDto>> ListAsync(Selection? selection, CancellationToken cancellationToken)
     {
         await using VaultDb db = storage.Open();
         Sight sight = await LookAsync(db, null, cancellationToken);
@@ -20,7 +21,11 @@ internal sealed class VmView(VaultStorage storage, AgentRegistry agents, ReportB
         List<VmDto> vms = [];
         foreach (IGrouping<Guid, VmRow> group in rows.GroupBy(row => row.VmId))
         {
-            vms.Add(await ToDtoAsync(db, [.. group], sight, cancellationToken));
+            string name = sight.Protections.GetValueOrDefault(group.Key)?.Name ?? group.First().Name;
+            if (selection?.Means(name, [.. group.SelectMany(row => Facts(row).Tags ?? [])]) != false)
+            {
+                vms.Add(await ToDtoAsync(db, [.. group], sight, cancellationToken));
+            }
         }
 
         return [.. vms.OrderBy(vm => vm.Name, StringComparer.Ordinal)];
@@ -65,7 +70,9 @@ internal sealed class VmView(VaultStorage storage, AgentRegistry agents, ReportB
             facts.Disks,
             facts.Nics,
             [.. kept.Select(branch => BranchNames.ToDto(branch.Branch, branch.HostName))],
-            protection);
+            protection,
+            facts.Tags ?? [],
+            facts.OnlyWhileProtected);
     }
 
     /// <summary>The row of the side where the VM is to run now; of one that is not protected (any more), where it does run.</summary>

@@ -58,12 +58,15 @@ internal static class SiteRoutes
             .WithName("getHost").WithSummary("One host by name or id");
         api.MapPost("/hosts/{host}/check", (string host, HostStore hosts, CancellationToken ct) => hosts.CheckAsync(host, ct))
             .WithName("checkHost").WithSummary("Checks a host: each finding a pass, a warning or an error with what to do");
-        api.MapDelete("/hosts/{host}", async Task<NoContent> (string host, HostStore hosts, CancellationToken ct) =>
+        api.MapPatch("/hosts/{host}", (string host, HostSetDto body, ClaimsPrincipal user, HostSettings settings, CancellationToken ct) =>
+                settings.SetAsync(host, body, user.UserName(), ct))
+            .WithName("setHost").WithSummary("Changes a host's name, or the proxy by which it dials the vault; a proxy is tried first");
+        api.MapDelete("/hosts/{host}", async Task<NoContent> (string host, string? reason, ClaimsPrincipal user, HostStore hosts, CancellationToken ct) =>
             {
-                await hosts.RemoveAsync(host, ct);
+                await hosts.RemoveAsync(host, reason, user.UserName(), ct);
                 return TypedResults.NoContent();
             })
-            .WithName("removeHost").WithSummary("Removes a host that takes part in no protection");
+            .WithName("removeHost").WithSummary("Removes a host that takes part in no protection; takes the reason, which stays in the event");
     }
 
     private static void MapMaintenance(RouteGroupBuilder api)

@@ -20,8 +20,9 @@ internal static class VmRoutes
     public static void Map(RouteGroupBuilder api)
     {
         MapPolicies(api);
-        api.MapGet("/vms", (VmView vms, CancellationToken ct) => vms.ListAsync(ct))
-            .WithName("listVms").WithSummary("All discovered VMs with their protection");
+        api.MapGet("/vms", (string? select, string[]? tag, VmView vms, CancellationToken ct) =>
+                vms.ListAsync(select is null && tag is not { Length: > 0 } ? null : Selection.Of(select, tag), ct))
+            .WithName("listVms").WithSummary("Discovered VMs with their protection: all, or those a rule means that have every tag named");
         api.MapGet("/vms/{vm}", (string vm, VmView vms, CancellationToken ct) => vms.GetAsync(vm, ct))
             .WithName("getVm").WithSummary("One VM by name or id");
         api.MapPost("/vms/{vm}/verify", (string vm, ProtectDto body, ProtectCommand command, CancellationToken ct) => command.VerifyAsync(vm, body, ct))
@@ -34,9 +35,27 @@ internal static class VmRoutes
             .WithName("setVm").WithSummary("Changes settings, in every state; a host that is away takes them up when it returns");
         api.MapGet("/vms/{vm}/rpo", (string vm, int? hours, RpoHistory history, CancellationToken ct) => history.ListAsync(vm, hours ?? DefaultHours, ct))
             .WithName("listRpo").WithSummary("How old the newest point became, in stretches of five minutes, oldest first");
+        MapSelections(api);
         MapReplication(api);
         MapRecovery(api);
         MapPoints(api);
+    }
+
+    /// <summary>Several VMs at once: the answer has a job or a refusal for each.</summary>
+    private static void MapSelections(RouteGroupBuilder api)
+    {
+        api.MapPost("/vms/protect", (ProtectSelectedDto body, ClaimsPrincipal user, SelectionCommands commands, CancellationToken ct) =>
+                commands.ProtectAsync(body, user.UserName(), ct))
+            .WithName("protectVms").WithSummary("Protects the VMs a rule means, a job for each; or says what that would do");
+        api.MapPost("/vms/pause", (SelectDto body, ClaimsPrincipal user, SelectionCommands commands, CancellationToken ct) =>
+                commands.PauseAsync(body, user.UserName(), ct))
+            .WithName("pauseVms").WithSummary("Pauses the protected VMs a rule means");
+        api.MapPost("/vms/resume", (SelectDto body, ClaimsPrincipal user, SelectionCommands commands, CancellationToken ct) =>
+                commands.ResumeAsync(body, user.UserName(), ct))
+            .WithName("resumeVms").WithSummary("Resumes the protected VMs a rule means");
+        api.MapPost("/vms/resync", (SelectDto body, ClaimsPrincipal user, SelectionCommands commands, CancellationToken ct) =>
+                commands.ResyncAsync(body, user.UserName(), ct))
+            .WithName("resyncVms").WithSummary("Reads all disks of the protected VMs a rule means again");
     }
 
     private static void MapReplication(RouteGroupBuilder api)

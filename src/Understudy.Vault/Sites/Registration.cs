@@ -56,6 +56,7 @@ internal sealed class Registration(
 
         // Everything that can be refused is, before the key is used up.
         string name = request.DisplayName ?? request.HostName;
+        HostSettings.CheckName(name);
         if (await db.Hosts.AnyAsync(row => row.Name == name, cancellationToken))
         {
             throw new ErrorException(Errors.Exists("host", name));

@@ -20,6 +20,12 @@ internal sealed record AgentConfig
     /// <summary>HTTP CONNECT proxy towards the vault; null for none.</summary>
     public string? Proxy { get; init; }
 
+    /// <summary>Set while <see cref="Proxy"/> is new and the vault has not been reached through it: what to go back to.</summary>
+    public ProxyTrial? ProxyTrial { get; init; }
+
+    /// <summary>Which VMs the vault may know of, a <see cref="VmRule"/>.</summary>
+    public string Visible { get; init; } = VmRule.AllText;
+
     /// <summary>Where replication is taken in, "address:port".</summary>
     public required string Listen { get; init; }
 
@@ -73,6 +79,9 @@ internal sealed record AgentConfig
     public ValueTask WriteAsync(IFileStore dataFolder, CancellationToken cancellationToken) =>
         PrivateFile.ReplaceAsync(dataFolder, FileName, JsonSerializer.SerializeToUtf8Bytes(this, AgentJson.Default.AgentConfig), cancellationToken);
 }
+
+/// <param name="Before">The proxy that the new one replaces; null for none.</param>
+internal sealed record ProxyTrial(string? Before);
 
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web, WriteIndented = true, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
 [JsonSerializable(typeof(AgentConfig))]

@@ -79,7 +79,7 @@ internal sealed class AgentHost
         await using TargetSide target = new(_config, services, new DepartureNotices(new FolderStore(Path.Combine(_dataFolder, "departures")), services.Time), _logger);
         SourceNews news = new();
         SourceMachine machine = new(hypervisor, hypervisor, hypervisor, new StoppedDisks(services.Daemons, images, _config.RunFolder, time), images);
-        await using SourceSide source = new(_config, machine, ownership, guard, _identity.Tls, news, ids, _loggers);
+        await using SourceSide source = new(_settings, machine, ownership, guard, _identity.Tls, news, ids, _loggers);
 
         ReplicationReceiver receiver = new(target, AgentVersion.Text, time, _loggers.CreateLogger<ReplicationReceiver>());
         using ReplicationListener listener = new(AgentJoin.EndPoint(_config.Listen), receiver, _identity.Tls, _logger);
@@ -89,14 +89,16 @@ internal sealed class AgentHost
         FolderStore outcomeFolder = new(Directory.CreateDirectory(Path.Combine(_dataFolder, "outcomes")).FullName);
         await using OutcomeLog outcomes = await OutcomeLog.OpenAsync(outcomeFolder, _loggers.CreateLogger<OutcomeLog>(), cancellationToken);
         await using AgentOperations operations = new(outcomes, _loggers.CreateLogger<AgentOperations>());
-        HostView view = new(_config, hypervisor, source, target, installer, boot, _logger);
-        HostOrders.Register(operations, view, _identity.Tls);
-        TargetOrders.Register(operations, target);
+        Visibility visibility = new(_settings, hypervisor, vm => source.Holds(vm.Id) || target.Uses(vm));
+        HostView view = new(_settings, () => _identity.Membership.Name, hypervisor, source, target, visibility, installer, boot, _logger);
+        TargetOrders.Register(operations, target, visibility.RequireVisibleAsync);
         SourceOrders.Register(operations, source);
         new VaultCopies(VaultCopies.FolderOf(_dataFolder)).Register(operations);
         VaultLink link = new(_identity, view.HelloAsync, operations, time, _loggers.CreateLogger<VaultLink>());
         news.Link = link;
-        new LocalOrders(_identity, _settings, link, source, target, receiver).Register(operations);
+        ProxyTrials proxies = new(_settings, link, async ct => link.Post(await view.FactsAsync(ct)), time, _logger);
+        HostOrders.Register(operations, view, hypervisor, _identity, proxies);
+        new LocalOrders(_identity, _settings, proxies, view, visibility, link, source, target, receiver).Register(operations);
         NewsLoop newsLoop = new(view, link, hypervisor, time, _logger);
         LocalListener local = new(_config.LocalSocket, services.Sockets, operations, time, _logger);
         await target.OpenAllAsync(cancellationToken);
@@ -108,6 +110,7 @@ internal sealed class AgentHost
             listener.RunAsync,
             local.RunAsync,
             link.RunAsync,
+            proxies.RunAsync,
             target.RunAsync,
             source.RunAsync,
             newsLoop.RunAsync,

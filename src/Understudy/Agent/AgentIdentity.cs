@@ -59,6 +59,13 @@ internal sealed class AgentIdentity(IFileStore store, AgentMembership membership
         await KeepAsync(_membership with { VaultUrls = VaultUrls.Checked(urls) }, cancellationToken);
     }
 
+    /// <summary>How the vault calls this host from now on.</summary>
+    public async Task UseNameAsync(string name, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        await KeepAsync(_membership with { Name = name }, cancellationToken);
+    }
+
     private async ValueTask KeepAsync(AgentMembership changed, CancellationToken cancellationToken)
     {
         await changed.SaveAsync(store, cancellationToken);

@@ -15,6 +15,8 @@ internal static class AgentJoin
     {
         RegistrationKeyFile key = RegistrationKeyFile.Read(keyFile);
         _ = EndPoint(config.Listen);
+        string? proxy = config.Proxy is { } given ? ProxyState.Checked(given) : null;
+        config = config with { Proxy = proxy, Visible = VmRule.Parse("--visible", config.Visible).Text };
         FolderStore store = OpenFolder(dataFolder);
         if (await AgentMembership.LoadAsync(store, cancellationToken) is { } before)
         {
@@ -27,7 +29,7 @@ internal static class AgentJoin
         await config.WriteAsync(store, cancellationToken);
         JoinOptions options = new(
             FullHostName(), displayName, AgentVersion.Text, config.Advertise, [.. CertificateNames(config.Advertise)],
-            config.Proxy is { } proxy ? new Uri(proxy) : null);
+            proxy is null ? null : new Uri(proxy));
         AgentMembership joined = await AgentMembership.JoinAsync(key, options, cancellationToken);
         await joined.SaveAsync(store, cancellationToken);
         return joined;

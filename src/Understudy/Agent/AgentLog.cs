@@ -35,6 +35,9 @@ internal static partial class AgentLog
     [LoggerMessage(12, LogLevel.Information, "The start guard is in force")]
     public static partial void GuardInForce(ILogger logger);
 
+    [LoggerMessage(13, LogLevel.Information, "{What}")]
+    public static partial void WayToVault(ILogger logger, string what);
+
     [LoggerMessage(7, LogLevel.Information, "{Subject} goes on from what it was doing before the restart")]
     public static partial void GoesOn(ILogger logger, string subject);
 }

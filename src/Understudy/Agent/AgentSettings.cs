@@ -7,27 +7,57 @@ namespace Understudy.Agent;
 /// <summary>The part of <c>agent.json</c> that changes while the agent runs. Changes take turns; readers see the newest whole.</summary>
 internal sealed class AgentSettings(IFileStore store, AgentConfig config)
 {
-    public const string NoProxy = "none";
-
     private readonly AsyncGate _gate = new();
     private volatile AgentConfig _config = config;
+    private volatile string? _problem;
+    private volatile VmRule _visible = VmRule.Parse("visible", config.Visible);
 
     public AgentConfig Config => _config;
 
     /// <summary>Towards the vault; null for none.</summary>
     public Uri? Proxy => _config.Proxy is { } proxy ? new Uri(proxy) : null;
 
-    /// <summary>Used for the next connection; one that stands goes on (REG-3).</summary>
-    public Task UseProxyAsync(string proxy, CancellationToken cancellationToken) =>
-        ChangeAsync(config => config with { Proxy = CheckedProxy(proxy) }, cancellationToken);
-
-    /// <exception cref="ErrorException">It is no proxy's address.</exception>
-    public static string? CheckedProxy(string proxy) => proxy switch
+    public ProxyState ProxyState
     {
-        NoProxy or "" => null,
-        _ when Uri.TryCreate(proxy, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https" => proxy,
-        _ => throw new ErrorException(Errors.BadValue("proxy", proxy, "it is written http://NAME:PORT, or none")),
-    };
+        get
+        {
+            AgentConfig now = _config;
+            return new ProxyState(now.Proxy, now.ProxyTrial is not null, _problem);
+        }
+    }
+
+    /// <summary>Which VMs the vault may know of (REG-2).</summary>
+    public VmRule Visible => _visible;
+
+    public async Task ShowAsync(VmRule visible, CancellationToken cancellationToken)
+    {
+        await ChangeAsync(config => config with { Visible = visible.Text }, cancellationToken);
+        _visible = visible;
+    }
+
+    /// <summary>For good, used for the next connection (REG-3).</summary>
+    public async Task UseProxyAsync(string? proxy, CancellationToken cancellationToken)
+    {
+        await ChangeAsync(config => config with { Proxy = proxy, ProxyTrial = null }, cancellationToken);
+        _problem = null;
+    }
+
+    /// <summary>Until it is kept or given up. On another trial the way back stays the one that has worked.</summary>
+    public async Task TryProxyAsync(string? proxy, CancellationToken cancellationToken)
+    {
+        await ChangeAsync(config => config with { Proxy = proxy, ProxyTrial = config.ProxyTrial ?? new ProxyTrial(config.Proxy) }, cancellationToken);
+        _problem = null;
+    }
+
+    /// <summary>The vault has been reached through it.</summary>
+    public Task KeepProxyAsync(CancellationToken cancellationToken) => ChangeAsync(config => config with { ProxyTrial = null }, cancellationToken);
+
+    /// <summary>Back to the one before.</summary>
+    public async Task GiveProxyUpAsync(string problem, CancellationToken cancellationToken)
+    {
+        await ChangeAsync(config => config.ProxyTrial is { } trial ? config with { Proxy = trial.Before, ProxyTrial = null } : config, cancellationToken);
+        _problem = problem;
+    }
 
     private async Task ChangeAsync(Func<AgentConfig, AgentConfig> change, CancellationToken cancellationToken)
     {

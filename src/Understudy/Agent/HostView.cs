@@ -8,24 +8,26 @@ using HostFacts = Understudy.Model.HostFacts;
 namespace Understudy.Agent;
 
 /// <summary>The whole of what this host is and does, read when asked: nothing here is remembered.</summary>
-internal sealed class HostView(AgentConfig config, IHypervisor hypervisor, SourceSide source, TargetSide target, GuardInstaller guard, HostBoot boot, ILogger logger)
+/// <param name="name">What the vault calls this host.</param>
+internal sealed class HostView(
+    AgentSettings settings, Func<string> name, IHypervisor hypervisor, SourceSide source, TargetSide target, Visibility visibility, GuardInstaller guard, HostBoot boot, ILogger logger)
 {
     public async Task<HostFacts> FactsAsync(CancellationToken cancellationToken)
     {
-        StorageSpace replicas = Facts.Space(config.ImagesFolder);
-        StorageSpace spool = Facts.Space(config.SpoolFolder);
+        StorageSpace replicas = Facts.Space(settings.Config.ImagesFolder);
+        StorageSpace spool = Facts.Space(settings.Config.SpoolFolder);
         try
         {
-            return Facts.Of(await hypervisor.GetHostAsync(cancellationToken), replicas, spool) with { GuardProblem = guard.State().Problem, Boot = boot.Id };
+            return Own(Facts.Of(await hypervisor.GetHostAsync(cancellationToken), replicas, spool)) with { GuardProblem = guard.State().Problem };
         }
         catch (UnderstudyException e)
         {
             AgentLog.HypervisorUnreachable(logger, e.Message);
-            return Facts.Unreachable(e.Message, replicas, spool) with { Boot = boot.Id };
+            return Own(Facts.Unreachable(e.Message, replicas, spool));
         }
     }
 
-    /// <summary>Null when the hypervisor does not answer: the vault keeps what it saw last.</summary>
+    /// <summary>Of what is not hidden. Null when the hypervisor does not answer: the vault keeps what it saw last.</summary>
     public async Task<Inventory?> InventoryAsync(CancellationToken cancellationToken)
     {
         try
@@ -33,7 +35,7 @@ internal sealed class HostView(AgentConfig config, IHypervisor hypervisor, Sourc
             IReadOnlyList<VmFacts> vms = await hypervisor.ListVmsAsync(cancellationToken);
             source.NotePower(vms);
             target.NotePower(vms);
-            return new Inventory([.. vms.Select(Facts.Of).OrderBy(vm => vm.Id.Value)]);
+            return new Inventory([.. vms.Select(visibility.Show).OfType<DiscoveredVm>().OrderBy(vm => vm.Id.Value)]);
         }
         catch (UnderstudyException e)
         {
@@ -48,9 +50,18 @@ internal sealed class HostView(AgentConfig config, IHypervisor hypervisor, Sourc
 
     public async ValueTask<AgentHello> HelloAsync(CancellationToken cancellationToken) => new(
         AgentVersion.Text,
-        config.Advertise,
+        settings.Config.Advertise,
         await FactsAsync(cancellationToken),
         (await InventoryAsync(cancellationToken))?.Vms ?? [],
         Sources(),
         Targets());
+
+    /// <summary>With what the hypervisor does not know.</summary>
+    private HostFacts Own(HostFacts facts) => facts with
+    {
+        Boot = boot.Id,
+        DisplayName = name(),
+        Visible = visibility.Rule.Text,
+        Proxy = settings.ProxyState,
+    };
 }

@@ -13,7 +13,7 @@ namespace Understudy.Agent;
 
 /// <summary>All VMs this host replicates to others, each with its engine's loop. Changes of the set take turns at one gate.</summary>
 internal sealed class SourceSide(
-    AgentConfig config, SourceMachine machine, OwnershipServices ownership, GuardFolder guard, Func<TlsIdentity> identity, SourceNews news, IIdSource ids, ILoggerFactory loggers)
+    AgentSettings settings, SourceMachine machine, OwnershipServices ownership, GuardFolder guard, Func<TlsIdentity> identity, SourceNews news, IIdSource ids, ILoggerFactory loggers)
     : IAsyncDisposable
 {
     /// <summary>Captures at once: each reads a disk at full speed, and two keep a disk busy.</summary>
@@ -21,6 +21,7 @@ internal sealed class SourceSide(
 
     private static readonly TimeSpan OpenAgainAfter = TimeSpan.FromSeconds(10);
 
+    private readonly string _spool = settings.Config.SpoolFolder;
     private readonly AsyncGate _gate = new();
     private readonly Lock _lock = new(); // guards the two below, which reports read from any thread
     private readonly SortedDictionary<Guid, RunningSource> _sources = [];
@@ -63,10 +64,10 @@ internal sealed class SourceSide(
     public async Task OpenAllAsync(CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
-        Directory.CreateDirectory(config.SpoolFolder);
-        foreach (string folder in Directory.EnumerateDirectories(config.SpoolFolder).Order(StringComparer.Ordinal))
+        Directory.CreateDirectory(_spool);
+        foreach (string folder in Directory.EnumerateDirectories(_spool).Order(StringComparer.Ordinal))
         {
-            if (folder != config.ScratchFolder && VmId.TryParse(Path.GetFileName(folder), out VmId vm) && Find(vm) is null && FindRetired(vm) is null)
+            if (folder != settings.Config.ScratchFolder && VmId.TryParse(Path.GetFileName(folder), out VmId vm) && Find(vm) is null && FindRetired(vm) is null)
             {
                 await TryOpenAsync(folder, cancellationToken);
             }
@@ -127,7 +128,9 @@ internal sealed class SourceSide(
             throw new ErrorException(Errors.InUse("VM", retired.Source.Ownership.VmName, "a copy of it at the other side, which owns it; what is here are old disks"));
         }
 
-        VmFacts vm = await machine.Inventory.FindVmAsync(request.Vm, cancellationToken) ?? throw new ErrorException(Errors.UnknownVm(request.Vm.ToString()));
+        VmFacts vm = await machine.Inventory.FindVmAsync(request.Vm, cancellationToken) is { } found && Visibility.MeantBy(settings.Visible, found)
+            ? found
+            : throw new ErrorException(Errors.UnknownVm(request.Vm.ToString())); // of one that is hidden nothing is said, not even that
         string definition = await machine.Inventory.GetDefinitionAsync(request.Vm, DefinitionKind.Inactive, cancellationToken);
         IReadOnlyList<DiskNow> disks = SourceDisks.Of(vm, order.Policy.ExcludedDisks, definition);
         SourceSpec spec = new(request.Replica, request.Vm, vm.Name, request.Line);
@@ -248,6 +251,9 @@ internal sealed class SourceSide(
     /// <exception cref="ErrorException">No such VM is protected here, to that replica.</exception>
     public SourceHost FindHost(VmId vm, ReplicaId replica) => Require(vm, replica).Source;
 
+    /// <summary>The VM is sent from here, or was and left something: also where that cannot be opened just now.</summary>
+    public bool Holds(VmId vm) => Find(vm) is not null || FindRetired(vm) is not null || Directory.Exists(FolderOf(vm));
+
     /// <summary>A run state that changed may end a pause at once.</summary>
     public void NotePower(IEnumerable<VmFacts> vms)
     {
@@ -285,7 +291,7 @@ internal sealed class SourceSide(
 
     private static string Describe(RetiredSource retired) => $"the old VM {retired.Ownership.VmName}, blocked, with {string.Join(", ", retired.Kept.Disks)}";
 
-    private string FolderOf(VmId vm) => Path.Combine(config.SpoolFolder, vm.ToString());
+    private string FolderOf(VmId vm) => Path.Combine(_spool, vm.ToString());
 
     /// <param name="order">Null for what is retired: it has nobody to speak to.</param>
     private SourceHostEnvironment Environment(string folder, SourceOrder? order) => new(

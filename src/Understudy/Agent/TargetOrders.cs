@@ -11,7 +11,8 @@ namespace Understudy.Agent;
 /// <summary>The vault's orders for the recovery side, in the engine's words.</summary>
 internal static class TargetOrders
 {
-    public static void Register(AgentOperations operations, TargetSide target)
+    /// <param name="receiver">Asked, by name or id, before a VM of this host is given disks; throws where it may not have them.</param>
+    public static void Register(AgentOperations operations, TargetSide target, Func<string, CancellationToken, ValueTask>? receiver = null)
     {
         operations.On(AgentMethods.ReplicaCreate, (request, _, ct) => OrderAnswer.Of(() => target.CreateAsync(request, ct)));
         operations.On(AgentMethods.ReplicaConfigure, (request, _, ct) => OrderAnswer.Done(() => target.ConfigureAsync(request, ct)));
@@ -20,7 +21,7 @@ internal static class TargetOrders
         operations.On(AgentMethods.TestComplete, (request, _, ct) => OrderAnswer.Of(
             async () => Words(await target.Find(request.Replica).CompleteTestAsync(request.Test.Value, request.Note, ct))));
         RegisterFailover(operations, target);
-        RegisterPoints(operations, target);
+        RegisterPoints(operations, target, receiver ?? ((_, _) => ValueTask.CompletedTask));
     }
 
     private static void RegisterFailover(AgentOperations operations, TargetSide target)
@@ -46,7 +47,7 @@ internal static class TargetOrders
         }));
     }
 
-    private static void RegisterPoints(AgentOperations operations, TargetSide target)
+    private static void RegisterPoints(AgentOperations operations, TargetSide target, Func<string, CancellationToken, ValueTask> receiver)
     {
         operations.On(AgentMethods.PointsList, (request, _, _) => OrderAnswer.Of(() =>
         {
@@ -58,8 +59,12 @@ internal static class TargetOrders
             : await target.Find(request.Replica).ExportPointAsync(request.Point, request.Folder, request.Format, ct))));
         operations.On(AgentMethods.PointMount, (request, _, ct) => OrderAnswer.Of(() => MountAsync(
             target, request.Replica, new MountOrder(request.Mount.Value, request.Point, request.Branch, ToVm: null, request.Writable), ct)));
-        operations.On(AgentMethods.PointAttach, (request, _, ct) => OrderAnswer.Of(() => MountAsync(
-            target, request.Replica, new MountOrder(request.Attach.Value, request.Point, request.Branch, request.ToVm, request.Writable), ct)));
+        operations.On(AgentMethods.PointAttach, (request, _, ct) => OrderAnswer.Of(async () =>
+        {
+            await receiver(request.ToVm, ct);
+            return await MountAsync(
+                target, request.Replica, new MountOrder(request.Attach.Value, request.Point, request.Branch, request.ToVm, request.Writable), ct);
+        }));
         operations.On(AgentMethods.PointUnmount, (request, _, ct) => OrderAnswer.Of(
             async () => Words(await target.Find(request.Replica).UnmountAsync(request.Mount.Value, ct))));
         operations.On(AgentMethods.PointDetach, (request, _, ct) => OrderAnswer.Of(

@@ -204,6 +204,13 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
     /// <summary>Whether the replica's source called just now, be it to be refused: a source that is not the owner asks every few seconds.</summary>
     public bool HasCalled(ReplicaId replica) => _calls.TryGetValue(replica, out long at) && services.Time.GetElapsedTime(at) < CallIsFresh;
 
+    /// <summary>The VM is what a replica here became or is to become, a test of one, or has disks of one.</summary>
+    public bool Uses(VmFacts vm) =>
+        Directory.Exists(ReplicaFolders.FolderOf(config, vm.Id))
+        || Hosts.Any(host => host.Spec.Vm == vm.Id
+            || host.Status.Tests.Any(test => test.VmName == vm.Name)
+            || host.Status.Mounts.Any(mount => mount.ToVm == vm.Id));
+
     /// <summary>For the reports: how the VMs that run here were seen last.</summary>
     public void NotePower(IEnumerable<VmFacts> vms)
     {

@@ -17,6 +17,13 @@ internal static class Asking
         return (await Console.In.ReadLineAsync(ct))?.Trim();
     }
 
+    /// <summary>An empty line is the default.</summary>
+    public static async Task<string> TextAsync(CommandContext c, string question, string usual, CancellationToken ct)
+    {
+        c.Io.Error.Write($"{question} [{usual}]: ");
+        return (await Console.In.ReadLineAsync(ct))?.Trim() is { Length: > 0 } answer ? answer : usual;
+    }
+
     public static async Task<bool> YesAsync(CommandContext c, string question, CancellationToken ct)
     {
         if (!Can(c))

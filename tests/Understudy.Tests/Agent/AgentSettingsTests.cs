@@ -38,13 +38,14 @@ public sealed class AgentSettingsTests : IDisposable
         await JoinedAsync();
 
         CommandRun vault = await CommandRun.OfAsync(["agent", "vault", "--url", "https://new:443", "--url", "https://newer:444", "--data", _folder]);
-        CommandRun proxy = await CommandRun.OfAsync(["agent", "proxy", "http://proxy:3128", "--data", _folder]);
+        CommandRun proxy = await CommandRun.OfAsync(["local", "set", "--proxy", "http://proxy:3128", "--visible", "web*,tag:prod", "--data", _folder]);
 
         Assert.Equal((0, 0), (vault.ExitCode, proxy.ExitCode));
         VaultLinkSettings settings = (await LoadAsync()).Settings;
         Assert.Equal(["https://new/", "https://newer:444/"], settings.Urls.Select(url => url.ToString()));
         Assert.Equal(new Uri("http://proxy:3128"), settings.Proxy);
-        Assert.Equal(0, (await CommandRun.OfAsync(["agent", "proxy", "none", "--data", _folder])).ExitCode);
+        Assert.Equal("web*,tag:prod", (await AgentConfig.ReadAsync(_folder, Ct)).Visible);
+        Assert.Equal(0, (await CommandRun.OfAsync(["local", "set", "--no-proxy", "--data", _folder])).ExitCode);
         Assert.Null((await LoadAsync()).Settings.Proxy);
     }
 
@@ -62,9 +63,13 @@ public sealed class AgentSettingsTests : IDisposable
     [Theory]
     [InlineData("agent vault --url http://vault")]
     [InlineData("agent vault --url vault:443")]
-    [InlineData("agent proxy proxy:3128")]
-    [InlineData("agent proxy socks5://proxy")]
-    public async Task Addresses_that_cannot_be_used_are_refused_before_anything_is_changed(string line)
+    [InlineData("local set --proxy proxy:3128")]
+    [InlineData("local set --proxy socks5://proxy")]
+    [InlineData("local set --proxy http://proxy:3128 --no-proxy")]
+    [InlineData("local set --visible web*,,tag:prod")]
+    [InlineData("local set --visible tag:")]
+    [InlineData("local set")]
+    public async Task What_cannot_be_used_is_refused_before_anything_is_changed(string line)
     {
         await JoinedAsync();
         string before = await File.ReadAllTextAsync(Path.Combine(_folder, "agent.json"), Ct) + await File.ReadAllTextAsync(Path.Combine(_folder, "identity.json"), Ct);

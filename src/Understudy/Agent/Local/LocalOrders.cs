@@ -7,7 +7,8 @@ using Understudy.Replication.Receiving;
 namespace Understudy.Agent.Local;
 
 /// <summary>What only the host's own command line asks: everything that stands here, by its names.</summary>
-internal sealed class LocalOrders(AgentIdentity identity, AgentSettings settings, VaultLink link, SourceSide source, TargetSide target, ReplicationReceiver receiver)
+internal sealed class LocalOrders(
+    AgentIdentity identity, AgentSettings settings, ProxyTrials proxies, HostView view, Visibility visibility, VaultLink link, SourceSide source, TargetSide target, ReplicationReceiver receiver)
 {
     public void Register(AgentOperations operations)
     {
@@ -23,11 +24,27 @@ internal sealed class LocalOrders(AgentIdentity identity, AgentSettings settings
 
             if (request.Proxy is { } proxy)
             {
-                await settings.UseProxyAsync(proxy, ct);
+                await proxies.BeginAsync(ProxyState.Checked(proxy), ct);
+            }
+
+            if (request.Visible is { } visible)
+            {
+                await settings.ShowAsync(VmRule.Parse("visible", visible), ct);
+                await TellAsync(ct);
             }
 
             return await StateAsync(ct);
         });
+    }
+
+    /// <summary>At once, not with the next look: what was hidden is to leave the vault now.</summary>
+    private async Task TellAsync(CancellationToken cancellationToken)
+    {
+        link.Post(await view.FactsAsync(cancellationToken));
+        if (await view.InventoryAsync(cancellationToken) is { } inventory)
+        {
+            link.Post(inventory);
+        }
     }
 
     private async Task<LocalState> StateAsync(CancellationToken cancellationToken)
@@ -40,7 +57,8 @@ internal sealed class LocalOrders(AgentIdentity identity, AgentSettings settings
 
         return new LocalState(
             identity.Membership.Host, identity.Membership.Name, identity.Membership.Site, AgentVersion.Text, link.State,
-            [.. replicas.OrderBy(replica => replica.VmName, StringComparer.Ordinal)], source.Locals());
+            [.. replicas.OrderBy(replica => replica.VmName, StringComparer.Ordinal)], source.Locals(),
+            settings.ProxyState, await visibility.DescribeAsync(cancellationToken));
     }
 
     private async Task<LocalReplica> DescribeAsync(ReplicaHost host, CancellationToken cancellationToken)

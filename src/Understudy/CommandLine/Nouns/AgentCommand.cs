@@ -26,7 +26,11 @@ internal static class AgentCommand
     private static readonly Option<string?> _spool = new("--spool") { Description = "Folder for undelivered changes (default: DATA/spool)" };
     private static readonly Option<string> _run = new("--run") { Description = "Folder for sockets", DefaultValueFactory = _ => "/run/understudy" };
     private static readonly Option<string> _logs = new("--guest-logs") { Description = "Folder for serial logs of recovered guests", DefaultValueFactory = _ => "/var/log/libvirt/guests" };
-    private static readonly Option<string?> _proxy = new("--proxy") { Description = "HTTP CONNECT proxy towards the vault" };
+    private static readonly Option<string?> _proxy = new("--proxy") { Description = "HTTP CONNECT proxy towards the vault, http://NAME:PORT (default: none)" };
+    private static readonly Option<string?> _visible = new("--visible")
+    {
+        Description = "Which VMs the vault may know of: all (default), none, or a rule such as 'web*,tag:prod,!web-old'; `understudy local set` changes it",
+    };
 
     private static readonly Option<string> _hooks = new("--libvirt-hooks")
     {
@@ -40,11 +44,10 @@ internal static class AgentCommand
     {
         Command agent = make.Verb(
             "agent", "Run the agent of this host (join first, once)", RunAsync,
-            _join, _joinOnly, _data, _name, _listen, _advertise, _libvirt, _hooks, _replicas, _images, _spool, _run, _logs, _proxy);
+            _join, _joinOnly, _data, _name, _listen, _advertise, _libvirt, _hooks, _replicas, _images, _spool, _run, _logs, _proxy, _visible);
         agent.Subcommands.Add(make.Verb(
             "install-guard", "Put the start guard into libvirt's hooks (the agent does it by itself when it starts)", InstallGuard, _data, _hooks, _remove));
-        agent.Subcommands.Add(AgentSettingCommands.Vault(make));
-        agent.Subcommands.Add(AgentSettingCommands.Proxy(make));
+        agent.Subcommands.Add(LocalSettingCommands.Vault(make));
         agent.Subcommands.Add(LeaveCommand.Build(make));
         return agent;
     }
@@ -75,8 +78,10 @@ internal static class AgentCommand
         string data = Path.GetFullPath(c.Get(_data)!); // has a default
         if (c.Get(_join) is { } keyFile)
         {
-            AgentMembership joined = await AgentJoin.JoinAsync(keyFile, data, c.Get(_name), ConfigOf(c, data), cancellationToken);
-            c.Io.Error.WriteLine($"joined {joined.VaultUrls[0]} as {joined.Name}, site {joined.Site}");
+            JoinAnswers answers = await AskAsync(c, cancellationToken);
+            AgentConfig config = ConfigOf(c, data) with { Proxy = answers.Proxy, Visible = answers.Visible };
+            AgentMembership joined = await AgentJoin.JoinAsync(keyFile, data, answers.Name, config, cancellationToken);
+            c.Io.Error.WriteLine($"joined {joined.VaultUrls[0]} as {joined.Name}, site {joined.Site}; the vault may know of {Known(answers.Visible)}");
         }
 
         if (c.Get(_joinOnly))
@@ -88,13 +93,37 @@ internal static class AgentCommand
         return ExitCode.Done;
     }
 
+    /// <summary>What joining asks for (REG-2), as far as no flag has said it; where nobody can answer, the defaults hold.</summary>
+    private static async Task<JoinAnswers> AskAsync(CommandContext c, CancellationToken ct)
+    {
+        string? name = c.Get(_name);
+        string? proxy = c.Get(_proxy);
+        string? visible = c.Get(_visible);
+        if (Asking.Can(c) && !c.Get(GlobalOptions.Yes))
+        {
+            name ??= await Asking.TextAsync(c, "Display name", AgentJoin.FullHostName(), ct);
+            proxy ??= await Asking.TextAsync(c, "HTTP CONNECT proxy towards the vault", ProxyState.None, ct);
+            visible ??= await Asking.TextAsync(c, "VMs the vault may know of (all, none, or a rule such as web*,tag:prod)", VmRule.AllText, ct);
+        }
+
+        return new JoinAnswers(name, proxy is null ? null : ProxyState.Checked(proxy), VmRule.Parse("--visible", visible ?? VmRule.AllText).Text);
+    }
+
+    private static string Known(string visible) => visible switch
+    {
+        VmRule.AllText => "all its VMs",
+        VmRule.NoneText => "none of its VMs",
+        _ => $"its VMs {visible}",
+    };
+
+    private sealed record JoinAnswers(string? Name, string? Proxy, string Visible);
+
     /// <summary>The flags of joining; afterwards agent.json in the data folder is what counts.</summary>
     private static AgentConfig ConfigOf(CommandContext c, string data)
     {
         string listen = c.Get(_listen)!; // has a default, as the others here
         return new AgentConfig
         {
-            Proxy = c.Get(_proxy),
             Listen = listen,
             Advertise = c.Get(_advertise) ?? $"{AgentJoin.FullHostName()}:{AgentJoin.EndPoint(listen).Port}",
             LibvirtUri = c.Get(_libvirt)!,

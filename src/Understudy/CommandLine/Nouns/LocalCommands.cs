@@ -29,6 +29,7 @@ internal static partial class LocalCommands
         "local",
         "On this host, without the vault: its agent is asked directly, as root",
         make.Verb("list", "List the replicas here, and the VMs sent from here", ListAsync, _data),
+        LocalSettingCommands.Set(make),
         make.Verb("points", "List the points a VM can be brought back to, oldest first", PointsAsync, _vm, _data),
         make.Verb("test", "Start a copy of the VM from a recovery point, beside production", TestAsync, _vm, _point, _network, _complete, _data),
         make.Verb("failover", "Make the VM run here, whatever the state of its source", FailoverAsync, _vm, _point, _name, _nic, _confirm, _despiteVault, _data),

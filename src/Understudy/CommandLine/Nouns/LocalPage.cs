@@ -11,10 +11,21 @@ internal static class LocalPage
         Show.Facts(
             output,
             ("host", $"{state.Name} ({state.Site}), agent {state.AgentVersion}"),
+            ("proxy", state.Proxy is { } way ? $"{way.Proxy ?? "none"}{(way.OnTrial ? ", on trial" : "")}" : null),
             ("vault", state.Vault.Connected ? $"connected ({string.Join(", ", state.Vault.Urls)})" : $"away ({string.Join(", ", state.Vault.Urls)})"));
         if (state.Vault is { Connected: false, Error: { } error })
         {
             output.WriteLine($"  {error.What}. {error.Why} {error.Next} ({error.Code})");
+        }
+
+        if (state.Proxy is { Problem: { } problem })
+        {
+            output.WriteLine($"  {problem}");
+        }
+
+        if (state.Visibility is { } visibility)
+        {
+            Write(visibility, output);
         }
 
         output.WriteLine();
@@ -38,6 +49,27 @@ internal static class LocalPage
         foreach (BranchInfo branch in answer.Branches ?? [])
         {
             output.WriteLine($"branch {branch.Id}: {EnumWords<BranchKind>.Of(branch.Kind)}, {Show.Bytes(branch.Bytes)}, kept {(branch.ExpiresAt is { } until ? $"until {Show.Time(until)}" : "until it is deleted")}");
+        }
+    }
+
+    /// <summary>Which VMs the vault knows of.</summary>
+    public static void Write(LocalVisibility visibility, TextWriter output)
+    {
+        if (visibility is not { Shown: { } shown, OnlyWhileProtected: { } kept, Hidden: { } hidden })
+        {
+            output.WriteLine($"the vault may know of {visibility.Rule}; which VMs that are, the hypervisor does not say now");
+            return;
+        }
+
+        output.WriteLine($"the vault may know of {visibility.Rule}: {(shown.Count == 0 ? "no VM" : string.Join(", ", shown))}");
+        if (kept.Count > 0)
+        {
+            output.WriteLine($"  it also knows of {string.Join(", ", kept)}, hidden by the rule, until {(kept.Count == 1 ? "its protection ends" : "their protections end")}");
+        }
+
+        if (hidden.Count > 0)
+        {
+            output.WriteLine($"  hidden from it: {string.Join(", ", hidden)}");
         }
     }
 

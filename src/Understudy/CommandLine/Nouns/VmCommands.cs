@@ -9,6 +9,7 @@ internal static partial class VmCommands
 {
     private static readonly Argument<string> _vm = new("vm") { Description = "Name or id of the VM" };
     private static readonly Option<string> _to = new("--to") { Description = "Host or site that gets the replica", Required = true };
+    private static readonly Option<string?> _where = new("--to") { Description = "Host or site that would get the replica; a protected VM has one" };
     private static readonly Option<string?> _policy = new("--policy") { Description = "Policy (default: the default policy, every 5 min, 24 h)" };
     private static readonly Option<string?> _name = new("--name") { Description = "Name of the VM at the target (default: its own)" };
     private static readonly Option<string[]> _nic = new("--nic")
@@ -29,25 +30,30 @@ internal static partial class VmCommands
         "vm",
         "Virtual machines",
         [
-            make.Verb("list", "List VMs of all hosts", async (c, ct) => c.Show(await c.Vault.ListVmsAsync(ct), CommandContext.Types.IReadOnlyListVmDto, List)),
+            make.Verb("list", "List VMs of all hosts, or those a rule means", async (c, ct) => c.Show(
+                await c.Vault.ListVmsAsync(c.GetOptional(VmSelection.Vms), c.Get(VmSelection.Tag)!, ct), CommandContext.Types.IReadOnlyListVmDto, List), // has a default
+                VmSelection.Vms, VmSelection.Tag),
             make.Verb("show", "Show a VM and its protection", ShowAsync, _vm, _hours),
-            make.Verb("verify", "Say what would stand in the way of protecting a VM", VerifyAsync, _vm, _to, _policy, _name, _nic, _exclude),
+            make.Verb("verify", "Say what would stand in the way of protecting a VM, or of starting a protected one at its target", VerifyAsync, _vm, _where, _policy, _name, _nic, _exclude),
             make.Verb(
-                "protect", "Replicate a VM to another host; it runs on undisturbed", ProtectAsync,
-                _vm, _to, _policy, _name, _nic, _cpus, _memory, _exclude, _startAt),
+                "protect", "Replicate a VM to another host, or several by rule; they run on undisturbed", ProtectAsync,
+                VmSelection.Vms, VmSelection.Tag, VmSelection.DryRun, _to, _policy, _name, _nic, _cpus, _memory, _exclude, _startAt),
             make.Verb("unprotect", "Stop protecting a VM; it stays where it runs", UnprotectAsync, _vm, _keep),
             make.Verb("set", "Change a protected VM's settings; in every state, and without starting over", SetAsync, _vm, _policy, _name, _nic, _cpus, _memory, _exclude, _allDisks),
-            make.Verb("pause", "Stop cutting until it is resumed; points stay", async (c, ct) =>
-                await JobWatch.FollowAsync(c, await c.Vault.PauseAsync(c.Get(_vm), ct), ct), _vm),
-            make.Verb("resume", "Cut again", async (c, ct) =>
-                await JobWatch.FollowAsync(c, await c.Vault.ResumeAsync(c.Get(_vm), ct), ct), _vm),
-            make.Verb("resync", "Read all disks again; every listed point stays good", async (c, ct) =>
-                await JobWatch.FollowAsync(c, await c.Vault.ResyncAsync(c.Get(_vm), ct), ct), _vm),
+            make.Verb("pause", "Stop cutting until it is resumed; points stay", (c, ct) => VmSelection.RunAsync(
+                c, "pause", vm => c.Vault.PauseAsync(vm, ct), (vms, tags, preview) => c.Vault.PauseSelectedAsync(new SelectDto(vms, tags, preview), ct), ct),
+                VmSelection.Vms, VmSelection.Tag, VmSelection.DryRun),
+            make.Verb("resume", "Cut again", (c, ct) => VmSelection.RunAsync(
+                c, "resume", vm => c.Vault.ResumeAsync(vm, ct), (vms, tags, preview) => c.Vault.ResumeSelectedAsync(new SelectDto(vms, tags, preview), ct), ct),
+                VmSelection.Vms, VmSelection.Tag, VmSelection.DryRun),
+            make.Verb("resync", "Read all disks again; every listed point stays good", (c, ct) => VmSelection.RunAsync(
+                c, "resynchronise", vm => c.Vault.ResyncAsync(vm, ct), (vms, tags, preview) => c.Vault.ResyncSelectedAsync(new SelectDto(vms, tags, preview), ct), ct),
+                VmSelection.Vms, VmSelection.Tag, VmSelection.DryRun),
             .. RecoveryVerbs(make),
         ]);
 
-    private static ProtectDto Request(CommandContext c) => new(
-        c.Get(_to)!, // required
+    private static ProtectDto Request(CommandContext c, string to) => new(
+        to,
         c.Get(_policy),
         c.Get(_name),
         [.. c.Get(_nic)!.Select(NicChoiceWords.Read)], // has a default, as the lists below
@@ -72,13 +78,21 @@ internal static partial class VmCommands
 
     private static async Task<ExitCode> VerifyAsync(CommandContext c, CancellationToken ct)
     {
-        VmVerifyDto result = await c.Vault.VerifyVmAsync(c.Get(_vm), Request(c), ct);
+        VmVerifyDto result = await c.Vault.VerifyVmAsync(c.Get(_vm), Request(c, c.Get(_where) ?? ""), ct);
         c.Show(result, CommandContext.Types.VmVerifyDto, (r, o) => HostCommands.ShowChecks(r.Worst, r.Checks, o));
         return result.Worst == CheckLevel.Error ? ExitCode.Refused : ExitCode.Done;
     }
 
-    private static async Task<ExitCode> ProtectAsync(CommandContext c, CancellationToken ct) =>
-        await JobWatch.FollowAsync(c, await c.Vault.ProtectAsync(c.Get(_vm), Request(c), ct), ct);
+    private static Task<ExitCode> ProtectAsync(CommandContext c, CancellationToken ct)
+    {
+        ProtectDto request = Request(c, c.Get(_to)!); // required
+        return VmSelection.RunAsync(
+            c,
+            "protect",
+            vm => c.Vault.ProtectAsync(vm, request, ct),
+            (vms, tags, preview) => c.Vault.ProtectSelectedAsync(new ProtectSelectedDto(request, vms, tags, preview), ct),
+            ct);
+    }
 
     /// <summary>A VM that runs at its target is asked about: where it stays is nothing to be guessed (REG-6).</summary>
     private static async Task<ExitCode> UnprotectAsync(CommandContext c, CancellationToken ct)
@@ -110,11 +124,11 @@ internal static partial class VmCommands
 
     private static void List(IReadOnlyList<VmDto> vms, TextWriter output)
     {
-        Table table = new("name", "host", "site", "power", "state", "health", "rpo", "last point");
+        Table table = new("name", "host", "site", "power", "state", "health", "rpo", "last point", "tags");
         foreach (VmDto vm in vms)
         {
             table.Row(vm.Name, vm.Host, vm.Site, vm.Power.Word(), StateOf(vm), vm.Protection?.Health.Level.Word(),
-                Show.Seconds(vm.Protection?.RpoSeconds), Show.Time(vm.Protection?.LastPoint?.CutAt));
+                Show.Seconds(vm.Protection?.RpoSeconds), Show.Time(vm.Protection?.LastPoint?.CutAt), string.Join(",", vm.Tags));
         }
 
         table.WriteTo(output);

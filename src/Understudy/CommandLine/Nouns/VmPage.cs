@@ -15,6 +15,8 @@ internal static class VmPage
             ("host", $"{vm.Host} ({vm.Site})"),
             ("power", vm.Power.Word()),
             ("state", VmCommands.StateOf(vm)),
+            ("tags", vm.Tags.Count == 0 ? null : string.Join(", ", vm.Tags)),
+            ("hidden", vm.OnlyWhileProtected ? "by its host's rule, when its protection ends" : null),
             ("machine", $"{vm.Cpus} CPUs, {Show.Bytes(vm.MemoryBytes)}, {vm.MachineType}, {vm.Firmware}"));
         foreach (DiscoveredDisk disk in vm.Disks)
         {
