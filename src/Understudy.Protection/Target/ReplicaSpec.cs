@@ -1,4 +1,5 @@
 using Understudy.Blocks.Identity;
+using Understudy.Protection.Target.Seeds;
 
 namespace Understudy.Protection.Target;
 
@@ -10,6 +11,7 @@ namespace Understudy.Protection.Target;
 /// <param name="ImageFolder">Where its base images are, and after a commit the VM's disks; of no other VM.</param>
 /// <param name="Removing">Protection has been ended: whoever opens it goes on removing.</param>
 /// <param name="Retention">How far back recovery points are kept; zero keeps the newest only.</param>
+/// <param name="Seeds">What the first copy begins with; null for nothing.</param>
 public sealed record ReplicaSpec(
     ReplicaId Replica,
     VmId Vm,
@@ -19,4 +21,5 @@ public sealed record ReplicaSpec(
     LineId FirstLine,
     string ImageFolder,
     TimeSpan Retention,
-    bool Removing = false);
+    bool Removing = false,
+    IReadOnlyList<SeedPlace>? Seeds = null);

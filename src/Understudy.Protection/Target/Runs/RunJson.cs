@@ -3,6 +3,7 @@ using Understudy.Blocks.Identity;
 using Understudy.Protection.Durable;
 using Understudy.Protection.Target.Branches;
 using Understudy.Protection.Target.Mounts;
+using Understudy.Protection.Target.Seeds;
 
 namespace Understudy.Protection.Target.Runs;
 
@@ -18,6 +19,7 @@ namespace Understudy.Protection.Target.Runs;
 [JsonSerializable(typeof(FailoverRecord))]
 [JsonSerializable(typeof(BranchRecord))]
 [JsonSerializable(typeof(MountRecord))]
+[JsonSerializable(typeof(SeedRecord))]
 internal sealed partial class RunJson : JsonSerializerContext;
 
 /// <summary>The target's state files, by kind.</summary>
@@ -25,6 +27,7 @@ internal static class RunFiles
 {
     public const string Replica = "replica.state";
     public const string Failover = "failover.state";
+    public const string Seed = "seed.state";
     public const string TestFolder = "tests";
     public const string BranchFolder = "branches";
     public const string MountFolder = "mounts";
@@ -38,6 +41,8 @@ internal static class RunFiles
     public static DurableDocument<BranchRecord> BranchDocument { get; } = new("understudy-branch", RunJson.Default.BranchRecord);
 
     public static DurableDocument<MountRecord> MountDocument { get; } = new("understudy-mount", RunJson.Default.MountRecord);
+
+    public static DurableDocument<SeedRecord> SeedDocument { get; } = new("understudy-seed", RunJson.Default.SeedRecord);
 
     public static string Test(Guid id) => $"{TestFolder}/{id:N}.state";
 

@@ -75,6 +75,14 @@ public sealed class StandaloneReplica : IAsyncDisposable
         }
     }
 
+    /// <summary>The disks of a point.</summary>
+    public async ValueTask<IReadOnlyList<DiskGeometry>> GetDisksAsync(RecoveryPointId point, CancellationToken cancellationToken) =>
+        (await TestRuns.GetPointAsync(_replica, point, cancellationToken)).Geometry.Disks;
+
+    /// <summary>A disk of a point, to be read; disposed before this.</summary>
+    public async ValueTask<IBlockDevice> OpenDiskAsync(RecoveryPointId point, DiskId disk, CancellationToken cancellationToken) =>
+        await _replica.OpenViewAsync(point, disk, cancellationToken);
+
     /// <summary>The VM's definition at the point, as it was at the source; null when the source never sent one.</summary>
     public async ValueTask<string?> GetDefinitionAsync(RecoveryPointId point, CancellationToken cancellationToken) =>
         (await TestRuns.GetPointAsync(_replica, point, cancellationToken)).DefinitionXml;

@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using Understudy.Api.Control;
 using Understudy.Api.Rest;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
@@ -24,6 +25,9 @@ internal sealed class ProtectCommand(CommandDesk desk, IIdSource ids, TimeProvid
             [.. candidate.Findings.Select(finding => finding.Check).OrderByDescending(check => check.Level)]);
     }
 
+    public static IReadOnlyList<DiscoveredDisk> DisksThatTakePart(DiscoveredVm vm, IReadOnlyList<string> excluded) =>
+        [.. vm.Disks.Where(disk => disk is { Device: "disk", ReadOnly: false } && !excluded.Contains(disk.TargetDevice))];
+
     public async Task<JobId> RunAsync(string vmName, ProtectDto request, string user, CancellationToken cancellationToken)
     {
         await using VaultDb db = desk.Open();
@@ -35,6 +39,7 @@ internal sealed class ProtectCommand(CommandDesk desk, IIdSource ids, TimeProvid
             throw new ErrorException(refusal);
         }
 
+        await CheckSeedsAsync(candidate, request, cancellationToken);
         ProtectedVm vm = new()
         {
             Vm = candidate.Vm.Id,
@@ -50,7 +55,7 @@ internal sealed class ProtectCommand(CommandDesk desk, IIdSource ids, TimeProvid
             ExcludedDisks = candidate.Excluded,
             Stage = ProtectionStage.Preparing,
         };
-        ProtectInput input = new(vm.Replica, request.StartAt ?? StartOf(candidate.Policy));
+        ProtectInput input = new(vm.Replica, request.StartAt ?? StartOf(candidate.Policy), SeedsOf(request));
         return await desk.StartAsync(
             new NewJob(vm.Vm, vm.Name, candidate.Go.Action, candidate.Go.Steps, input, user),
             (along, _) =>
@@ -72,6 +77,35 @@ internal sealed class ProtectCommand(CommandDesk desk, IIdSource ids, TimeProvid
         DateTimeOffset now = time.GetUtcNow();
         DateTimeOffset today = new(DateOnly.FromDateTime(now.UtcDateTime), at, TimeSpan.Zero);
         return today > now ? today : today.AddDays(1);
+    }
+
+    private static IReadOnlyList<DiskSeed>? SeedsOf(ProtectDto request) => request.Seeds is { Count: > 0 } seeds
+        ? [.. seeds.Select(seed => new DiskSeed(seed.Disk, seed.Path, seed.Images))]
+        : null;
+
+    /// <summary>The target looks at them now: what is wrong with a seed is said before there is a job.</summary>
+    private async Task CheckSeedsAsync(Candidate candidate, ProtectDto request, CancellationToken cancellationToken)
+    {
+        if (SeedsOf(request) is not { } seeds)
+        {
+            return;
+        }
+
+        IReadOnlyList<DiscoveredDisk> disks = DisksThatTakePart(candidate.Vm, candidate.Excluded);
+        foreach (DiskSeed seed in seeds)
+        {
+            if (seed.TargetDevice is { } device && disks.All(disk => disk.TargetDevice != device))
+            {
+                throw new ErrorException(Errors.SeedDiskUnknown(device, candidate.Vm.Name));
+            }
+
+            if ((seed.ImageFolder ?? seed.Path) is var folder && (!seed.Path.StartsWith('/') || !folder.StartsWith('/')))
+            {
+                throw new ErrorException(Errors.BadValue("seed", seed.Path.StartsWith('/') ? folder : seed.Path, "it is a full path on the target host"));
+            }
+        }
+
+        await desk.AskAsync(new HostId(candidate.Target.Id), candidate.Target.Name, AgentMethods.SeedCheck, new SeedCheckRequest(disks, seeds), cancellationToken);
     }
 
     private async Task<Candidate> ExamineAsync(VaultDb db, string vmName, ProtectDto request, CancellationToken cancellationToken)
