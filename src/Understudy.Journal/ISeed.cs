@@ -10,6 +10,9 @@ namespace Understudy.Journal;
 /// </summary>
 public interface ISeed
 {
+    /// <summary>These are the disks: told before anything is read, again by each try.</summary>
+    ValueTask BeginAsync(IReadOnlyList<DiskGeometry> disks);
+
     /// <summary>Up to where the base holds a disk's seed durably: what <see cref="ReachedAsync"/> was told last.</summary>
     long ReachedOf(DiskGeometry disk);
 
@@ -18,7 +21,8 @@ public interface ISeed
     ValueTask<IBlockDevice?> OpenAsync(DiskGeometry disk, CancellationToken cancellationToken);
 
     /// <summary>The base holds it durably up to there. To be remembered durably.</summary>
-    ValueTask ReachedAsync(DiskGeometry disk, long bytes);
+    /// <param name="damagedBytes">What of it, since the last time, could not be read and was left empty.</param>
+    ValueTask ReachedAsync(DiskGeometry disk, long bytes, long damagedBytes);
 }
 
 /// <summary>The seed, not the base, cannot be read. Nothing is lost: it goes on from where it was, or without it.</summary>

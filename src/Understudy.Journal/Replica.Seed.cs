@@ -50,7 +50,7 @@ public sealed partial class Replica
     public async ValueTask WaitForSeedAsync(CancellationToken cancellationToken)
     {
         CancellationToken lineEnds = LineEnds;
-        if (!AwaitsSeed)
+        if (!AwaitsSeed || !Rules.CompareOnlyWithTheSeed)
         {
             return;
         }
@@ -75,9 +75,10 @@ public sealed partial class Replica
 
     private async ValueTask ReadSeedAsync(PointState first, ISeed seed, CancellationToken cancellationToken)
     {
+        await seed.BeginAsync(first.Geometry.Disks);
         SortedDictionary<DiskId, BaseDisk> disks = [];
         long bytes = 0;
-        long unreadable = 0;
+        long damaged = 0;
         try
         {
             await OpenBasesAsync(first.Geometry, disks, cancellationToken);
@@ -96,7 +97,7 @@ public sealed partial class Replica
                 }
 
                 bytes += run.BytesRead;
-                unreadable += run.UnreadableBytes;
+                damaged += run.DamagedBytes;
             }
         }
         finally
@@ -107,7 +108,7 @@ public sealed partial class Replica
             }
         }
 
-        Log.SeedTaken(_env.Logger, Id, bytes, unreadable);
+        Log.SeedTaken(_env.Logger, Id, bytes, damaged);
     }
 
     /// <summary>The one write that makes the seed content: before it, what is in the base is nothing.</summary>

@@ -46,7 +46,7 @@ public sealed partial class Replica : IAsyncDisposable
     private volatile ReplicaStatus _status = null!; // Set at the end of both ways to make a replica.
     private ulong _listedThrough;
     private CancellationTokenSource _lineEnds = new(); // Replaced under _gate; never disposed, it holds nothing and its readers come late.
-    private readonly TaskCompletionSource _seedTaken = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _seedTaken = new(); // Whoever waits goes on where it was started, as at a gate.
     private bool _isDead;
 
     private Replica(ReplicaEnvironment env, Manifest manifest, SegmentLog log)

@@ -88,7 +88,7 @@ public sealed class ImageTool : IImageTool
             await RunAsync(["info", "--output=json", path], $"{path} cannot be read", _settings.CommandLimit, cancellationToken);
             return false;
         }
-        catch (ImageToolException locked) when (locked.Class == FaultClass.Transient)
+        catch (ImageToolException locked) when (locked is { Class: FaultClass.Transient, Remedy: not null }) // A tool that is late has none.
         {
             return true;
         }

@@ -104,6 +104,7 @@ public sealed class SeedTests
         TestSeed seed = new(new Dictionary<DiskId, byte[]> { [_a] = old });
         seed.Damaged.Add(2 * Block);
         await replica.TakeSeedAsync(seed, default);
+        Assert.Equal(Block, seed.DamagedBytes);
         old.CopyTo(source.Disks[_a], 0);
         Assert.Equal(1, await SendDifferencesAsync(replica, source));
         await FinishAsync(replica, source);

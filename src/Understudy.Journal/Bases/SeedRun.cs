@@ -27,7 +27,7 @@ internal sealed class SeedRun(BaseDisk disk, DiskGeometry geometry, ISeed seed, 
     public long BytesRead { get; private set; }
 
     /// <summary>Damaged in the seed, and begun as zeros: the source sends it.</summary>
-    public long UnreadableBytes { get; private set; }
+    public long DamagedBytes { get; private set; }
 
     /// <summary>As in <see cref="ApplyRun"/>.</summary>
     public bool HasSumsFault { get; private set; }
@@ -40,6 +40,7 @@ internal sealed class SeedRun(BaseDisk disk, DiskGeometry geometry, ISeed seed, 
             return;
         }
 
+        long told = 0;
         _content = await seed.OpenAsync(geometry, cancellationToken);
         while (at < geometry.SizeBytes)
         {
@@ -49,7 +50,8 @@ internal sealed class SeedRun(BaseDisk disk, DiskGeometry geometry, ISeed seed, 
             await CopyAsync(stretch, cancellationToken);
             await disk.FlushAsync();
             await SumsAsync(disk.FlushSumsAsync);
-            await seed.ReachedAsync(geometry, stretch.EndBytes);
+            await seed.ReachedAsync(geometry, stretch.EndBytes, DamagedBytes - told);
+            told = DamagedBytes;
             at = stretch.EndBytes;
         }
     }
@@ -194,7 +196,7 @@ internal sealed class SeedRun(BaseDisk disk, DiskGeometry geometry, ISeed seed, 
             if (!await IsReadAsync(offset, FillAsync(block, piece.Block(i), cancellationToken)))
             {
                 piece.Block(i).Span.Clear();
-                UnreadableBytes += block.LengthBytes;
+                DamagedBytes += block.LengthBytes;
             }
         }
     }

@@ -18,13 +18,18 @@ internal sealed class TestSeed(IReadOnlyDictionary<DiskId, byte[]> contents) : I
     /// <summary>The kind of fault that every read throws.</summary>
     public FaultKind? Fault { get; set; }
 
+    public ValueTask BeginAsync(IReadOnlyList<DiskGeometry> disks) => default;
+
     public long ReachedOf(DiskGeometry disk) => Reached.GetValueOrDefault(disk.Disk);
 
     public ValueTask<IBlockDevice?> OpenAsync(DiskGeometry disk, CancellationToken cancellationToken) =>
         new(contents.GetValueOrDefault(disk.Disk) is { } content ? new Content(this, content) : null);
 
-    public ValueTask ReachedAsync(DiskGeometry disk, long bytes)
+    public long DamagedBytes { get; private set; }
+
+    public ValueTask ReachedAsync(DiskGeometry disk, long bytes, long damagedBytes)
     {
+        DamagedBytes += damagedBytes;
         Reached[disk.Disk] = bytes;
         WhenReached?.Invoke(disk.Disk, bytes);
         return default;

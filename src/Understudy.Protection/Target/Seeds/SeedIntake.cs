@@ -34,7 +34,7 @@ internal sealed class SeedIntake(ReplicaContext context) : ISeed
                 context.Slot.Shown is { AwaitsSeed: false },
                 record.Disks.Sum(disk => disk.ReachedBytes),
                 record.Disks.Sum(disk => disk.SizeBytes),
-                [.. record.Disks.Select(disk => disk.Remark).OfType<string>()]);
+                [.. record.Disks.SelectMany(disk => disk.Remarks())]);
         }
     }
 
@@ -69,16 +69,27 @@ internal sealed class SeedIntake(ReplicaContext context) : ISeed
         }
     }
 
+    public async ValueTask BeginAsync(IReadOnlyList<DiskGeometry> disks)
+    {
+        SeedRecord all = _record;
+        foreach (DiskGeometry disk in disks.Where(disk => Places.Any(place => place.TargetDevice == disk.Target) && all.Find(disk.Disk) is null))
+        {
+            all = all.With(new SeedDisk(disk.Disk, disk.Target, disk.SizeBytes));
+        }
+
+        await SaveAsync(all);
+    }
+
     public long ReachedOf(DiskGeometry disk) => _record.Find(disk.Disk)?.ReachedBytes ?? 0;
 
     public async ValueTask<IBlockDevice?> OpenAsync(DiskGeometry disk, CancellationToken cancellationToken)
     {
-        SeedDisk known = _record.Find(disk.Disk) ?? new SeedDisk(disk.Disk, disk.Target, disk.SizeBytes);
-        if (known.Ended || Places.FirstOrDefault(place => place.TargetDevice == disk.Target) is not { } place)
+        if (_record.Find(disk.Disk) is not { Ended: false } known)
         {
             return null;
         }
 
+        SeedPlace place = Places.First(place => place.TargetDevice == disk.Target);
         ISeeds seeds = context.Services.Seeds ?? throw new InvariantException("a replica with a seed stands on a host that can open none");
         IBlockDevice content;
         try
@@ -93,15 +104,15 @@ internal sealed class SeedIntake(ReplicaContext context) : ISeed
         string? remark = content.SizeBytes > disk.SizeBytes
             ? $"The seed of disk {disk.Target} has {content.SizeBytes} bytes, the disk {disk.SizeBytes}: what is behind its end was left out."
             : known.Remark;
-        await SaveAsync(known with { Remark = remark });
+        await SaveAsync(_record.With(known with { Remark = remark }));
         return content;
     }
 
-    public async ValueTask ReachedAsync(DiskGeometry disk, long bytes)
+    public async ValueTask ReachedAsync(DiskGeometry disk, long bytes, long damagedBytes)
     {
         if (_record.Find(disk.Disk) is { } known)
         {
-            await SaveAsync(known with { ReachedBytes = bytes });
+            await SaveAsync(_record.With(known with { ReachedBytes = bytes, DamagedBytes = known.DamagedBytes + damagedBytes }));
         }
     }
 
@@ -109,7 +120,7 @@ internal sealed class SeedIntake(ReplicaContext context) : ISeed
     private async ValueTask<bool> IsGivenUpAsync(SeedUnreadableException unreadable, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        SeedDisk known = _record.Find(unreadable.Disk) ?? new SeedDisk(unreadable.Disk, unreadable.TargetDevice, 0);
+        SeedDisk known = _record.Find(unreadable.Disk) ?? throw new InvariantException("only what was begun can be unreadable");
         if (_fault is not { } fault || fault.Device != known.TargetDevice || fault.At != known.ReachedBytes)
         {
             _fault = (known.TargetDevice, known.ReachedBytes, context.Services.Time.GetTimestamp());
@@ -122,13 +133,12 @@ internal sealed class SeedIntake(ReplicaContext context) : ISeed
         }
 
         _fault = null;
-        await SaveAsync(known with { Ended = true, Remark = $"{unreadable.Message.TrimEnd('.')}: what was read of it by then counts, the rest is sent." });
+        await SaveAsync(_record.With(known with { Ended = true, Remark = $"{unreadable.Message.TrimEnd('.')}: what was read of it by then counts, the rest is sent." }));
         return true;
     }
 
-    private async ValueTask SaveAsync(SeedDisk disk)
+    private async ValueTask SaveAsync(SeedRecord next)
     {
-        SeedRecord next = _record.With(disk);
         await RunFiles.SeedDocument.SaveAsync(context.State, RunFiles.Seed, next, CancellationToken.None);
         _record = next;
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.EntityFrameworkCore;
 using Understudy.Api.Control;
 using Understudy.Api.Rest;
@@ -18,11 +19,12 @@ internal sealed class ProtectCommand(CommandDesk desk, IIdSource ids, TimeProvid
     {
         await using VaultDb db = desk.Open();
         Candidate candidate = await ExamineAsync(db, vmName, request, cancellationToken);
+        Finding[] findings = [.. candidate.Findings, .. await SeedFindingsAsync(candidate, request, cancellationToken)];
         return new VmVerifyDto(
             candidate.Vm.Name,
             candidate.Target.Name,
-            Finding.Worst(candidate.Findings),
-            [.. candidate.Findings.Select(finding => finding.Check).OrderByDescending(check => check.Level)]);
+            Finding.Worst(findings),
+            [.. findings.Select(finding => finding.Check).OrderByDescending(check => check.Level)]);
     }
 
     public static IReadOnlyList<DiscoveredDisk> DisksThatTakePart(DiscoveredVm vm, IReadOnlyList<string> excluded) =>
@@ -83,12 +85,24 @@ internal sealed class ProtectCommand(CommandDesk desk, IIdSource ids, TimeProvid
         ? [.. seeds.Select(seed => new DiskSeed(seed.Disk, seed.Path, seed.Images))]
         : null;
 
+    private async Task<IEnumerable<Finding>> SeedFindingsAsync(Candidate candidate, ProtectDto request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await CheckSeedsAsync(candidate, request, cancellationToken)).Select(found => Finding.Pass("seed", found));
+        }
+        catch (ErrorException refused)
+        {
+            return [Finding.Fail("seed", refused.Error)];
+        }
+    }
+
     /// <summary>The target looks at them now: what is wrong with a seed is said before there is a job.</summary>
-    private async Task CheckSeedsAsync(Candidate candidate, ProtectDto request, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<string>> CheckSeedsAsync(Candidate candidate, ProtectDto request, CancellationToken cancellationToken)
     {
         if (SeedsOf(request) is not { } seeds)
         {
-            return;
+            return [];
         }
 
         IReadOnlyList<DiscoveredDisk> disks = DisksThatTakePart(candidate.Vm, candidate.Excluded);
@@ -105,7 +119,9 @@ internal sealed class ProtectCommand(CommandDesk desk, IIdSource ids, TimeProvid
             }
         }
 
-        await desk.AskAsync(new HostId(candidate.Target.Id), candidate.Target.Name, AgentMethods.SeedCheck, new SeedCheckRequest(disks, seeds), cancellationToken);
+        SeedCheckAnswer answer = await desk.AskAsync(
+            new HostId(candidate.Target.Id), candidate.Target.Name, AgentMethods.SeedCheck, new SeedCheckRequest(disks, seeds), cancellationToken);
+        return answer.Found;
     }
 
     private async Task<Candidate> ExamineAsync(VaultDb db, string vmName, ProtectDto request, CancellationToken cancellationToken)
@@ -113,6 +129,11 @@ internal sealed class ProtectCommand(CommandDesk desk, IIdSource ids, TimeProvid
         if (string.IsNullOrWhiteSpace(request.To))
         {
             throw new ErrorException(Errors.MissingValue("to"));
+        }
+
+        if (request.StartAt is { } start && (start.Minute % PolicyRules.StartTimeStepMinutes != 0 || start.TimeOfDay.Ticks % TimeSpan.TicksPerMinute != 0))
+        {
+            throw new ErrorException(Errors.BadValue("start-at", start.ToString("yyyy-MM-ddTHH:mm:sszzz", CultureInfo.InvariantCulture), "a first copy begins on the hour or half past it, as a policy's start time"));
         }
 
         (VmId id, string name) = await db.FindVmAsync(vmName, cancellationToken);

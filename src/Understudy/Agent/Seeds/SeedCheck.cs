@@ -1,4 +1,5 @@
 using Understudy.Api.Control;
+using Understudy.Blocks;
 using Understudy.CommandLine;
 using Understudy.Journal.Records;
 using Understudy.Model;
@@ -37,6 +38,18 @@ internal sealed class SeedCheck(HostSeeds seeds, ImageTool images)
     }
 
     private async Task<IReadOnlyList<(SeedPlace, string)>> OfReplicaAsync(DiskSeed seed, IReadOnlyList<DiscoveredDisk> disks, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await InReplicaAsync(seed, disks, cancellationToken);
+        }
+        catch (StorageException unreadable)
+        {
+            throw new ErrorException(Errors.SeedUnusable(seed.Path, $"{unreadable.Message.TrimEnd('.')}. {unreadable.Remedy}"), unreadable);
+        }
+    }
+
+    private async Task<IReadOnlyList<(SeedPlace, string)>> InReplicaAsync(DiskSeed seed, IReadOnlyList<DiscoveredDisk> disks, CancellationToken cancellationToken)
     {
         await using ReplicaFolder replica = await seeds.OpenFolderAsync(seed.Path, seed.ImageFolder, cancellationToken);
         if (replica.Points is not [.., var newest])

@@ -28,7 +28,7 @@ internal static partial class VmCommands
     };
 
     private static readonly Option<string?> _seedImages = new("--seed-images") { Description = "Where the base images of the old replica given by --seed are now (default: where its host had them)" };
-    private static readonly Option<DateTimeOffset?> _startAt = new("--start-at") { Description = "When the first copy begins, e.g. 2026-11-21T22:30Z (default: now, or the policy's start time)" };
+    private static readonly Option<DateTimeOffset?> _startAt = new("--start-at") { Description = "When the first copy begins, on the hour or half past it, e.g. 2026-11-21T22:30Z (default: now, or the policy's start time)" };
     private static readonly Option<bool> _keep = new("--keep-at-target") { Description = "The VM runs at its target: it stays there as an ordinary one, and its old source stays blocked" };
     private static readonly Option<int?> _hours = new("--rpo-hours") { Description = "Show how old the newest point became in so many hours back, in stretches of five minutes" };
 
@@ -38,7 +38,7 @@ internal static partial class VmCommands
         [
             make.Verb("list", "List VMs of all hosts", async (c, ct) => c.Show(await c.Vault.ListVmsAsync(ct), CommandContext.Types.IReadOnlyListVmDto, List)),
             make.Verb("show", "Show a VM and its protection", ShowAsync, _vm, _hours),
-            make.Verb("verify", "Say what would stand in the way of protecting a VM", VerifyAsync, _vm, _to, _policy, _name, _nic, _exclude),
+            make.Verb("verify", "Say what would stand in the way of protecting a VM", VerifyAsync, _vm, _to, _policy, _name, _nic, _exclude, _seed, _seedImages),
             make.Verb(
                 "protect", "Replicate a VM to another host; it runs on undisturbed", ProtectAsync,
                 _vm, _to, _policy, _name, _nic, _cpus, _memory, _exclude, _seed, _seedImages, _startAt),
