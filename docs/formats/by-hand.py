@@ -57,7 +57,8 @@ def main(folder, image, point, disk, out):
     manifest = json.loads(open(f"{folder}/manifest", "rb").read().split(b"\n", 1)[1])
     pin = next((p for p in manifest["pins"] if p["point"] == point), None)
     after, kept = manifest["applied"]["sequence"], manifest["applied"]["records"]
-    content = bytearray(b"" if image == "-" else open(image, "rb").read())
+    half_a_seed = manifest["awaitsSeed"] and not manifest["applying"]
+    content = bytearray(b"" if image == "-" or half_a_seed else open(image, "rb").read())
 
     def write(kind, offset, length, body):
         if len(content) < offset + length:

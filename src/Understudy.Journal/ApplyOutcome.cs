@@ -21,6 +21,9 @@ public abstract record ApplyOutcome
     /// </summary>
     public sealed record Diverged(RecoveryPointId Parent) : ApplyOutcome;
 
+    /// <summary>The base does not hold the seed it begins with yet.</summary>
+    public sealed record AwaitsSeed : ApplyOutcome;
+
     /// <summary>The base must not be changed any more.</summary>
     public sealed record BaseIsFinal(BaseStage Stage) : ApplyOutcome;
 }

@@ -47,6 +47,9 @@ internal static partial class Log
     [LoggerMessage(2015, LogLevel.Information, "Replica {Replica}: no point has disk {Disk} any more, its base image is deleted")]
     public static partial void DiskGone(ILogger logger, ReplicaId replica, DiskId disk);
 
+    [LoggerMessage(2016, LogLevel.Information, "Replica {Replica}: the base begins with a seed; {Bytes} bytes of data were read from it, {Damaged} bytes of them damaged")]
+    public static partial void SeedTaken(ILogger logger, ReplicaId replica, long bytes, long damaged);
+
     [LoggerMessage(2020, LogLevel.Debug, "Replica {Replica}: base moved to {Point}, {Blocks} blocks in {Elapsed}")]
     public static partial void Applied(ILogger logger, ReplicaId replica, RecoveryPointId point, long blocks, TimeSpan elapsed);
 

@@ -36,6 +36,11 @@ public sealed partial class Replica
             finished = new ApplyOutcome.Applied(unfinished.To, await FinishApplyAsync(unfinished.To, cancellationToken));
         }
 
+        if (_manifest.AwaitsSeed)
+        {
+            return finished;
+        }
+
         return RetentionPlan.ChooseOldest(_listed, _env.Time.GetUtcNow(), window) is { } oldest
             && await ApplyLockedAsync(oldest.Id, cancellationToken) is var outcome and not ApplyOutcome.NothingToDo
             ? outcome
@@ -57,6 +62,11 @@ public sealed partial class Replica
             {
                 return new ApplyOutcome.Applied(newOldest, blocks);
             }
+        }
+
+        if (_manifest.AwaitsSeed)
+        {
+            return new ApplyOutcome.AwaitsSeed();
         }
 
         if (await BeginApplyAsync(newOldest, cancellationToken) is { } reason)
@@ -217,9 +227,11 @@ public sealed partial class Replica
             Oldest = point.Hidden ? _manifest.Oldest : point.Point.Id,
             Applied = new AppliedState(point.Sequence, point.Point.Id, kept),
             Applying = null,
+            AwaitsSeed = false, // An apply begins only with the seed whole.
             Segments = PlanRuns(point.Sequence, null),
         });
 
+        _seedTaken.TrySetResult();
         _baseGeometry = point.Geometry;
         _points.RemoveAll(p => p.Sequence < point.Sequence);
         _points[0] = point with { Kept = records, Source = default };

@@ -1,12 +1,16 @@
 using Understudy.Blocks;
 using Understudy.Journal.Bases;
 using Understudy.Journal.Manifests;
+using Understudy.Journal.Records;
 
 namespace Understudy.Journal;
 
 /// <summary>Giving the base away at the end of a failover: first it is final, then it is the guest's.</summary>
 public sealed partial class Replica
 {
+    /// <summary>The disks whose images hold something of this replica; none before the first apply.</summary>
+    public IReadOnlyList<DiskGeometry> BaseDisks => _baseGeometry?.Disks ?? [];
+
     /// <summary>
     /// Step (b) of a commit: no record is accepted and nothing is applied any more, and the images are open for reading
     /// only. The base must hold the newest point. Views go on. Durable when this returns; asking again changes nothing.

@@ -46,6 +46,11 @@ public sealed partial class Replica
             throw new StorageException(FaultKind.Denied, $"what is newest at {newest}", "a failover of this VM is not settled", "It can be compared again when the failover is cancelled or committed.");
         }
 
+        if (_manifest.AwaitsSeed && Rules.CompareOnlyWithTheSeed)
+        {
+            throw new StorageException(FaultKind.Io, $"what is newest at {newest}", "the base is just getting its seed", "It can be compared when that has been read.");
+        }
+
         if (_builder.InForce.Disks is not { } disks || disks.Find(disk) is not { } geometry)
         {
             return null;

@@ -46,6 +46,7 @@ public sealed partial class Replica : IAsyncDisposable
     private volatile ReplicaStatus _status = null!; // Set at the end of both ways to make a replica.
     private ulong _listedThrough;
     private CancellationTokenSource _lineEnds = new(); // Replaced under _gate; never disposed, it holds nothing and its readers come late.
+    private readonly TaskCompletionSource _seedTaken = new(); // Whoever waits goes on where it was started, as at a gate.
     private bool _isDead;
 
     private Replica(ReplicaEnvironment env, Manifest manifest, SegmentLog log)
@@ -114,6 +115,7 @@ public sealed partial class Replica : IAsyncDisposable
             Line = spec.Line,
             Lines = [new LineHistory(spec.Line, spec.Parent, spec.MintedBy, env.Time.GetUtcNow())],
             Applied = new AppliedState(before, null, null),
+            AwaitsSeed = spec.AwaitsSeed,
             Segments = [SegmentRun.Open(1, before + 1)],
         };
         try
@@ -277,6 +279,7 @@ public sealed partial class Replica : IAsyncDisposable
             Pins = [.. _pins.Where(p => p.Entry is not null).Select(p =>
                 new PinStatus(p.Id, p.Point.Point.Id, p.Entry!.Reason, p.Entry.CreatedAt, p.PreImages?.FileBytes ?? 0))],
             OpenViews = _pins.Sum(p => p.Users),
+            AwaitsSeed = _manifest.AwaitsSeed,
             BaseStage = _manifest.BaseStage,
             Note = _manifest.Note,
             Divergence = [.. _manifest.Divergence.Select(d => new Divergence(d.Parent, d.Line, d.FirstSequence, d.LastSequence))],

@@ -41,6 +41,9 @@ public sealed record ReplicaStatus
 
     public required int OpenViews { get; init; }
 
+    /// <summary>Its base does not hold the seed it is to begin with yet.</summary>
+    public required bool AwaitsSeed { get; init; }
+
     public required BaseStage BaseStage { get; init; }
 
     /// <summary>The owner's own word, see <c>Replica.SetNoteAsync</c>.</summary>

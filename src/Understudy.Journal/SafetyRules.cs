@@ -29,6 +29,9 @@ internal sealed record SafetyRules
     /// <summary>A pre-image that exists is never replaced: the block may be half new by now.</summary>
     public bool KeepFirstPreImage { get; init; } = true;
 
+    /// <summary>Nobody is told what a replica holds before its base holds the seed.</summary>
+    public bool CompareOnlyWithTheSeed { get; init; } = true;
+
     /// <summary>A new sum is computed only from content that matched its old one.</summary>
     public bool VerifyBeforeSumming { get; init; } = true;
 }

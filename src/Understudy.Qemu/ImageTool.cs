@@ -77,7 +77,25 @@ public sealed class ImageTool : IImageTool
             return null;
         }
 
-        string json = await RunAsync(["info", "--force-share", "--output=json", path], $"{path} cannot be read", _settings.CommandLimit, cancellationToken);
+        return Facts(await RunAsync(["info", "--force-share", "--output=json", path], $"{path} cannot be read", _settings.CommandLimit, cancellationToken));
+    }
+
+    /// <summary>Whether a program has it open for writing, by QEMU's own locks.</summary>
+    public async ValueTask<bool> IsWrittenAsync(string path, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await RunAsync(["info", "--output=json", path], $"{path} cannot be read", _settings.CommandLimit, cancellationToken);
+            return false;
+        }
+        catch (ImageToolException locked) when (locked is { Class: FaultClass.Transient, Remedy: not null }) // A tool that is late has none.
+        {
+            return true;
+        }
+    }
+
+    private static ImageFacts Facts(string json)
+    {
         using JsonDocument document = JsonDocument.Parse(json);
         JsonElement root = document.RootElement;
         return new ImageFacts(

@@ -11,6 +11,7 @@ public sealed class ByHandTests
     [Theory]
     [InlineData("settled")]
     [InlineData("applying")]
+    [InlineData("seeded")]
     public void The_way_by_hand_leads_to_the_disks_of_every_point(string fixture)
     {
         string folder = Path.Combine(FixtureTests.FixtureFolder(), fixture);

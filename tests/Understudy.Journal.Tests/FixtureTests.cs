@@ -17,7 +17,7 @@ public sealed class FixtureTests
     private const string WriteVariable = "UNDERSTUDY_WRITE_FIXTURES";
     private const string ExpectedName = "expected.json";
 
-    public static TheoryData<string> Names => ["settled", "applying"];
+    public static TheoryData<string> Names => ["settled", "applying", "seeded"];
 
     [Theory]
     [MemberData(nameof(Names))]
@@ -41,7 +41,7 @@ public sealed class FixtureTests
 
     private static async Task WriteAsync(string name, string folder)
     {
-        CrashDisk disk = await MakeAsync(name == "applying");
+        CrashDisk disk = name == "seeded" ? await MakeSeededAsync() : await MakeAsync(stopInApply: name == "applying");
         if (Directory.Exists(folder))
         {
             Directory.Delete(folder, recursive: true);
@@ -116,6 +116,30 @@ public sealed class FixtureTests
             disk.BeforeChange = null;
         }
 
+        await replica.DisposeAsync();
+        return disk;
+    }
+
+    /// <summary>A base that began with a seed: one that is larger than its disk, and one that is smaller.</summary>
+    private static async Task<CrashDisk> MakeSeededAsync()
+    {
+        CrashDisk disk = new();
+        SourceModel source = new(TestRig.Line1);
+        FixedTime time = new();
+        Replica replica = await Replica.CreateAsync(TestRig.Environment(disk, time: time), TestRig.Spec with { AwaitsSeed = true }, default);
+        DiskId a = new(0);
+        await replica.AppendAsync(
+            source.SetGeometry(TestRig.Disk(0, 3 * 65536), TestRig.Disk(3, 65536 + 1536)), source.SetDefinition(512), source.Checkpoint(time.Now, hidden: true));
+        await replica.FlushAsync(default);
+        await replica.TakeSeedAsync(new TestSeed(new Dictionary<DiskId, byte[]> { [a] = Text(5, 4 * 65536), [new(3)] = Text(6, 700) }), default);
+        for (int i = 1; i <= 3; i++)
+        {
+            time.Now += TimeSpan.FromMinutes(5);
+            await replica.AppendAsync(
+                source.Write(a, 8192 * i, Text(i, 20_480)), source.Zero(new DiskId(3), new ByteRange(0, 512)), source.Checkpoint(time.Now));
+        }
+
+        await replica.FlushAsync(default);
         await replica.DisposeAsync();
         return disk;
     }

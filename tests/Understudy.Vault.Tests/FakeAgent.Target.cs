@@ -36,6 +36,9 @@ internal sealed partial class FakeAgent
 
     public ConcurrentDictionary<ReplicaId, FakeReplica> Replicas { get; } = new();
 
+    /// <summary>What is wrong with every seed; null when they are good.</summary>
+    public ErrorInfo? SeedError { get; set; }
+
     public ConcurrentDictionary<TestId, TestStartRequest> Tests { get; } = new();
 
     /// <summary>A cycle has arrived: a new point stands.</summary>
@@ -71,6 +74,9 @@ internal sealed partial class FakeAgent
             Replicas.TryAdd(request.Replica, new FakeReplica(request, new FakeToken(begun)));
             return new ReplicaCreated(Line, [$"replica {request.Replica}"]);
         });
+        On(operations, AgentMethods.SeedCheck, request => SeedError is { } error
+            ? throw new ErrorException(error)
+            : new SeedCheckAnswer([.. request.Seeds.Select(seed => $"{seed.TargetDevice} begins with {seed.Path}.")]));
         On(operations, AgentMethods.ReplicaConfigure, request =>
         {
             LastConfigured = $"retention {request.Settings.Retention}";

@@ -1,3 +1,4 @@
+using Understudy.Api.Control;
 using Understudy.Api.Rest;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
@@ -149,12 +150,32 @@ public sealed class SettingsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Protecting_takes_start_time_excluded_disks_and_the_targets_hardware()
+    public async Task What_is_wrong_with_a_seed_or_a_start_time_is_said_before_there_is_a_job()
+    {
+        await _lab.EndOfAsync((await _lab.Client.UnprotectAsync("web1", false, Ct)).Id);
+        int jobs = (await _lab.Client.ListJobsAsync(1000, Ct)).Count;
+        _beta.SeedError = Errors.SeedInUse("/seeds/web1.qcow2");
+        await AssertRefusedAsync("seed-in-use", new SeedDto("vda", "/seeds/web1.qcow2"));
+        await AssertRefusedAsync("seed-disk-unknown", new SeedDto("vdz", "/seeds/web1.qcow2"));
+        await AssertRefusedAsync("value-unusable", new SeedDto("vda", "seeds/web1.qcow2"));
+        Assert.Equal("value-unusable", (await Assert.ThrowsAsync<ErrorException>(() => _lab.Client.ProtectAsync(
+            "web1", new ProtectDto("beta", null, null, null, StartAt: new DateTimeOffset(2030, 1, 1, 22, 40, 0, TimeSpan.Zero)), Ct))).Error.Code);
+        VmVerifyDto verified = await _lab.Client.VerifyVmAsync("web1", new ProtectDto("beta", null, null, null, Seeds: [new SeedDto("vda", "/seeds/web1.qcow2")]), Ct);
+        Assert.Contains(verified.Checks, check => check is { Name: "seed", Level: CheckLevel.Error });
+        Assert.Equal(jobs, (await _lab.Client.ListJobsAsync(1000, Ct)).Count);
+        Assert.Empty(_beta.Replicas);
+
+        async Task AssertRefusedAsync(string code, SeedDto seed) => Assert.Equal(code, (await Assert.ThrowsAsync<ErrorException>(
+            () => _lab.Client.ProtectAsync("web1", new ProtectDto("beta", null, null, null, Seeds: [seed]), Ct))).Error.Code);
+    }
+
+    [Fact]
+    public async Task Protecting_takes_start_time_seeds_excluded_disks_and_the_targets_hardware()
     {
         await _lab.EndOfAsync((await _lab.Client.UnprotectAsync("web1", false, Ct)).Id);
         await _lab.Client.SetPolicyAsync("nightly", new PolicySetDto { StartTime = "22:30" }, Ct);
         JobDto job = await _lab.Client.ProtectAsync(
-            "web1", new ProtectDto("beta", "nightly", null, null, 4, 1L << 30, ["vdb"]), Ct);
+            "web1", new ProtectDto("beta", "nightly", null, null, 4, 1L << 30, ["vdb"], null, [new SeedDto("vda", "/seeds/web1.qcow2")]), Ct);
         await Lab.UntilAsync(() => Task.FromResult(_alpha.Sources.Count == 1));
         FakeSource source = _alpha.Sources.Values.Single();
 
@@ -162,6 +183,7 @@ public sealed class SettingsTests : IAsyncLifetime
         Assert.True(source.Request.StartAt > _lab.Time.GetUtcNow());
         Assert.Equal(["vdb"], source.Request.ExcludedDisks);
         FakeReplica replica = _beta.Replicas.Values.Single();
+        Assert.Equal(new DiskSeed("vda", "/seeds/web1.qcow2"), Assert.Single(replica.Request.Seeds!)); // asked for
         Assert.Equal("vda", Assert.Single(replica.Request.Disks).TargetDevice);
         Assert.Equal(4, replica.Request.Settings.Recovery?.Cpus);
         await _lab.Client.CancelJobAsync(job.Id, Ct);

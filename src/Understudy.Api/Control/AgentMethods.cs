@@ -94,6 +94,9 @@ public static class AgentMethods
     public static AgentMethod<ReplicaCreateRequest, ReplicaCreated> ReplicaCreate { get; } =
         new("replica.create", true, _json.ReplicaCreateRequest, _json.ReplicaCreated);
 
+    public static AgentMethod<SeedCheckRequest, SeedCheckAnswer> SeedCheck { get; } =
+        new("seed.check", false, _json.SeedCheckRequest, _json.SeedCheckAnswer);
+
     public static AgentMethod<ReplicaConfigureRequest, Nothing> ReplicaConfigure { get; } =
         new("replica.configure", true, _json.ReplicaConfigureRequest, _json.Nothing);
 

@@ -7,6 +7,7 @@ namespace Understudy.Api.Control;
 /// <param name="TargetName">Name the VM gets when it is failed over.</param>
 /// <param name="Source">The only host whose certificate may send.</param>
 /// <param name="Disks">For the space check; the truth comes with the stream.</param>
+/// <param name="Seeds">What stands on this host already, so that only what differs travels; null for nothing.</param>
 public sealed record ReplicaCreateRequest(
     VmId Vm,
     string VmName,
@@ -14,7 +15,20 @@ public sealed record ReplicaCreateRequest(
     HostId Source,
     string TargetName,
     IReadOnlyList<DiscoveredDisk> Disks,
-    ReplicaSettings Settings);
+    ReplicaSettings Settings,
+    IReadOnlyList<DiskSeed>? Seeds = null);
+
+/// <summary>Target: whether a first copy can begin with these. Nothing is made or changed.</summary>
+public sealed record SeedCheckRequest(IReadOnlyList<DiscoveredDisk> Disks, IReadOnlyList<DiskSeed> Seeds);
+
+/// <param name="Found">What each disk would begin with, a sentence each.</param>
+public sealed record SeedCheckAnswer(IReadOnlyList<string> Found);
+
+/// <param name="TargetDevice">By its device at the guest; null for the folder of an old replica, which knows its disks, and for
+/// the image of a VM with one disk.</param>
+/// <param name="Path">An image of any format that QEMU reads, a block device, or the folder of an old replica.</param>
+/// <param name="ImageFolder">Where an old replica's base images are now; null for where its host had them.</param>
+public sealed record DiskSeed(string? TargetDevice, string Path, string? ImageFolder = null);
 
 /// <param name="Recovery">How the VM is to run there; null leaves what was said before.</param>
 public sealed record ReplicaSettings(TimeSpan Retention, RecoverySettings? Recovery = null);

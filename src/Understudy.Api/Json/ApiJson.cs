@@ -78,6 +78,8 @@ namespace Understudy.Api.Json;
 [JsonSerializable(typeof(PeerCheckAnswer))]
 [JsonSerializable(typeof(ReplicaCreateRequest))]
 [JsonSerializable(typeof(ReplicaCreated))]
+[JsonSerializable(typeof(SeedCheckRequest))]
+[JsonSerializable(typeof(SeedCheckAnswer))]
 [JsonSerializable(typeof(ReplicaConfigureRequest))]
 [JsonSerializable(typeof(SourceProtectRequest))]
 [JsonSerializable(typeof(SourceConfigureRequest))]

@@ -89,7 +89,8 @@ public sealed record RpoSampleDto(DateTimeOffset At, double WorstSeconds);
 public sealed record HealthDto(HealthLevel Level, IReadOnlyList<HealthReason> Reasons);
 
 /// <summary>First copy or resynchronisation under way.</summary>
-public sealed record CopyProgressDto(long BytesDone, long BytesTotal, long BytesPerSecond, double? SecondsLeft);
+/// <param name="Seed">What the first copy begins with; null for nothing.</param>
+public sealed record CopyProgressDto(long BytesDone, long BytesTotal, long BytesPerSecond, double? SecondsLeft, SeedProgress? Seed = null);
 
 public sealed record CyclesDto(
     long Made,
@@ -137,6 +138,7 @@ public sealed record VmVerifyDto(string Vm, string Target, CheckLevel Worst, IRe
 /// <param name="Cpus">At the target; as at the source when left out. Likewise the memory.</param>
 /// <param name="ExcludedDisks">Disks to leave out, by their device at the guest, e.g. "vdb".</param>
 /// <param name="StartAt">When the first copy begins; the policy's start time when left out.</param>
+/// <param name="Seeds">What stands at the target already, so that only what differs travels.</param>
 public sealed record ProtectDto(
     string To,
     string? Policy,
@@ -145,7 +147,13 @@ public sealed record ProtectDto(
     int? Cpus = null,
     long? MemoryBytes = null,
     IReadOnlyList<string>? ExcludedDisks = null,
-    DateTimeOffset? StartAt = null);
+    DateTimeOffset? StartAt = null,
+    IReadOnlyList<SeedDto>? Seeds = null);
+
+/// <param name="Disk">By its device at the guest; left out for the folder of an old replica, or the image of a VM with one disk.</param>
+/// <param name="Path">On the target host: an image of any format that QEMU reads, a block device, or the folder of an old replica.</param>
+/// <param name="Images">Where an old replica's base images are now; where its host had them when left out.</param>
+public sealed record SeedDto(string? Disk, string Path, string? Images = null);
 
 /// <param name="Network">Network at the target; "none" for unplugged.</param>
 /// <param name="NewMac">Another address at the target; the same one when left out.</param>

@@ -154,6 +154,28 @@ internal sealed class BaseDisk : IAsyncDisposable
         }
     }
 
+    /// <summary>Makes a range read as zeros, in whole blocks of the disk; what does so already is left as the hole it is.</summary>
+    public async ValueTask ClearAsync(ByteRange range)
+    {
+        IBlockDevice writer = _writer ?? throw new InvariantException("the base is opened before it is cleared");
+        if (writer is not IExtentSource extents)
+        {
+            await writer.ZeroAsync(range, CancellationToken.None);
+            return;
+        }
+
+        foreach (BlockExtent extent in await extents.GetExtentsAsync(range, CancellationToken.None))
+        {
+            if (extent.Kind == ExtentKind.Data)
+            {
+                await writer.ZeroAsync(extent.Range, CancellationToken.None);
+            }
+        }
+    }
+
+    /// <summary>The sums of a range of zeros.</summary>
+    public ValueTask ClearSumsAsync(ByteRange range) => _sums.ClearAsync(range.OffsetBytes / BlockSize.Bytes, BlockSize.CountFor(range.LengthBytes));
+
     public ValueTask WriteSumsAsync(long firstBlock, ReadOnlyMemory<BlockSum> sums) => _sums.WriteAsync(firstBlock, sums);
 
     public ValueTask FlushSumsAsync() => _sums.FlushAsync();

@@ -21,6 +21,10 @@ internal sealed class BaseSums : IAsyncDisposable
     private const string Suffix = ".sums";
     private const ushort Xxh3 = 1;
     private const byte StartsAsZeros = 1;
+
+    /// <summary>A page of the sums file, 16 MiB of disk, is looked at a time.</summary>
+    private const int BlocksPerClearing = 256;
+
     private const int ChecksumAt = HeaderBytes - 4;
 
     private readonly IStoreFile _file;
@@ -118,6 +122,22 @@ internal sealed class BaseSums : IAsyncDisposable
         finally
         {
             ArrayPool<byte>.Shared.Return(bytes);
+        }
+    }
+
+    /// <summary>Says that blocks are zeros. Where that was never said otherwise the file keeps its holes.</summary>
+    public async ValueTask ClearAsync(long firstBlock, long count)
+    {
+        BlockSum[] sums = new BlockSum[(int)Math.Min(count, BlocksPerClearing)];
+        for (long at = firstBlock; at < firstBlock + count; at += sums.Length)
+        {
+            Memory<BlockSum> some = sums.AsMemory(0, (int)Math.Min(sums.Length, firstBlock + count - at));
+            await ReadAsync(at, some, CancellationToken.None);
+            if (some.Span.ContainsAnyExcept(OfZeros))
+            {
+                some.Span.Fill(OfZeros);
+                await WriteAsync(at, some);
+            }
         }
     }
 

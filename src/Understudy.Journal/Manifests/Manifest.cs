@@ -30,6 +30,10 @@ internal sealed record Manifest
     /// <summary>Set while the base is between two states.</summary>
     public ApplyingState? Applying { get; init; }
 
+    /// <summary>The base is to begin with a seed, or is just getting it: anything may be in it, and nobody reads it. Once
+    /// <see cref="Applying"/> is set it holds the seed whole.</summary>
+    public bool AwaitsSeed { get; init; }
+
     public BaseStage BaseStage { get; init; }
 
     public required IReadOnlyList<SegmentRun> Segments { get; init; }

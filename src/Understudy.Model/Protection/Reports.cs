@@ -76,6 +76,7 @@ public enum TargetPhase
 /// <param name="Branches">Null means none.</param>
 /// <param name="Mounts">Null means none.</param>
 /// <param name="TestBytes">What each test has written, by its id; null when the agent cannot say.</param>
+/// <param name="Seed">What the first copy begins or began with; null for nothing.</param>
 public sealed record TargetReport(
     VmId Vm,
     ReplicaId Replica,
@@ -93,4 +94,11 @@ public sealed record TargetReport(
     FailoverInfo? Failover = null,
     IReadOnlyList<BranchInfo>? Branches = null,
     IReadOnlyList<MountInfo>? Mounts = null,
-    IReadOnlyDictionary<Guid, long>? TestBytes = null);
+    IReadOnlyDictionary<Guid, long>? TestBytes = null,
+    SeedProgress? Seed = null);
+
+/// <summary>A seed being read into the base of a replica.</summary>
+/// <param name="BytesTotal">0 while the source has not told its disks.</param>
+/// <param name="Taken">The base holds it; what differs is sent.</param>
+/// <param name="Remarks">Sentences: cut at the disk's end, could not be read to its end.</param>
+public sealed record SeedProgress(long BytesDone, long BytesTotal, bool Taken, IReadOnlyList<string> Remarks);

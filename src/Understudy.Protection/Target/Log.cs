@@ -67,4 +67,10 @@ internal static partial class Log
 
     [LoggerMessage(6020, LogLevel.Information, "{Vm}: the replica is open again, with {Points} recovery points")]
     public static partial void ReplicaReopened(ILogger logger, string vm, int points);
+
+    [LoggerMessage(6021, LogLevel.Information, "{Vm}: the seed has been read into the base, what differs is sent. {Remarks}")]
+    public static partial void SeedTaken(ILogger logger, string vm, string remarks);
+
+    [LoggerMessage(6022, LogLevel.Warning, "{Vm}: a seed is gone on without, the rest is sent: {Reason}")]
+    public static partial void SeedGivenUp(ILogger logger, string vm, string reason);
 }

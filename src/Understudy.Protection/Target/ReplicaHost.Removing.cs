@@ -5,6 +5,7 @@ using Understudy.Protection.Ports;
 using Understudy.Protection.Target.Branches;
 using Understudy.Protection.Target.Hosting;
 using Understudy.Protection.Target.Runs;
+using Understudy.Protection.Target.Seeds;
 
 namespace Understudy.Protection.Target;
 
@@ -108,6 +109,7 @@ public sealed partial class ReplicaHost
         await _context.Services.Images.DeleteFolderIfEmptyAsync(_context.Places.RuntimeFolder, cancellationToken);
         await Replica.DeleteAsync(JournalEnvironment(), cancellationToken);
         await DurableDocument<FailoverRecord>.DeleteAsync(_stores.State, RunFiles.Failover, cancellationToken);
+        await DurableDocument<SeedRecord>.DeleteAsync(_stores.State, RunFiles.Seed, cancellationToken);
         await EndTokenAsync(cancellationToken);
         await DurableDocument<ReplicaSpec>.DeleteAsync(_stores.State, RunFiles.Replica, cancellationToken); // Last: it says that this goes on.
         return new RemovedThings(gone, kept);

@@ -26,6 +26,7 @@ public sealed partial class ReplicaHost
             new HostLoop("looking after the failed-over VM", settings.WatchEvery, (_, token) => _failover.WatchAsync(production, token)),
             new HostLoop("looking after tests", settings.WatchEvery, (_, token) => _tests.WatchAsync(tests, token)),
             new HostLoop("looking after mounts", settings.WatchEvery, (_, token) => _mounts.WatchAsync(mounts, token)),
+            new HostLoop("reading the seed", settings.WatchEvery, (_, token) => _seed.RunAsync(token)),
             new HostLoop("housekeeping", settings.HousekeepingEvery, (_, token) => HousekeepAsync(token)),
         ];
     }
@@ -47,6 +48,11 @@ public sealed partial class ReplicaHost
 
     private async ValueTask MoveOldestAsync(CancellationToken cancellationToken)
     {
+        if (_context.Slot.Replica.AwaitsSeed)
+        {
+            return; // The base is being written, for hours perhaps: nothing waits for that here.
+        }
+
         if (await _context.Slot.Replica.ApplyRetentionAsync(_spec.Retention, cancellationToken) is ApplyOutcome.Applied applied)
         {
             Log.OldestMoved(_context.Logger, _context.Vm, applied.Point.ToString());

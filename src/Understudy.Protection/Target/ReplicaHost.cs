@@ -7,6 +7,7 @@ using Understudy.Protection.Target.Branches;
 using Understudy.Protection.Target.Hosting;
 using Understudy.Protection.Target.Mounts;
 using Understudy.Protection.Target.Runs;
+using Understudy.Protection.Target.Seeds;
 using Understudy.Replication.Receiving;
 using Understudy.Replication.Wire;
 
@@ -29,6 +30,7 @@ public sealed partial class ReplicaHost : IAsyncDisposable
     private readonly FailoverRuns _failover;
     private readonly MountRuns _mounts;
     private readonly PointExports _exports;
+    private readonly SeedIntake _seed;
     private readonly HostLoop[] _loops;
     private ReplicaSpec _spec;
 
@@ -52,6 +54,7 @@ public sealed partial class ReplicaHost : IAsyncDisposable
         _failover = new FailoverRuns(_context, _tests);
         _mounts = new MountRuns(_context);
         _exports = new PointExports(_context);
+        _seed = new SeedIntake(_context);
         _loops = MakeLoops();
     }
 
@@ -66,6 +69,7 @@ public sealed partial class ReplicaHost : IAsyncDisposable
         _context.Branches.Current,
         _mounts.Current,
         _failover.Current,
+        _seed.Status,
         _failover.Waiting,
         HostLoop.WorstOf(_loops));
 
@@ -73,10 +77,10 @@ public sealed partial class ReplicaHost : IAsyncDisposable
     public IReadOnlyList<RecoveryPoint> Points => _context.Slot.Shown?.Points ?? [];
 
     /// <summary>Where the receiver puts records; null once the base has become the VM's own disk.</summary>
-    public IReplicaSink? TryGetSink() => _context.Slot.TryGet() is { } replica ? new ReplicaSink(replica, _failover.DescribeLine) : null;
+    public IReplicaSink? TryGetSink() => _context.Slot.TryGet() is { } replica ? new ReplicaSink(replica, _failover.DescribeLine, _seed.IsWanted) : null;
 
     /// <exception cref="RefusedException">The base has become the VM's own disk.</exception>
-    public IReplicaSink Sink => new ReplicaSink(_context.Slot.Replica, _failover.DescribeLine);
+    public IReplicaSink Sink => new ReplicaSink(_context.Slot.Replica, _failover.DescribeLine, _seed.IsWanted);
 
     /// <summary>False while its storage has failed and it has not been opened anew.</summary>
     public bool IsWell => !_context.Slot.NeedsOpening;
@@ -199,6 +203,7 @@ public sealed partial class ReplicaHost : IAsyncDisposable
     private async ValueTask RecoverAsync(CancellationToken cancellationToken)
     {
         await BeginTokenAsync(cancellationToken);
+        await _seed.LoadAsync(cancellationToken);
         await _failover.LoadAsync(cancellationToken);
         BaseAccess access = FailoverSteps.Rule(_failover.Current?.Step ?? FailoverStep.Preparing).Base;
         if (access == BaseAccess.None)
@@ -243,7 +248,7 @@ public sealed partial class ReplicaHost : IAsyncDisposable
         if (_failover.Current is null && !await Replica.ExistsAsync(environment, cancellationToken))
         {
             // Made just now, or the agent died between the order to make it and its making.
-            NewReplica made = new(_spec.Replica, _spec.Vm, _spec.FirstLine, "protection");
+            NewReplica made = new(_spec.Replica, _spec.Vm, _spec.FirstLine, "protection", AwaitsSeed: _seed.IsWanted);
             _context.Slot.Put(await Replica.CreateAsync(environment, made, cancellationToken));
             return;
         }

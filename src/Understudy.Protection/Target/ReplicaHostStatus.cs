@@ -3,6 +3,7 @@ using Understudy.Protection.Ownership;
 using Understudy.Protection.Target.Branches;
 using Understudy.Protection.Target.Mounts;
 using Understudy.Protection.Target.Runs;
+using Understudy.Protection.Target.Seeds;
 
 namespace Understudy.Protection.Target;
 
@@ -12,6 +13,7 @@ namespace Understudy.Protection.Target;
 /// <param name="Ownership">What this side knows of who may run the VM.</param>
 /// <param name="IsValidated">What it knows counts in this boot of the host.</param>
 /// <param name="Branches">Oldest first.</param>
+/// <param name="Seed">What the first copy begins with; null for nothing.</param>
 /// <param name="Waiting">What a step under way waits for.</param>
 /// <param name="Error">Why the host's own work on it (views, apply) does not go on; null while it does. It is tried again.</param>
 public sealed record ReplicaHostStatus(
@@ -23,5 +25,6 @@ public sealed record ReplicaHostStatus(
     IReadOnlyList<BranchStatus> Branches,
     IReadOnlyList<MountRecord> Mounts,
     FailoverRecord? Failover,
+    SeedStatus? Seed,
     string? Waiting,
     Blocks.UnderstudyException? Error);

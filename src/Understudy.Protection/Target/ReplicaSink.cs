@@ -8,7 +8,8 @@ namespace Understudy.Protection.Target;
 
 /// <summary>A replica as the replication receiver sees it.</summary>
 /// <param name="describeLine">What a source on another line is told.</param>
-internal sealed class ReplicaSink(Replica replica, Func<CurrentLine> describeLine) : IReplicaSink
+/// <param name="holdsSeed">It began, or is to begin, with content of its own.</param>
+internal sealed class ReplicaSink(Replica replica, Func<CurrentLine> describeLine, bool holdsSeed) : IReplicaSink
 {
     public CurrentLine Current => describeLine();
 
@@ -23,10 +24,14 @@ internal sealed class ReplicaSink(Replica replica, Func<CurrentLine> describeLin
     public ValueTask<AppendOutcome> AppendAsync(ReadOnlyMemory<byte> record, CancellationToken cancellationToken) =>
         replica.AppendAsync(record, cancellationToken);
 
-    public bool HoldsSeed => false;
+    public bool HoldsSeed => holdsSeed;
 
-    public async ValueTask<IBlockDevice?> OpenNewestAsync(DiskId disk, CancellationToken cancellationToken) =>
-        await replica.OpenNewestAsync(disk, cancellationToken);
+    /// <summary>Waits for the seed: what is compared before it is there would be compared with nothing.</summary>
+    public async ValueTask<IBlockDevice?> OpenNewestAsync(DiskId disk, CancellationToken cancellationToken)
+    {
+        await replica.WaitForSeedAsync(cancellationToken);
+        return await replica.OpenNewestAsync(disk, cancellationToken);
+    }
 
     public ValueTask<ulong> FlushAsync(CancellationToken cancellationToken) => replica.FlushAsync(cancellationToken);
 }

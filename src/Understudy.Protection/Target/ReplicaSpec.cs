@@ -1,4 +1,5 @@
 using Understudy.Blocks.Identity;
+using Understudy.Protection.Target.Seeds;
 
 namespace Understudy.Protection.Target;
 
@@ -23,6 +24,7 @@ public enum ReplicaRemoval
 /// <param name="ImageFolder">Where its base images are, and after a commit the VM's disks; of no other VM.</param>
 /// <param name="Removal">Not <see cref="ReplicaRemoval.None"/>: protection has been ended, and whoever opens it goes on removing.</param>
 /// <param name="Retention">How far back recovery points are kept; zero keeps the newest only.</param>
+/// <param name="Seeds">What the first copy begins with; null for nothing.</param>
 public sealed record ReplicaSpec(
     ReplicaId Replica,
     VmId Vm,
@@ -32,4 +34,5 @@ public sealed record ReplicaSpec(
     LineId FirstLine,
     string ImageFolder,
     TimeSpan Retention,
-    ReplicaRemoval Removal = ReplicaRemoval.None);
+    ReplicaRemoval Removal = ReplicaRemoval.None,
+    IReadOnlyList<SeedPlace>? Seeds = null);

@@ -20,6 +20,9 @@ public sealed record TargetServices(
     TargetSettings Settings,
     ILogger Logger)
 {
+    /// <summary>Null on a host that can begin with none.</summary>
+    public ISeeds? Seeds { get; init; }
+
     /// <summary>Numbers of bubbles, shared by all replicas of the host.</summary>
     internal BubbleNumbers Bubbles { get; } = new(Hypervisor);
 }

@@ -23,6 +23,12 @@ internal static class ReportChanges
             yield return new News(HealthLevel.Normal, "replication-resumed", $"{vm} is being replicated again.");
         }
 
+        if (now.Target?.Seed is { Taken: true } seed && before.Target?.Seed is { Taken: false })
+        {
+            yield return new News(seed.Remarks.Count == 0 ? HealthLevel.Normal : HealthLevel.Warning, "seed-read",
+                $"{vm}: the seed has been read at the target ({Sizes.Format(seed.BytesDone)}); what differs is sent.{string.Concat(seed.Remarks.Select(remark => " " + remark))}");
+        }
+
         if (now.Source?.Deposed is { } deposed && before.Source?.Deposed?.Line != deposed.Line)
         {
             yield return new News(HealthLevel.Critical, "source-deposed", Deposed(vm, deposed));

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Understudy.Api.Control;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
@@ -32,7 +33,7 @@ internal abstract record JobInput(ReplicaId Replica)
 
 internal sealed record PlainInput(ReplicaId Replica) : JobInput(Replica);
 
-internal sealed record ProtectInput(ReplicaId Replica, DateTimeOffset? StartAt = null) : JobInput(Replica);
+internal sealed record ProtectInput(ReplicaId Replica, DateTimeOffset? StartAt = null, IReadOnlyList<DiskSeed>? Seeds = null) : JobInput(Replica);
 
 internal sealed record PauseInput(ReplicaId Replica, string By) : JobInput(Replica);
 

@@ -64,7 +64,7 @@ internal static class ProtectionView
             reports.Target is { Oldest: { } first, Newest: { } last } ? (last.CutAt - first.CutAt).TotalSeconds : 0,
             reports.Target?.JournalBytes ?? 0,
             atTarget ? null : reports.Source?.NextCutAt,
-            Copy(state, reports.Source),
+            Copy(state, reports),
             reports.Source?.BytesBehind ?? 0,
             HealthRules.RecoversIn(reports.Source, policy.Frequency)?.TotalSeconds,
             Cycles(reports.Source),
@@ -125,10 +125,15 @@ internal static class ProtectionView
         mount.Devices,
         mount.Since);
 
-    private static CopyProgressDto? Copy(ProtectionState state, SourceReport? source) =>
-        source is null || state is not (ProtectionState.FirstCopy or ProtectionState.Resynchronising)
+    private static CopyProgressDto? Copy(ProtectionState state, VmReports reports) =>
+        reports.Source is not { } source || state is not (ProtectionState.FirstCopy or ProtectionState.Resynchronising)
             ? null
-            : new CopyProgressDto(source.BytesDone, source.BytesTotal, source.BytesPerSecond, Seconds(source.BytesTotal - source.BytesDone, source.BytesPerSecond));
+            : new CopyProgressDto(
+                source.BytesDone,
+                source.BytesTotal,
+                source.BytesPerSecond,
+                Seconds(source.BytesTotal - source.BytesDone, source.BytesPerSecond),
+                state == ProtectionState.FirstCopy ? reports.Target?.Seed : null);
 
     private static CyclesDto Cycles(SourceReport? source) => source is null
         ? new CyclesDto(0, 0, 0, 0, 0, null)

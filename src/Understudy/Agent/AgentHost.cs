@@ -1,5 +1,6 @@
 using Understudy.Agent.Guard;
 using Understudy.Agent.Local;
+using Understudy.Agent.Seeds;
 using Understudy.Api.Control;
 using Understudy.Api.Registration;
 using Understudy.Blocks.Storage;
@@ -64,19 +65,25 @@ internal sealed class AgentHost
         GuardInstaller installer = new(guardFolder, _config.HooksFolder, GuardInstaller.DefaultRunFolder, boot);
         OwnershipServices ownership = new(guard, boot.Id, time, _loggers.CreateLogger("ownership"));
         StorageDaemons daemons = new(qemu, _loggers.CreateLogger<StorageDaemons>());
+        LocalSockets sockets = new();
+        HostSeeds seeds = new(_config.RunFolder, qemu, sockets, _loggers.CreateLogger("seeds"));
         TargetServices services = new(
             hypervisor,
             daemons,
             images,
             new HostDevices(qemu, daemons),
-            new LocalSockets(),
+            sockets,
             time,
             ids,
             ownership,
             new TargetSettings { RuntimeFolder = _config.RunFolder, LogFolder = _config.GuestLogFolder },
-            _loggers.CreateLogger("target"));
+            _loggers.CreateLogger("target"))
+        {
+            Seeds = seeds,
+        };
 
-        await using TargetSide target = new(_config, services, new DepartureNotices(new FolderStore(Path.Combine(_dataFolder, "departures")), services.Time), _logger);
+        DepartureNotices departures = new(new FolderStore(Path.Combine(_dataFolder, "departures")), services.Time);
+        await using TargetSide target = new(_config, services, departures, new SeedCheck(seeds, images), _logger);
         SourceNews news = new();
         SourceMachine machine = new(hypervisor, hypervisor, hypervisor, new StoppedDisks(services.Daemons, images, _config.RunFolder, time), images);
         await using SourceSide source = new(_settings, machine, ownership, guard, _identity.Tls, news, ids, _loggers);

@@ -53,5 +53,9 @@ internal sealed class ReplicasLock : IDisposable
         }
     }
 
+    /// <summary>As <see cref="ShareForReading"/>, and makes nothing: a folder that no agent ever had has no lock.</summary>
+    public static ReplicasLock ShareWhereThere(string replicasFolder) =>
+        File.Exists(Path.Combine(replicasFolder, FileName)) ? ShareForReading(replicasFolder) : new ReplicasLock(null);
+
     public void Dispose() => _file?.Dispose();
 }

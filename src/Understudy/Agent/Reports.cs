@@ -42,7 +42,8 @@ internal static class Reports
         status.Failover is { } failover ? Of(failover, power) : null,
         [.. status.Branches.Select(Of)],
         [.. status.Mounts.Where(mount => mount.Step != MountStep.Making).Select(Of)],
-        status.Tests.ToDictionary(test => test.Id, test => Facts.BytesOf(test.Disks.Select(disk => disk.Overlay))));
+        status.Tests.ToDictionary(test => test.Id, test => Facts.BytesOf(test.Disks.Select(disk => disk.Overlay))),
+        status.Seed is { } seed ? new SeedProgress(seed.ReachedBytes, seed.OfBytes, seed.IsTaken, seed.Remarks) : null);
 
     private static MountInfo Of(MountRecord mount) => new(
         new MountId(mount.Id),

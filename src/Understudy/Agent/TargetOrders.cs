@@ -15,6 +15,7 @@ internal static class TargetOrders
     public static void Register(AgentOperations operations, TargetSide target, Func<string, CancellationToken, ValueTask>? receiver = null)
     {
         operations.On(AgentMethods.ReplicaCreate, (request, _, ct) => OrderAnswer.Of(() => target.CreateAsync(request, ct)));
+        operations.On(AgentMethods.SeedCheck, (request, _, ct) => OrderAnswer.Of(() => target.CheckSeedsAsync(request, ct)));
         operations.On(AgentMethods.ReplicaConfigure, (request, _, ct) => OrderAnswer.Done(() => target.ConfigureAsync(request, ct)));
         operations.On(AgentMethods.TargetUnprotect, (request, _, ct) => OrderAnswer.Of(() => target.UnprotectAsync(request, ct)));
         operations.On(AgentMethods.TestStart, (request, _, ct) => OrderAnswer.Of(() => StartTestAsync(target, request, ct)));

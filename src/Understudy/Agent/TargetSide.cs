@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Understudy.Agent.Seeds;
 using Understudy.Api.Control;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
@@ -13,7 +14,8 @@ namespace Understudy.Agent;
 
 /// <summary>All replicas of this host, each with its housekeeping loop. Changes of the set take turns at one gate; a
 /// replica's own orders have gates of their own.</summary>
-internal sealed class TargetSide(AgentConfig config, TargetServices services, DepartureNotices departures, ILogger logger) : IReplicaDirectory, IAsyncDisposable
+internal sealed class TargetSide(AgentConfig config, TargetServices services, DepartureNotices departures, SeedCheck seeds, ILogger logger)
+    : IReplicaDirectory, IAsyncDisposable
 {
     private static readonly TimeSpan OpenAgainAfter = TimeSpan.FromSeconds(10);
 
@@ -102,10 +104,12 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
                 throw new ErrorException(Errors.BadName("VM", request.TargetName));
             }
 
+            string images = Path.Combine(config.ImagesFolder, request.TargetName);
+            RequireFree(images);
             ReplicaSpec spec = new(
                 request.Replica, request.Vm, request.VmName, request.TargetName, request.Source.Value,
-                new LineId(1, services.Ids.NewRandom128()), Path.Combine(config.ImagesFolder, request.TargetName), request.Settings.Retention);
-            RequireFree(spec.ImageFolder);
+                new LineId(1, services.Ids.NewRandom128()), images, request.Settings.Retention,
+                Seeds: request.Seeds is { Count: > 0 } wanted ? (await seeds.RunAsync(wanted, request.Disks, cancellationToken)).Places : null);
             host = await ReplicaHost.CreateAsync(services, ReplicaFolders.Stores(folder), spec, cancellationToken);
             Start(host);
         }
@@ -113,6 +117,10 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
         await KeepOrderAsync(host, request.Settings, cancellationToken);
         return new ReplicaCreated(host.Spec.FirstLine, [$"replica {host.Spec.Replica}, disks in {host.Spec.ImageFolder}"]);
     }
+
+    /// <summary>What a replica would begin with; nothing is made.</summary>
+    public async Task<SeedCheckAnswer> CheckSeedsAsync(SeedCheckRequest request, CancellationToken cancellationToken) =>
+        new((await seeds.RunAsync(request.Seeds, request.Disks, cancellationToken)).Found);
 
     /// <summary>Settings of a replica that stands here; taken up without starting over.</summary>
     public async Task ConfigureAsync(ReplicaConfigureRequest request, CancellationToken cancellationToken)

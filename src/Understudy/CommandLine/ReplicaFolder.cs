@@ -1,7 +1,9 @@
 using Understudy.Agent;
 using Understudy.Blocks;
 using Understudy.Model;
+using Understudy.Journal.Records;
 using Understudy.Protection;
+using Understudy.Protection.Target;
 using Understudy.Protection.Target.Standalone;
 using Understudy.Qemu;
 
@@ -33,7 +35,26 @@ internal sealed class ReplicaFolder : IAsyncDisposable
         }
 
         ReplicasLock held = ReplicasLock.ShareForReading(Path.GetDirectoryName(folder) ?? "/");
-        string runtime = Directory.CreateTempSubdirectory("us-").FullName;
+        return await OpenAsync(folder, stores, images, held, Directory.CreateTempSubdirectory("us-").FullName, logger, cancellationToken);
+    }
+
+    /// <summary>As above, for an agent: nothing is made beside the folder, not even a lock.</summary>
+    /// <param name="runtime">A folder of this run's own for its sockets; deleted at the end.</param>
+    public static async Task<ReplicaFolder> OpenUntouchedAsync(string folder, string? images, string runtime, ILogger logger, CancellationToken cancellationToken)
+    {
+        folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
+        if (ReplicaFolders.TryFind(folder) is not { } stores)
+        {
+            throw new ErrorException(Errors.NoReplicaIn(folder, "the folders `replica` and `host` are not in it"));
+        }
+
+        ReplicasLock held = ReplicasLock.ShareWhereThere(Path.GetDirectoryName(folder) ?? "/");
+        return await OpenAsync(folder, stores, images, held, Directory.CreateDirectory(runtime).FullName, logger, cancellationToken);
+    }
+
+    private static async Task<ReplicaFolder> OpenAsync(
+        string folder, ReplicaStores stores, string? images, ReplicasLock held, string runtime, ILogger logger, CancellationToken cancellationToken)
+    {
         try
         {
             QemuSettings qemu = new() { DaemonFolder = runtime };
@@ -76,6 +97,34 @@ internal sealed class ReplicaFolder : IAsyncDisposable
 
     /// <summary>Oldest first.</summary>
     public IReadOnlyList<RecoveryPointInfo> Points => [.. _replica.Points.Select(Reports.Of)];
+
+    /// <summary>Those of the newest point; none when there is no point.</summary>
+    public async Task<IReadOnlyList<DiskGeometry>> GetNewestDisksAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return _replica.Points is [.., var newest] ? await _replica.GetDisksAsync(newest.Id, cancellationToken) : [];
+        }
+        catch (UnderstudyException fault)
+        {
+            throw Told(fault, VmName);
+        }
+    }
+
+    /// <summary>A disk of the newest point, to be read; disposed before this.</summary>
+    /// <exception cref="StorageException">It has none of that name, or cannot be read.</exception>
+    public async Task<IBlockDevice> OpenNewestDiskAsync(string targetDevice, CancellationToken cancellationToken)
+    {
+        foreach (DiskGeometry disk in await GetNewestDisksAsync(cancellationToken))
+        {
+            if (disk.Target == targetDevice)
+            {
+                return await _replica.OpenDiskAsync(_replica.Points[^1].Id, disk.Disk, cancellationToken);
+            }
+        }
+
+        throw new StorageException(FaultKind.Missing, VmName, $"the newest point of this replica has no disk {targetDevice}");
+    }
 
     /// <summary>The disks, and beside them the VM's definition as it was at the source: whoever is here has nobody to ask for it.</summary>
     public async Task<IReadOnlyList<string>> ExportAsync(string? wanted, string folder, string format, CancellationToken cancellationToken)

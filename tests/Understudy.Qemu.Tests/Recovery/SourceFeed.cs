@@ -1,4 +1,5 @@
 using System.Text;
+using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Journal;
 using Understudy.Journal.Records;
@@ -78,6 +79,43 @@ internal sealed class SourceFeed : IDisposable
         Content[point] = [.. _disks.Select(disk => (byte[])disk.Clone())];
         return point;
     }
+
+    /// <summary>The first cut of a copy that is to be compared: no data, and no point yet. Sent again after a crash it is ignored.</summary>
+    public async Task HiddenAsync(IReplicaSink sink)
+    {
+        CheckpointBody checkpoint = new() { Kind = PointKind.Crash, CutAt = DateTimeOffset.UtcNow, Hidden = true };
+        int length = _codec.EncodeCheckpoint(_line, _sequence = sink.ReceivedSequence + 1, checkpoint, _buffer);
+        await SendAsync(sink, length);
+        Assert.Equal(_sequence, await sink.FlushAsync(CancellationToken.None));
+    }
+
+    /// <summary>Compares as a source does, sends each block that differs, zeros too, and makes the point. Returns their number.</summary>
+    public async Task<(RecoveryPointId Point, int Sent)> CompareAsync(IReplicaSink sink)
+    {
+        int sent = 0;
+        for (int disk = 0; disk < _disks.Length; disk++)
+        {
+            byte[] there = new byte[_diskBytes];
+            await using (IBlockDevice held = Assert.IsAssignableFrom<IBlockDevice>(await sink.OpenNewestAsync(new DiskId((ushort)disk), CancellationToken.None)))
+            {
+                await held.ReadAsync(0, there, CancellationToken.None);
+            }
+
+            for (int offset = 0; offset < _diskBytes; offset += BlockBytes)
+            {
+                if (!there.AsSpan(offset, BlockBytes).SequenceEqual(_disks[disk].AsSpan(offset, BlockBytes)))
+                {
+                    await SendAsync(sink, _codec.EncodeData(_line, ++_sequence, new DiskId((ushort)disk), offset, _disks[disk].AsSpan(offset, BlockBytes), _buffer));
+                    sent++;
+                }
+            }
+        }
+
+        return (await PointAsync(sink, blocks: 0), sent);
+    }
+
+    /// <summary>What is on a disk now.</summary>
+    public Span<byte> Disk(int disk) => _disks[disk];
 
     /// <summary>The source has its VM back: it goes on under that line from that point.</summary>
     public void GoOn(LineId line, RecoveryPointId parent)

@@ -197,7 +197,7 @@ internal sealed class ReplicaKeeper
         await root.FlushFolderAsync("replicas", default);
         try
         {
-            Replica made = await Replica.CreateAsync(environment, new NewReplica(watch.Id, watch.Vm.Id, watch.Line, "protection"), default);
+            Replica made = await Replica.CreateAsync(environment, new NewReplica(watch.Id, watch.Vm.Id, watch.Line, "protection", AwaitsSeed: watch.Seed is not null), default);
             watch.IsCreated = true;
             return made;
         }

@@ -3,6 +3,7 @@ using Understudy.Journal;
 using Understudy.Replication.Receiving;
 using Understudy.Replication.Wire;
 using Understudy.Simulation.Checkers;
+using Understudy.Simulation.Models;
 using Understudy.Simulation.Running;
 using Understudy.Testing.Simulation;
 using Understudy.Testing.Simulation.Network;
@@ -54,6 +55,10 @@ internal sealed class TargetAgent : IReplicaDirectory
         foreach (ReplicaKeeper keeper in _keepers)
         {
             Watch(KeepHouseAsync(keeper));
+            if (keeper.Watch.Seed is { } seed)
+            {
+                Watch(TakeSeedAsync(keeper, seed));
+            }
         }
 
         await _died.Task;
@@ -104,6 +109,26 @@ internal sealed class TargetAgent : IReplicaDirectory
             }
 
             _context.Counters.Add("points checked byte for byte", keeper.Checker.TakePointsChecked());
+        }
+    }
+
+    private async Task TakeSeedAsync(ReplicaKeeper keeper, ModelSeed seed)
+    {
+        while (keeper.Replica.AwaitsSeed)
+        {
+            await _process.TakeTimeAsync(_random.Between(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(3)));
+            try
+            {
+                if (await keeper.Replica.TakeSeedAsync(seed.For(_process), default) is SeedOutcome.Taken)
+                {
+                    _context.Counters.Add("replica: began with a seed");
+                }
+            }
+            catch (SeedUnreadableException unreadable)
+            {
+                seed.Failed(unreadable.Disk);
+                _context.Counters.Add("replica: seed out of reach");
+            }
         }
     }
 

@@ -45,11 +45,14 @@ internal sealed class WatchingSink(ReplicaKeeper keeper, Action<StorageException
         return outcome;
     }
 
-    public bool HoldsSeed => false;
+    public bool HoldsSeed => _keeper.Watch.Seed is not null;
 
     /// <summary>A read that fails leaves the replica as it was.</summary>
-    public async ValueTask<IBlockDevice?> OpenNewestAsync(DiskId disk, CancellationToken cancellationToken) =>
-        await _keeper.Replica.OpenNewestAsync(disk, cancellationToken);
+    public async ValueTask<IBlockDevice?> OpenNewestAsync(DiskId disk, CancellationToken cancellationToken)
+    {
+        await _keeper.Replica.WaitForSeedAsync(cancellationToken);
+        return await _keeper.Replica.OpenNewestAsync(disk, cancellationToken);
+    }
 
     public async ValueTask<ulong> FlushAsync(CancellationToken cancellationToken)
     {

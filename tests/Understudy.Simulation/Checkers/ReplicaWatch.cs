@@ -26,6 +26,9 @@ internal sealed class ReplicaWatch(ModelVm vm, ReplicaId id, LineId firstLine, V
     /// <summary>The line that the source was given at the beginning.</summary>
     public LineId FirstLine { get; } = firstLine;
 
+    /// <summary>What its first copy begins with; null for nothing.</summary>
+    public ModelSeed? Seed { get; init; }
+
     public bool IsCreated { get; set; }
 
     /// <summary>The source has answered that its durable state exists.</summary>

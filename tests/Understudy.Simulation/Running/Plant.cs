@@ -15,6 +15,7 @@ internal enum Plant
     DropWithoutNotingDivergence,
     SaveAPreImageTwice,
     SumAnUnverifiedBlock,
+    CompareWithoutTheSeed,
     LeaveTheGuardOpen,
     SkipTheLastChange,
     ForgetToPause,
@@ -39,6 +40,7 @@ internal static class Plants
         Plant.DropWithoutNotingDivergence => "drop records without noting divergence",
         Plant.SaveAPreImageTwice => "redo saves a pre-image twice",
         Plant.SumAnUnverifiedBlock => "recompute a sum from an unverified block",
+        Plant.CompareWithoutTheSeed => "answer what is held before the seed is read",
         Plant.LeaveTheGuardOpen => "hand the VM over and leave the guard open",
         Plant.SkipTheLastChange => "hand the VM over without its last change",
         Plant.ForgetToPause => "hear of a newer line and let the guest run on",
@@ -56,6 +58,7 @@ internal static class Plants
         Plant.DropWithoutNotingDivergence => SafetyRules.All with { NoteDivergenceBeforeDropping = false },
         Plant.SaveAPreImageTwice => SafetyRules.All with { KeepFirstPreImage = false },
         Plant.SumAnUnverifiedBlock => SafetyRules.All with { VerifyBeforeSumming = false },
+        Plant.CompareWithoutTheSeed => SafetyRules.All with { CompareOnlyWithTheSeed = false },
         _ => SafetyRules.All,
     };
 }

@@ -53,7 +53,10 @@ internal sealed class WholeRun
             var vm = new ModelVm(new VmId(ids.NewGuid()), $"vm{i}", RandomShapes.Disks(_random), _source);
             _hypervisor.Vms.Add(vm);
             _guests[vm] = new ModelGuest(new OwnDisks(vm), context.Random.Fork(4));
-            _watches.Add(new ReplicaWatch(vm, new ReplicaId(ids.NewGuid()), new LineId(1, ids.NewRandom128()), context.Violations));
+            _watches.Add(new ReplicaWatch(vm, new ReplicaId(ids.NewGuid()), new LineId(1, ids.NewRandom128()), context.Violations)
+            {
+                Seed = _random.Chance(0.3) ? new ModelSeed(vm, context.Random.Fork(6)) : null,
+            });
         }
 
         _faults = new FaultPlan(context, new FaultTargets(_source, _target, _network, _hypervisor, _hypervisor.Vms, vm => _qemus[vm].Kill()));

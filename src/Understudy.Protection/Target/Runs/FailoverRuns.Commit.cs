@@ -52,7 +52,7 @@ internal sealed partial class FailoverRuns
             case FailoverStep.Applying:
                 ApplyOutcome outcome = await context.Slot.Replica.ApplyAsync(failover.Point, cancellationToken);
                 Invariant.Check(outcome is not (ApplyOutcome.Diverged or ApplyOutcome.BaseIsFinal), "the failover's own point can be applied until the base is final");
-                return null;
+                return outcome is ApplyOutcome.AwaitsSeed ? "the seed is still being read into the base" : null;
 
             case FailoverStep.Dropping:
                 await context.Slot.Replica.DropAfterAsync(failover.Point, cancellationToken);

@@ -3,6 +3,7 @@ using Understudy.Blocks.Identity;
 using Understudy.Protection.Durable;
 using Understudy.Protection.Target.Branches;
 using Understudy.Protection.Target.Mounts;
+using Understudy.Protection.Target.Seeds;
 
 namespace Understudy.Protection.Target.Runs;
 
@@ -19,6 +20,7 @@ namespace Understudy.Protection.Target.Runs;
 [JsonSerializable(typeof(BranchRecord))]
 [JsonSerializable(typeof(MountRecord))]
 [JsonSerializable(typeof(DepartureNotice))]
+[JsonSerializable(typeof(SeedRecord))]
 internal sealed partial class RunJson : JsonSerializerContext;
 
 /// <summary>The target's state files, by kind.</summary>
@@ -26,6 +28,7 @@ internal static class RunFiles
 {
     public const string Replica = "replica.state";
     public const string Failover = "failover.state";
+    public const string Seed = "seed.state";
     public const string TestFolder = "tests";
     public const string BranchFolder = "branches";
     public const string MountFolder = "mounts";
@@ -41,6 +44,8 @@ internal static class RunFiles
     public static DurableDocument<MountRecord> MountDocument { get; } = new("understudy-mount", RunJson.Default.MountRecord);
 
     public static DurableDocument<DepartureNotice> DepartureDocument { get; } = new("understudy-departure", RunJson.Default.DepartureNotice);
+
+    public static DurableDocument<SeedRecord> SeedDocument { get; } = new("understudy-seed", RunJson.Default.SeedRecord);
 
     public static string Test(Guid id) => $"{TestFolder}/{id:N}.state";
 

@@ -55,7 +55,7 @@ internal sealed class StandaloneImages(ReplicaPlaces places, IImageReader images
         if (await tool.FindAsync(path, cancellationToken) is null)
         {
             return readOnly
-                ? throw new StorageException(FaultKind.Missing, path, "the base image is missing", "Bring it back to this place, or say where the images are: --images FOLDER.")
+                ? throw new StorageException(FaultKind.Missing, path, "the base image is missing", "Bring it back to this place, or say where the images are (--images FOLDER, of a seed --seed-images FOLDER).")
                 : null;
         }
 

@@ -75,6 +75,22 @@ public sealed class StandaloneReplica : IAsyncDisposable
         }
     }
 
+    /// <summary>The disks of a point.</summary>
+    public async ValueTask<IReadOnlyList<DiskGeometry>> GetDisksAsync(RecoveryPointId point, CancellationToken cancellationToken) =>
+        (await TestRuns.GetPointAsync(_replica, point, cancellationToken)).Geometry.Disks;
+
+    /// <summary>A disk of a point, to be read; disposed before this.</summary>
+    /// <exception cref="StorageException">Its base image is not where it should be, or anything else of it.</exception>
+    public async ValueTask<IBlockDevice> OpenDiskAsync(RecoveryPointId point, DiskId disk, CancellationToken cancellationToken)
+    {
+        foreach (DiskGeometry image in _replica.BaseDisks.Where(image => image.Disk == disk))
+        {
+            await (await _images.OpenAsync(image, readOnly: true, cancellationToken)).DisposeAsync(); // Said now, not at the first read.
+        }
+
+        return await _replica.OpenViewAsync(point, disk, cancellationToken);
+    }
+
     /// <summary>The VM's definition at the point, as it was at the source; null when the source never sent one.</summary>
     public async ValueTask<string?> GetDefinitionAsync(RecoveryPointId point, CancellationToken cancellationToken) =>
         (await TestRuns.GetPointAsync(_replica, point, cancellationToken)).DefinitionXml;

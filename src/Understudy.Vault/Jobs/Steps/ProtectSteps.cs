@@ -3,6 +3,7 @@ using Understudy.Api.Control;
 using Understudy.Model;
 using Understudy.Vault.Agents;
 using Understudy.Vault.Protection;
+using Understudy.Vault.Protection.Commands;
 using Understudy.Vault.Storage;
 
 namespace Understudy.Vault.Jobs.Steps;
@@ -20,6 +21,7 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
     {
         (ProtectedVm vm, HostRow source, HostRow target) = await scene.LoadAsync(run, stopping);
         Policy policy = await scene.PolicyOfAsync(vm, stopping);
+        ProtectInput input = run.InputAs<ProtectInput>();
         DiscoveredVm discovered = await scene.DiscoveredAsync(vm, source, stopping);
         ReplicaCreated created = await run.AskAsync(
             target,
@@ -30,8 +32,9 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
                 vm.Replica,
                 vm.SourceHost,
                 vm.TargetName,
-                [.. discovered.Disks.Where(disk => disk is { Device: "disk", ReadOnly: false } && !vm.ExcludedDisks.Contains(disk.TargetDevice))],
-                SideSettings.OfTarget(vm, policy)),
+                ProtectCommand.DisksThatTakePart(discovered, vm.ExcludedDisks),
+                SideSettings.OfTarget(vm, policy),
+                input.Seeds),
             cancel,
             stopping);
         await using VaultDb db = scene.Open();
@@ -78,10 +81,14 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
             VmReports reports = board.Get(run.Vm);
             if (reports.HasPoints)
             {
-                return StepResult.Done(reports.Newest is { } point ? $"first point {point.CutAt:yyyy-MM-ddTHH:mm:ssZ}" : null);
+                return StepResult.Done(reports.Newest is { } point ? $"first point {point.CutAt:yyyy-MM-ddTHH:mm:ssZ}{Remarks(reports.Target?.Seed)}" : null);
             }
 
-            if (reports.Source is { } source)
+            if (reports is { Target.Seed: { Taken: false, BytesTotal: > 0 } seed, Source.Error: null })
+            {
+                run.Reporter.Report((double)seed.BytesDone / seed.BytesTotal, $"reading the seed: {Sizes.Format(seed.BytesDone)} of {Sizes.Format(seed.BytesTotal)}");
+            }
+            else if (reports.Source is { } source)
             {
                 run.Reporter.Report(
                     source.BytesTotal > 0 ? Math.Min(1, (double)source.BytesDone / source.BytesTotal) : null,
@@ -94,6 +101,8 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
             await change.WaitAsync(either.Token);
         }
     }
+
+    private static string Remarks(SeedProgress? seed) => string.Concat((seed?.Remarks ?? []).Select(remark => $"; {remark.TrimEnd('.')}"));
 
     public async Task<StepResult> StopSourceAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {

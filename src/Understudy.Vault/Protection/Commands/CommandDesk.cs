@@ -1,4 +1,6 @@
 using Microsoft.EntityFrameworkCore;
+using Understudy.Api.Control;
+using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Plans;
@@ -14,6 +16,9 @@ internal sealed record Subject(ProtectedVm Vm, Decision.Go Go);
 /// <summary>Where every command on a VM begins and ends: <see cref="LifeCycle"/> decides, a job does it.</summary>
 internal sealed class CommandDesk(VaultStorage storage, AgentRegistry agents, ReportBoard board, JobStore jobs, JobRunner runner)
 {
+    /// <summary>A person waits for it.</summary>
+    private static readonly TimeSpan _answerLimit = TimeSpan.FromSeconds(45);
+
     public ReportBoard Board => board;
 
     public VaultDb Open() => storage.Open();
@@ -57,6 +62,30 @@ internal sealed class CommandDesk(VaultStorage storage, AgentRegistry agents, Re
         if (!IsOnline(host))
         {
             throw new ErrorException(Errors.HostOffline(await HostNameAsync(db, host, cancellationToken)));
+        }
+    }
+
+    /// <summary>A question that changes nothing, asked before there is a job.</summary>
+    /// <exception cref="ErrorException">The agent is away, refuses, or does not answer in time.</exception>
+    public async Task<TAnswer> AskAsync<TRequest, TAnswer>(
+        HostId host, string name, AgentMethod<TRequest, TAnswer> method, TRequest body, CancellationToken cancellationToken)
+    {
+        Invariant.Check(!method.ChangesThings, "what changes things is asked by a job");
+        AgentSession session = agents.Find(host) ?? throw new ErrorException(Errors.HostOffline(name));
+        using CancellationTokenSource limit = new(_answerLimit);
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            return await session.InvokeAsync(method, null, body, null, either.Token) switch
+            {
+                AgentReply<TAnswer>.Answered answered => answered.Value,
+                AgentReply<TAnswer>.Refused refused => throw new ErrorException(refused.Error.Error),
+                _ => throw new ErrorException(Errors.HostOffline(name)),
+            };
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new ErrorException(Errors.HostOffline(name));
         }
     }
 

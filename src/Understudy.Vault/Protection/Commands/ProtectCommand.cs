@@ -1,4 +1,6 @@
+using System.Globalization;
 using Microsoft.EntityFrameworkCore;
+using Understudy.Api.Control;
 using Understudy.Api.Rest;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
@@ -23,7 +25,7 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
         }
 
         Candidate candidate = await ExamineAsync(db, vmName, request, cancellationToken);
-        return ToDto(name, candidate.Target, candidate.Findings);
+        return ToDto(name, candidate.Target, [.. candidate.Findings, .. await SeedFindingsAsync(candidate, request, cancellationToken)]);
     }
 
     /// <summary>Both hosts, and whether it would start at its target now; its settings are what they are.</summary>
@@ -55,10 +57,14 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
     private static VmVerifyDto ToDto(string vm, HostRow target, IReadOnlyList<Finding> findings) =>
         new(vm, target.Name, Finding.Worst(findings), [.. findings.Select(finding => finding.Check).OrderByDescending(check => check.Level)]);
 
+    public static IReadOnlyList<DiscoveredDisk> DisksThatTakePart(DiscoveredVm vm, IReadOnlyList<string> excluded) =>
+        [.. vm.Disks.Where(disk => disk is { Device: "disk", ReadOnly: false } && !excluded.Contains(disk.TargetDevice))];
+
     public async Task<JobId> RunAsync(string vmName, ProtectDto request, string user, CancellationToken cancellationToken)
     {
         await using VaultDb db = desk.Open();
         Candidate candidate = await RequireSuitableAsync(db, vmName, request, cancellationToken);
+        await CheckSeedsAsync(candidate, request, cancellationToken);
         ProtectedVm vm = new()
         {
             Vm = candidate.Vm.Id,
@@ -74,7 +80,7 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
             ExcludedDisks = candidate.Excluded,
             Stage = ProtectionStage.Preparing,
         };
-        ProtectInput input = new(vm.Replica, request.StartAt ?? StartOf(candidate.Policy));
+        ProtectInput input = new(vm.Replica, request.StartAt ?? StartOf(candidate.Policy), SeedsOf(request));
         return await desk.StartAsync(
             new NewJob(vm.Vm, vm.Name, candidate.Go.Action, candidate.Go.Steps, input, user),
             (along, _) =>
@@ -115,11 +121,59 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
         return today > now ? today : today.AddDays(1);
     }
 
+    private static IReadOnlyList<DiskSeed>? SeedsOf(ProtectDto request) => request.Seeds is { Count: > 0 } seeds
+        ? [.. seeds.Select(seed => new DiskSeed(seed.Disk, seed.Path, seed.Images))]
+        : null;
+
+    private async Task<IEnumerable<Finding>> SeedFindingsAsync(Candidate candidate, ProtectDto request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await CheckSeedsAsync(candidate, request, cancellationToken)).Select(found => Finding.Pass("seed", found));
+        }
+        catch (ErrorException refused)
+        {
+            return [Finding.Fail("seed", refused.Error)];
+        }
+    }
+
+    /// <summary>The target looks at them now: what is wrong with a seed is said before there is a job.</summary>
+    private async Task<IReadOnlyList<string>> CheckSeedsAsync(Candidate candidate, ProtectDto request, CancellationToken cancellationToken)
+    {
+        if (SeedsOf(request) is not { } seeds)
+        {
+            return [];
+        }
+
+        IReadOnlyList<DiscoveredDisk> disks = DisksThatTakePart(candidate.Vm, candidate.Excluded);
+        foreach (DiskSeed seed in seeds)
+        {
+            if (seed.TargetDevice is { } device && disks.All(disk => disk.TargetDevice != device))
+            {
+                throw new ErrorException(Errors.SeedDiskUnknown(device, candidate.Vm.Name));
+            }
+
+            if ((seed.ImageFolder ?? seed.Path) is var folder && (!seed.Path.StartsWith('/') || !folder.StartsWith('/')))
+            {
+                throw new ErrorException(Errors.BadValue("seed", seed.Path.StartsWith('/') ? folder : seed.Path, "it is a full path on the target host"));
+            }
+        }
+
+        SeedCheckAnswer answer = await desk.AskAsync(
+            new HostId(candidate.Target.Id), candidate.Target.Name, AgentMethods.SeedCheck, new SeedCheckRequest(disks, seeds), cancellationToken);
+        return answer.Found;
+    }
+
     private async Task<Candidate> ExamineAsync(VaultDb db, string vmName, ProtectDto request, CancellationToken cancellationToken)
     {
         if (string.IsNullOrWhiteSpace(request.To))
         {
             throw new ErrorException(Errors.MissingValue("to"));
+        }
+
+        if (request.StartAt is { } start && (start.Minute % PolicyRules.StartTimeStepMinutes != 0 || start.TimeOfDay.Ticks % TimeSpan.TicksPerMinute != 0))
+        {
+            throw new ErrorException(Errors.BadValue("start-at", start.ToString("yyyy-MM-ddTHH:mm:sszzz", CultureInfo.InvariantCulture), "a first copy begins on the hour or half past it, as a policy's start time"));
         }
 
         (VmId id, string name) = await db.FindVmAsync(vmName, cancellationToken);

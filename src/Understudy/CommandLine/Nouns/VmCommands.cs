@@ -22,7 +22,14 @@ internal static partial class VmCommands
     private static readonly Option<string?> _memory = new("--memory") { Description = "Memory at the target, e.g. 4GiB (0: as at the source)" };
     private static readonly Option<string[]> _exclude = new("--exclude") { Description = "Leave this disk out, by its device at the guest, e.g. vdb", DefaultValueFactory = _ => [] };
     private static readonly Option<bool> _allDisks = new("--all-disks") { Description = "Leave no disk out any more" };
-    private static readonly Option<DateTimeOffset?> _startAt = new("--start-at") { Description = "When the first copy begins, e.g. 2026-11-21T22:30Z (default: now, or the policy's start time)" };
+    private static readonly Option<string[]> _seed = new("--seed")
+    {
+        Description = "DISK=PATH: begin with an image or block device that stands at the target, so that only what differs is sent; or the folder of an old replica, for all its disks",
+        DefaultValueFactory = _ => [],
+    };
+
+    private static readonly Option<string?> _seedImages = new("--seed-images") { Description = "Where the base images of the old replica given by --seed are now (default: where its host had them)" };
+    private static readonly Option<DateTimeOffset?> _startAt = new("--start-at") { Description = "When the first copy begins, on the hour or half past it, e.g. 2026-11-21T22:30Z (default: now, or the policy's start time)" };
     private static readonly Option<bool> _keep = new("--keep-at-target") { Description = "The VM runs at its target: it stays there as an ordinary one, and its old source stays blocked" };
     private static readonly Option<int?> _hours = new("--rpo-hours") { Description = "Show how old the newest point became in so many hours back, in stretches of five minutes" };
 
@@ -34,10 +41,10 @@ internal static partial class VmCommands
                 await c.Vault.ListVmsAsync(c.GetOptional(VmSelection.Vms), c.Get(VmSelection.Tag)!, ct), CommandContext.Types.IReadOnlyListVmDto, List), // has a default
                 VmSelection.Vms, VmSelection.Tag),
             make.Verb("show", "Show a VM and its protection", ShowAsync, _vm, _hours),
-            make.Verb("verify", "Say what would stand in the way of protecting a VM, or of starting a protected one at its target", VerifyAsync, _vm, _where, _policy, _name, _nic, _exclude),
+            make.Verb("verify", "Say what would stand in the way of protecting a VM, or of starting a protected one at its target", VerifyAsync, _vm, _where, _policy, _name, _nic, _exclude, _seed, _seedImages),
             make.Verb(
                 "protect", "Replicate a VM to another host, or several by rule; they run on undisturbed", ProtectAsync,
-                VmSelection.Vms, VmSelection.Tag, VmSelection.DryRun, _to, _policy, _name, _nic, _cpus, _memory, _exclude, _startAt),
+                VmSelection.Vms, VmSelection.Tag, VmSelection.DryRun, _to, _policy, _name, _nic, _cpus, _memory, _exclude, _seed, _seedImages, _startAt),
             make.Verb("unprotect", "Stop protecting a VM; it stays where it runs", UnprotectAsync, _vm, _keep),
             make.Verb("set", "Change a protected VM's settings; in every state, and without starting over", SetAsync, _vm, _policy, _name, _nic, _cpus, _memory, _exclude, _allDisks),
             make.Verb("pause", "Stop cutting until it is resumed; points stay", (c, ct) => VmSelection.RunAsync(
@@ -60,7 +67,19 @@ internal static partial class VmCommands
         c.Get(_cpus),
         Memory(c),
         c.Get(_exclude) is { Length: > 0 } excluded ? excluded : null,
-        c.Get(_startAt));
+        c.Get(_startAt),
+        c.Get(_seed) is { Length: > 0 } seeds ? [.. seeds.Select(seed => ReadSeed(seed, c.Get(_seedImages)))] : null);
+
+    private static SeedDto ReadSeed(string text, string? images)
+    {
+        int equals = text.StartsWith('/') ? 0 : text.IndexOf('=', StringComparison.Ordinal);
+        return equals switch
+        {
+            0 when text.StartsWith('/') => new SeedDto(null, text, images),
+            > 0 when equals < text.Length - 1 => new SeedDto(text[..equals], text[(equals + 1)..], images),
+            _ => throw new ErrorException(Errors.BadValue("--seed", text, "it is written DISK=PATH, or as the full path of an old replica's folder")),
+        };
+    }
 
     private static long? Memory(CommandContext c) => c.Get(_memory) is not { } text ? null
         : Sizes.TryParse(text, out long bytes) ? bytes

@@ -61,6 +61,12 @@ internal static class VmPage
                 + $"{Show.Bytes(p.Cycles.LargestBytes)} at most; the last took {Show.Seconds(p.Cycles.LastDurationSeconds) ?? "-"}"),
             ("at the target", Hardware(p)),
             ("job", p.Job is { } job ? $"{job}" : null));
+        if (p.Copy is { Seed: { Taken: false } seed })
+        {
+            output.WriteLine(seed.BytesTotal == 0 ? "  the target reads the seed as soon as the source has told its disks"
+                : $"  the target has read {Show.Bytes(seed.BytesDone)} of {Show.Bytes(seed.BytesTotal)} of the seed");
+        }
+
         if (p.Copy is { } copy)
         {
             output.WriteLine($"  copied {Show.Bytes(copy.BytesDone)} of {Show.Bytes(copy.BytesTotal)} at {Show.Bytes(copy.BytesPerSecond)}/s"

@@ -51,12 +51,18 @@ public abstract class EveryDeath(ITestOutputHelper output)
         return died;
     }
 
+    private protected virtual async Task<ModelSite> MakeAsync()
+    {
+        ModelSite site = new();
+        await site.CreateAsync();
+        return site;
+    }
+
     private protected async Task ForEveryDeathAsync(Func<ModelSite, Life, Task<bool>> story)
     {
         for (int calls = 0; calls < MostCalls; calls++)
         {
-            await using ModelSite site = new();
-            await site.CreateAsync();
+            await using ModelSite site = await MakeAsync();
             Life life = new(calls);
             try
             {

@@ -6,6 +6,7 @@ using Understudy.Protection.Ports;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Definition;
 using Understudy.Protection.Target.Runs;
+using Understudy.Protection.Target.Seeds;
 using Understudy.Qemu.Tests.Recovery;
 using Understudy.Testing;
 using Understudy.Testing.Devices;
@@ -50,11 +51,15 @@ internal sealed class ModelSite : IAsyncDisposable
 
     public static FailoverRequest Failover(RecoveryPointId point) => new(point, "web1", [new CardPlan("52:54:00:aa:bb:01", "office-here")]);
 
+    /// <summary>Opens the seeds of this host.</summary>
+    public ISeeds? Seeds { get; init; }
+
     /// <summary>A replica with its geometry and definition; its agent lives until somebody ends it.</summary>
-    public async Task CreateAsync()
+    public async Task CreateAsync(params IReadOnlyList<SeedPlace> seeds)
     {
         ReplicaSpec spec = new(
-            new ReplicaId(Guid.Parse("aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee")), SourceFeed.Vm, "web1", "web1", Guid.Empty, SourceFeed.Line, "/pool/web1", TimeSpan.FromHours(1));
+            new ReplicaId(Guid.Parse("aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee")), SourceFeed.Vm, "web1", "web1", Guid.Empty, SourceFeed.Line, "/pool/web1", TimeSpan.FromHours(1),
+            Seeds: seeds.Count > 0 ? seeds : null);
         Host = await ReplicaHost.CreateAsync(Services(), Stores(), spec, CancellationToken.None);
         Run();
         await Source.BeginAsync(Host.Sink);
@@ -121,5 +126,8 @@ internal sealed class ModelSite : IAsyncDisposable
             HousekeepingEvery = TimeSpan.FromMilliseconds(5),
             JobPollEvery = TimeSpan.FromMilliseconds(1),
         },
-        NullLogger.Instance);
+        NullLogger.Instance)
+    {
+        Seeds = Seeds is null ? null : Mortal<ISeeds>.Of(Seeds, Life),
+    };
 }
