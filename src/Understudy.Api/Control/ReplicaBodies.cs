@@ -7,6 +7,7 @@ namespace Understudy.Api.Control;
 /// <param name="TargetName">Name the VM gets when it is failed over.</param>
 /// <param name="Source">The only host whose certificate may send.</param>
 /// <param name="Disks">For the space check; the truth comes with the stream.</param>
+/// <param name="SourceEndpoint">Where the source's agent is dialled, "name:port"; null where that one dials (REG-3).</param>
 public sealed record ReplicaCreateRequest(
     VmId Vm,
     string VmName,
@@ -14,7 +15,12 @@ public sealed record ReplicaCreateRequest(
     HostId Source,
     string TargetName,
     IReadOnlyList<DiscoveredDisk> Disks,
-    ReplicaSettings Settings);
+    ReplicaSettings Settings,
+    string? SourceEndpoint = null);
+
+/// <summary>Target: who dials from now on. A session that stands goes on until its connection ends.</summary>
+/// <param name="SourceEndpoint">Where the source's agent is dialled; null where that one dials.</param>
+public sealed record TargetLinkRequest(ReplicaId Replica, string? SourceEndpoint);
 
 /// <param name="Recovery">How the VM is to run there; null leaves what was said before.</param>
 public sealed record ReplicaSettings(TimeSpan Retention, RecoverySettings? Recovery = null);

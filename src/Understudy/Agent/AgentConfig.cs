@@ -17,8 +17,14 @@ internal sealed record AgentConfig
     private const string FileName = "agent.json";
     private const int MaxBytes = 64 * 1024;
 
-    /// <summary>HTTP CONNECT proxy towards the vault; null for none.</summary>
+    /// <summary>HTTP CONNECT proxy of every dial, to the vault and to other agents; null for none.</summary>
     public string? Proxy { get; init; }
+
+    /// <summary>What is dialled straight all the same: names, suffixes (".lan"), addresses, networks (10.0.0.0/8).</summary>
+    public IReadOnlyList<string> ProxyExcept { get; init; } = [];
+
+    /// <summary>False while no site pair of this host lets its side listen (REG-3): <see cref="Listen"/> is not bound then.</summary>
+    public bool Listens { get; init; } = true;
 
     /// <summary>Where replication is taken in, "address:port".</summary>
     public required string Listen { get; init; }
@@ -78,4 +84,5 @@ internal sealed record AgentConfig
 [JsonSerializable(typeof(AgentConfig))]
 [JsonSerializable(typeof(SourceOrder))]
 [JsonSerializable(typeof(TargetOrder))]
+[JsonSerializable(typeof(TargetLink))]
 internal sealed partial class AgentJson : JsonSerializerContext;

@@ -11,6 +11,7 @@ using Understudy.Protection.Source;
 using Understudy.Protection.Target;
 using Understudy.Qemu;
 using Understudy.Qemu.Stopped;
+using Understudy.Replication.Calling;
 using Understudy.Replication.Receiving;
 
 namespace Understudy.Agent;
@@ -76,21 +77,28 @@ internal sealed class AgentHost
             new TargetSettings { RuntimeFolder = _config.RunFolder, LogFolder = _config.GuestLogFolder },
             _loggers.CreateLogger("target"));
 
-        await using TargetSide target = new(_config, services, _logger);
+        PeerDialler dialler = new(_settings, _identity.Tls);
+        await using TargetSide target = new(_config, services, dialler, _logger);
         SourceNews news = new();
         SourceMachine machine = new(hypervisor, hypervisor, hypervisor, new StoppedDisks(services.Daemons, images, _config.RunFolder, time), images);
-        await using SourceSide source = new(_config, machine, ownership, guard, _identity.Tls, news, ids, _loggers);
+        await using SourceSide source = new(_config, machine, ownership, guard, dialler, news, ids, _loggers);
 
-        ReplicationReceiver receiver = new(target, AgentVersion.Text, time, _loggers.CreateLogger<ReplicationReceiver>());
+        ReplicationReceiver receiver = new(target, AgentVersion.Text, time, _loggers.CreateLogger<ReplicationReceiver>(), source);
+        target.Caller = new ReplicationCaller(receiver, AgentVersion.Text, time, _loggers.CreateLogger<ReplicationCaller>());
         using ReplicationListener listener = new(AgentJoin.EndPoint(_config.Listen), receiver, _identity.Tls, _logger);
-        listener.Listen();
+        if (_config.Listens)
+        {
+            listener.Open();
+        }
+
         AgentLog.Started(_logger, _identity.Membership.Name, _identity.Membership.Host.Value, _identity.Membership.Site, _config.Listen);
 
         FolderStore outcomeFolder = new(Directory.CreateDirectory(Path.Combine(_dataFolder, "outcomes")).FullName);
         await using OutcomeLog outcomes = await OutcomeLog.OpenAsync(outcomeFolder, _loggers.CreateLogger<OutcomeLog>(), cancellationToken);
         await using AgentOperations operations = new(outcomes, _loggers.CreateLogger<AgentOperations>());
-        HostView view = new(_config, hypervisor, source, target, installer, boot, _logger);
-        HostOrders.Register(operations, view, _identity.Tls);
+        HostView view = new(_config, hypervisor, source, target, installer, boot, listener, _logger);
+        HostOrders.Register(operations, view, dialler);
+        LinkOrders.Register(operations, source, target, view, _settings, listener);
         TargetOrders.Register(operations, target);
         SourceOrders.Register(operations, source);
         new VaultCopies(VaultCopies.FolderOf(_dataFolder)).Register(operations);

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
+using Understudy.Api.Dialling;
 using Understudy.Api.Registration;
 using Understudy.Blocks.Storage;
 using Understudy.Model;
@@ -27,7 +28,7 @@ internal static class AgentJoin
         await config.WriteAsync(store, cancellationToken);
         JoinOptions options = new(
             FullHostName(), displayName, AgentVersion.Text, config.Advertise, [.. CertificateNames(config.Advertise)],
-            config.Proxy is { } proxy ? new Uri(proxy) : null);
+            new ProxyChoice(config.Proxy is { } proxy ? new Uri(proxy) : null, config.ProxyExcept));
         AgentMembership joined = await AgentMembership.JoinAsync(key, options, cancellationToken);
         await joined.SaveAsync(store, cancellationToken);
         return joined;

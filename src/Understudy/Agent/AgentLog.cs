@@ -35,6 +35,12 @@ internal static partial class AgentLog
     [LoggerMessage(12, LogLevel.Information, "The start guard is in force")]
     public static partial void GuardInForce(ILogger logger);
 
+    [LoggerMessage(13, LogLevel.Information, "Replication is taken in at {EndPoint}")]
+    public static partial void PortOpen(ILogger logger, string endPoint);
+
+    [LoggerMessage(14, LogLevel.Information, "Nothing listens at {EndPoint} any more: the other agents are dialled from here")]
+    public static partial void PortClosed(ILogger logger, string endPoint);
+
     [LoggerMessage(7, LogLevel.Information, "{Subject} goes on from what it was doing before the restart")]
     public static partial void GoesOn(ILogger logger, string subject);
 }

@@ -8,7 +8,7 @@ using HostFacts = Understudy.Model.HostFacts;
 namespace Understudy.Agent;
 
 /// <summary>The whole of what this host is and does, read when asked: nothing here is remembered.</summary>
-internal sealed class HostView(AgentConfig config, IHypervisor hypervisor, SourceSide source, TargetSide target, GuardInstaller guard, HostBoot boot, ILogger logger)
+internal sealed class HostView(AgentConfig config, IHypervisor hypervisor, SourceSide source, TargetSide target, GuardInstaller guard, HostBoot boot, ReplicationListener listener, ILogger logger)
 {
     public async Task<HostFacts> FactsAsync(CancellationToken cancellationToken)
     {
@@ -16,12 +16,12 @@ internal sealed class HostView(AgentConfig config, IHypervisor hypervisor, Sourc
         StorageSpace spool = Facts.Space(config.SpoolFolder);
         try
         {
-            return Facts.Of(await hypervisor.GetHostAsync(cancellationToken), replicas, spool) with { GuardProblem = guard.State().Problem, Boot = boot.Id };
+            return Facts.Of(await hypervisor.GetHostAsync(cancellationToken), replicas, spool) with { GuardProblem = guard.State().Problem, Boot = boot.Id, Listens = listener.IsOpen };
         }
         catch (UnderstudyException e)
         {
             AgentLog.HypervisorUnreachable(logger, e.Message);
-            return Facts.Unreachable(e.Message, replicas, spool) with { Boot = boot.Id };
+            return Facts.Unreachable(e.Message, replicas, spool) with { Boot = boot.Id, Listens = listener.IsOpen };
         }
     }
 

@@ -6,6 +6,7 @@ using Understudy.Model;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Runs;
+using Understudy.Replication.Calling;
 using Understudy.Replication.Receiving;
 using Understudy.Replication.Wire;
 
@@ -13,7 +14,7 @@ namespace Understudy.Agent;
 
 /// <summary>All replicas of this host, each with its housekeeping loop. Changes of the set take turns at one gate; a
 /// replica's own orders have gates of their own.</summary>
-internal sealed class TargetSide(AgentConfig config, TargetServices services, ILogger logger) : IReplicaDirectory, IAsyncDisposable
+internal sealed class TargetSide(AgentConfig config, TargetServices services, PeerDialler dialler, ILogger logger) : IReplicaDirectory, IAsyncDisposable
 {
     private static readonly TimeSpan OpenAgainAfter = TimeSpan.FromSeconds(10);
 
@@ -21,6 +22,9 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
     private readonly Lock _lock = new(); // guards _replicas, which the receiver reads from any thread
     private readonly SortedDictionary<Guid, RunningReplica> _replicas = [];
     private readonly ConcurrentDictionary<VmId, VmPower> _power = new();
+
+    /// <summary>Calls the sources that do not dial. Set once, before anything is opened.</summary>
+    public ReplicationCaller? Caller { get; set; }
 
     public IReadOnlyList<ReplicaHost> Hosts
     {
@@ -66,7 +70,7 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
         {
             if (await ReplicaHost.OpenAsync(services, ReplicaFolders.Stores(folder), cancellationToken) is { } host)
             {
-                Start(host);
+                Start(host, await ReadLinkAsync(folder, cancellationToken));
                 AgentLog.GoesOn(logger, $"Replica of {host.Spec.VmName}");
             }
             else
@@ -103,7 +107,9 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
                 new LineId(1, services.Ids.NewRandom128()), Path.Combine(config.ImagesFolder, request.TargetName), request.Settings.Retention);
             RequireFree(spec.ImageFolder);
             host = await ReplicaHost.CreateAsync(services, ReplicaFolders.Stores(folder), spec, cancellationToken);
-            Start(host);
+            TargetLink? link = request.SourceEndpoint is { } source ? new TargetLink(source) : null;
+            await TargetLink.KeepAsync(folder, link, cancellationToken);
+            Start(host, link);
         }
 
         await KeepOrderAsync(host, request.Settings, cancellationToken);
@@ -119,6 +125,20 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
         await host.ConfigureAsync(request.Settings.Retention, cancellationToken);
     }
 
+    /// <summary>Who dials from now on (REG-3). A session that the source has opened goes on to its end.</summary>
+    public async Task LinkAsync(TargetLinkRequest request, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        RunningReplica running = FindRunning(request.Replica) ?? throw new ErrorException(Unknown(request.Replica));
+        TargetLink? link = request.SourceEndpoint is { } source ? new TargetLink(source) : null;
+        await TargetLink.KeepAsync(ReplicaFolders.FolderOf(config, running.Host.Spec.Vm), link, CancellationToken.None);
+        if (link != running.Link)
+        {
+            await running.DisposeCallsAsync();
+            StartCalls(running, link);
+        }
+    }
+
     /// <summary>Null when the vault has not said how the VM is to run here.</summary>
     public ValueTask<TargetOrder?> TryReadOrderAsync(ReplicaHost host, CancellationToken cancellationToken) =>
         TargetOrder.TryReadAsync(ReplicaFolders.FolderOf(config, host.Spec.Vm), cancellationToken);
@@ -126,26 +146,19 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
     /// <exception cref="ErrorException">No such replica here.</exception>
     public ReplicaHost Find(ReplicaId replica) => TryFind(replica, out ReplicaHost? host)
         ? host
-        : throw new ErrorException(new ErrorInfo(
-            ErrorKind.NoSuchThing, "replica-unknown", $"This host has no replica {replica}", "It was removed, or its folder cannot be read.",
-            "See the agent's log and the replicas folder there."));
+        : throw new ErrorException(Unknown(replica));
 
     /// <summary>Removes the replica; asked for one that is gone, there is nothing to do.</summary>
     public async Task<Removed> UnprotectAsync(TargetUnprotectRequest request, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
-        RunningReplica? running;
-        lock (_lock)
-        {
-            _replicas.TryGetValue(request.Replica.Value, out running);
-        }
-
-        if (running is null)
+        if (FindRunning(request.Replica) is not { } running)
         {
             RequireReadable(request.Vm);
             return new Removed([], []);
         }
 
+        await running.DisposeCallsAsync();
         await running.Loop.DisposeAsync();
         try
         {
@@ -162,6 +175,7 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
         catch
         {
             running.Loop.Start(); // It stands as before, and somebody has to look after it.
+            StartCalls(running, running.Link);
             throw;
         }
     }
@@ -193,8 +207,11 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
 
     public IReadOnlyList<TargetReport> Reports() => [.. Hosts.Select(ReportOf)];
 
-    public TargetReport ReportOf(ReplicaHost host) =>
-        Agent.Reports.Of(host.Status, _power.TryGetValue(host.Spec.Vm, out VmPower power) ? power : null);
+    public TargetReport ReportOf(ReplicaHost host)
+    {
+        TargetReport report = Agent.Reports.Of(host.Status, _power.TryGetValue(host.Spec.Vm, out VmPower power) ? power : null);
+        return report with { Link = new LinkInfo(FindRunning(host.Spec.Replica)?.Link?.Source) };
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -206,6 +223,7 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
 
         foreach (RunningReplica running in all)
         {
+            await running.DisposeCallsAsync();
             await running.Loop.DisposeAsync();
             await running.Host.DisposeAsync();
         }
@@ -213,12 +231,21 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
 
     private bool TryFind(ReplicaId replica, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out ReplicaHost? host)
     {
+        host = FindRunning(replica)?.Host;
+        return host is not null;
+    }
+
+    private RunningReplica? FindRunning(ReplicaId replica)
+    {
         lock (_lock)
         {
-            host = _replicas.TryGetValue(replica.Value, out RunningReplica? running) ? running.Host : null;
-            return host is not null;
+            return _replicas.GetValueOrDefault(replica.Value);
         }
     }
+
+    private static ErrorInfo Unknown(ReplicaId replica) => new(
+        ErrorKind.NoSuchThing, "replica-unknown", $"This host has no replica {replica}", "It was removed, or its folder cannot be read.",
+        "See the agent's log and the replicas folder there.");
 
     private async ValueTask KeepOrderAsync(ReplicaHost host, ReplicaSettings settings, CancellationToken cancellationToken)
     {
@@ -232,10 +259,32 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
     private static void RemoveFolder(string folder)
     {
         TargetOrder.Delete(folder);
+        TargetLink.Delete(folder);
         ReplicaFolders.RemoveEmpty(folder);
     }
 
-    private void Start(ReplicaHost host)
+    /// <summary>A choice that cannot be read keeps no replica from opening: the vault sees that it is missing and gives it again.</summary>
+    private async ValueTask<TargetLink?> ReadLinkAsync(string folder, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await TargetLink.TryReadAsync(folder, cancellationToken);
+        }
+        catch (StorageException e)
+        {
+            AgentLog.PartStopped(logger, $"Dialling for the replica in {folder}", e.Message, e);
+            return null;
+        }
+    }
+
+    private void StartCalls(RunningReplica running, TargetLink? link)
+    {
+        ReplicaSpec spec = running.Host.Spec;
+        running.StartCalls(link, link is null || Caller is not { } caller ? null : ct => caller.RunAsync(
+            new CalledSource(spec.Replica, spec.Vm, spec.Source, dial => dialler.ConnectAsync(link.Source, spec.Source, dial)), ct));
+    }
+
+    private void Start(ReplicaHost host, TargetLink? link)
     {
         RunningReplica running = new(host, logger);
         lock (_lock)
@@ -244,6 +293,7 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
         }
 
         running.Loop.Start();
+        StartCalls(running, link);
     }
 
     /// <exception cref="ErrorException">A replica of the VM stands in its folder and could not be opened.</exception>
@@ -273,5 +323,20 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
         public ReplicaHost Host { get; } = host;
 
         public OwnedLoop Loop { get; } = new($"Replica of {host.Spec.VmName}", host.RunAsync, logger);
+
+        /// <summary>Null where the source dials.</summary>
+        public TargetLink? Link { get; private set; }
+
+        private OwnedLoop? Calls { get; set; }
+
+        public void StartCalls(TargetLink? link, Func<CancellationToken, Task>? run)
+        {
+            Link = link;
+            Calls = run is null ? null : new OwnedLoop($"Dialling the source of {Host.Spec.VmName}", run, logger);
+            Calls?.Start();
+        }
+
+        /// <summary>Returns when the connection that was dialled has ended.</summary>
+        public ValueTask DisposeCallsAsync() => Calls?.DisposeAsync() ?? ValueTask.CompletedTask;
     }
 }

@@ -3,12 +3,13 @@ using Understudy.Api.Control;
 using Understudy.Model;
 using Understudy.Vault.Agents;
 using Understudy.Vault.Protection;
+using Understudy.Vault.Sites;
 using Understudy.Vault.Storage;
 
 namespace Understudy.Vault.Jobs.Steps;
 
 /// <summary>Making and ending a protection.</summary>
-internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard board)
+internal sealed class ProtectSteps(StepScene scene, BothSides sides, SiteLinks links, ReportBoard board)
 {
     public async Task<StepResult> CheckBothSidesAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {
@@ -31,7 +32,8 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
                 vm.SourceHost,
                 vm.TargetName,
                 [.. discovered.Disks.Where(disk => disk is { Device: "disk", ReadOnly: false } && !vm.ExcludedDisks.Contains(disk.TargetDevice))],
-                SideSettings.OfTarget(vm, policy)),
+                SideSettings.OfTarget(vm, policy),
+                await links.TargetDialsAsync(source, target, stopping) ? source.ReplicationEndpoint : null),
             cancel,
             stopping);
         await using VaultDb db = scene.Open();
@@ -56,7 +58,8 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
                 target.ReplicationEndpoint,
                 SideSettings.OfSource(policy),
                 vm.ExcludedDisks.Count == 0 ? null : vm.ExcludedDisks,
-                input.StartAt),
+                input.StartAt,
+                await links.TargetDialsAsync(source, target, stopping)),
             cancel,
             stopping);
         await scene.SetStageAsync(run, ProtectionStage.Replicating, stopping);

@@ -26,7 +26,8 @@ internal static class AgentCommand
     private static readonly Option<string?> _spool = new("--spool") { Description = "Folder for undelivered changes (default: DATA/spool)" };
     private static readonly Option<string> _run = new("--run") { Description = "Folder for sockets", DefaultValueFactory = _ => "/run/understudy" };
     private static readonly Option<string> _logs = new("--guest-logs") { Description = "Folder for serial logs of recovered guests", DefaultValueFactory = _ => "/var/log/libvirt/guests" };
-    private static readonly Option<string?> _proxy = new("--proxy") { Description = "HTTP CONNECT proxy towards the vault" };
+    private static readonly Option<string?> _proxy = new("--proxy") { Description = "HTTP CONNECT proxy for all that the agent dials, the vault and other agents" };
+    private static readonly Option<string?> _proxyExcept = new("--proxy-except") { Description = "Dialled straight all the same: names, suffixes (.lan), addresses, networks (10.0.0.0/8), with commas between" };
 
     private static readonly Option<string> _hooks = new("--libvirt-hooks")
     {
@@ -40,7 +41,7 @@ internal static class AgentCommand
     {
         Command agent = make.Verb(
             "agent", "Run the agent of this host (join first, once)", RunAsync,
-            _join, _joinOnly, _data, _name, _listen, _advertise, _libvirt, _hooks, _replicas, _images, _spool, _run, _logs, _proxy);
+            _join, _joinOnly, _data, _name, _listen, _advertise, _libvirt, _hooks, _replicas, _images, _spool, _run, _logs, _proxy, _proxyExcept);
         agent.Subcommands.Add(make.Verb(
             "install-guard", "Put the start guard into libvirt's hooks (the agent does it by itself when it starts)", InstallGuard, _data, _hooks, _remove));
         agent.Subcommands.Add(AgentSettingCommands.Vault(make));
@@ -95,6 +96,7 @@ internal static class AgentCommand
         return new AgentConfig
         {
             Proxy = c.Get(_proxy),
+            ProxyExcept = AgentSettings.CheckedExceptions(c.Get(_proxyExcept)),
             Listen = listen,
             Advertise = c.Get(_advertise) ?? $"{AgentJoin.FullHostName()}:{AgentJoin.EndPoint(listen).Port}",
             LibvirtUri = c.Get(_libvirt)!,
