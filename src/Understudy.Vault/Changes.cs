@@ -18,6 +18,9 @@ internal sealed class Changes
 
     public const string Hosts = "hosts";
 
+    /// <summary>Who dials whom: the choices for sites, or what an agent said of its part.</summary>
+    public const string Links = "links";
+
     public Task Next(string topic) =>
         _topics.GetOrAdd(topic, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
 

@@ -20,6 +20,8 @@ internal sealed class FakeSource(SourceProtectRequest request, FakeToken token)
 
     public bool Resynced { get; set; }
 
+    public string? Dials { get; set; } = request.TargetDials ? null : request.Endpoint;
+
     public IReadOnlyList<string> Excluded { get; set; } = request.ExcludedDisks ?? [];
 
     public SourceSettings Settings { get; set; } = request.Settings;
@@ -66,6 +68,7 @@ internal sealed partial class FakeAgent
         Deposed = source.Deposed,
         Branches = source.Branches,
         ExcludedDisks = source.Excluded,
+        Link = new LinkInfo(source.Dials),
     };
 
     private void RegisterSource(AgentOperations operations)
@@ -84,6 +87,7 @@ internal sealed partial class FakeAgent
             return Nothing.Value;
         });
         OnSource(operations, AgentMethods.SourceDisks, request => request.Replica, (source, request) => source.Excluded = request.Excluded);
+        OnSource(operations, AgentMethods.SourceLink, request => request.Replica, (source, request) => source.Dials = request.TargetDials ? null : request.Endpoint);
         OnSource(operations, AgentMethods.SourcePause, request => request.Replica, (source, request) => source.PausedBy = request.By);
         OnSource(operations, AgentMethods.SourceResume, request => request.Replica, (source, _) => source.PausedBy = null);
         OnSource(operations, AgentMethods.SourceResync, request => request.Replica, (source, _) => source.Resynced = true);

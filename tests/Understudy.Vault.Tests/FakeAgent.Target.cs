@@ -26,6 +26,8 @@ internal sealed class FakeReplica(ReplicaCreateRequest request, FakeToken token)
 
     public string? Waiting { get; set; }
 
+    public string? Dials { get; set; } = request.SourceEndpoint;
+
     public FailoverStarted? Started { get; set; }
 }
 
@@ -63,7 +65,7 @@ internal sealed partial class FakeAgent
     private TargetReport Report(FakeReplica replica) => new(
         replica.Request.Vm, replica.Request.Replica, replica.Token.Record.Line, replica.Phase, replica.Points.Count, replica.Points.FirstOrDefault(),
         replica.Points.LastOrDefault(), 1 << 20, 1 << 30, [.. Tests.Where(pair => pair.Value.Replica == replica.Request.Replica).Select(pair => pair.Key)], null,
-        replica.Waiting, replica.Token.Report(), replica.Failover, [.. replica.Branches], [.. replica.Mounts]);
+        replica.Waiting, replica.Token.Report(), replica.Failover, [.. replica.Branches], [.. replica.Mounts], Link: new LinkInfo(replica.Dials));
 
     private void RegisterTarget(AgentOperations operations)
     {
@@ -80,6 +82,13 @@ internal sealed partial class FakeAgent
         On(operations, AgentMethods.ReplicaConfigure, request =>
         {
             LastConfigured = $"retention {request.Settings.Retention}";
+            return Nothing.Value;
+        });
+        On(operations, AgentMethods.TargetLink, request =>
+        {
+            FakeReplica held = Replicas[request.Replica];
+            held.Dials = request.SourceEndpoint;
+            Post(held);
             return Nothing.Value;
         });
         On(operations, AgentMethods.TestStart, request =>

@@ -12,7 +12,7 @@ namespace Understudy.Vault.Tests;
 /// keeps replicas, tests and runs as simple facts that the tests look at. What it is made of beyond that is the
 /// product's own: link, operations, outcome log, and the rules of ownership.
 /// </summary>
-internal sealed partial class FakeAgent : IAsyncDisposable
+internal sealed partial class FakeAgent(string name) : IAsyncDisposable
 {
     private readonly MemoryFileStore _store = new();
     private CancellationTokenSource _stopping = new();
@@ -21,9 +21,7 @@ internal sealed partial class FakeAgent : IAsyncDisposable
     private VaultLink? _link;
     private Task _running = Task.CompletedTask;
 
-    public FakeAgent(string name) => Name = name;
-
-    public string Name { get; }
+    public string Name => name;
 
     public AgentMembership? Membership { get; private set; }
 
@@ -36,6 +34,12 @@ internal sealed partial class FakeAgent : IAsyncDisposable
     public List<HostNetwork> Networks { get; } = [new("default", true, false, "virbr0")];
 
     public string Boot { get; set; } = "boot-1";
+
+    /// <summary>Its replication port is open.</summary>
+    public bool Listens { get; set; } = true;
+
+    /// <summary>Where it says that other hosts reach it.</summary>
+    public string Endpoint { get; set; } = $"{name}:7443";
 
     public long FreeBytes { get; set; } = 100L << 30;
 
@@ -57,7 +61,7 @@ internal sealed partial class FakeAgent : IAsyncDisposable
     public async Task JoinAsync(RegistrationKeyFile key)
     {
         Membership = await AgentMembership.JoinAsync(
-            key, new JoinOptions(Name, Name, "0.1.0", $"{Name}:7443", [Name, "127.0.0.1"], null), CancellationToken.None);
+            key, new JoinOptions(Name, Name, "0.1.0", Endpoint, [Name, "127.0.0.1"], null), CancellationToken.None);
         await Membership.SaveAsync(_store, CancellationToken.None);
         Membership = await AgentMembership.LoadAsync(_store, CancellationToken.None);
     }
@@ -72,7 +76,7 @@ internal sealed partial class FakeAgent : IAsyncDisposable
         Register(_operations);
         _link = new VaultLink(
             this,
-            _ => ValueTask.FromResult(new AgentHello("0.1.0", $"{Name}:7443", Facts(), [.. Vms], [.. Sources.Values.Concat(Retired.Values).Select(Report)], [.. Replicas.Values.Select(Report)])),
+            _ => ValueTask.FromResult(new AgentHello("0.1.0", Endpoint, Facts(), [.. Vms], [.. Sources.Values.Concat(Retired.Values).Select(Report)], [.. Replicas.Values.Select(Report)])),
             _operations,
             TimeProvider.System,
             NullLogger.Instance);
@@ -121,12 +125,17 @@ internal sealed partial class FakeAgent : IAsyncDisposable
     private HostFacts Facts() => new(
         Name, "0.1.0", null, "9.0.0", "7.2.22", true, 4, 16L << 30, 8L << 30, ["pc-q35-7.2"], [.. Networks],
         new StorageSpace("/var/lib/understudy/replicas", FreeBytes, 200L << 30, null),
-        new StorageSpace("/var/lib/understudy/spool", 50L << 30, 50L << 30, null), Boot: Boot, Visible: Visible, DisplayName: Membership!.Name, Proxy: Proxy, CpuModel: "EPYC-Rome", Firmwares: ["bios", "efi"]); // joined before
+        new StorageSpace("/var/lib/understudy/spool", 50L << 30, 50L << 30, null), Boot: Boot, Visible: Visible, DisplayName: Membership!.Name, Proxy: Proxy, CpuModel: "EPYC-Rome", Firmwares: ["bios", "efi"], Listens: Listens); // joined before
 
     private void Register(AgentOperations operations)
     {
         On(operations, AgentMethods.HostFacts, _ => new HostFactsAnswer(Facts(), TimeProvider.System.GetUtcNow()));
         On(operations, AgentMethods.PeerCheck, _ => new PeerCheckAnswer(Unreachable?.Error));
+        On(operations, AgentMethods.HostListen, request =>
+        {
+            Listens = request.Listens;
+            return new HostFactsAnswer(Facts(), TimeProvider.System.GetUtcNow());
+        });
         RegisterSource(operations);
         RegisterTarget(operations);
         RegisterPoints(operations);

@@ -32,6 +32,9 @@ public static class AgentMethods
     public static AgentMethod<HostFitRequest, HostFitAnswer> HostFit { get; } =
         new("host.fit", false, _json.HostFitRequest, _json.HostFitAnswer);
 
+    public static AgentMethod<HostListenRequest, HostFactsAnswer> HostListen { get; } =
+        new("host.listen", true, _json.HostListenRequest, _json.HostFactsAnswer);
+
     // --- Source ---
     public static AgentMethod<SourceProtectRequest, Nothing> SourceProtect { get; } =
         new("source.protect", true, _json.SourceProtectRequest, _json.Nothing);
@@ -41,6 +44,9 @@ public static class AgentMethods
 
     public static AgentMethod<SourceDisksRequest, Nothing> SourceDisks { get; } =
         new("source.setDisks", true, _json.SourceDisksRequest, _json.Nothing);
+
+    public static AgentMethod<SourceLinkRequest, Nothing> SourceLink { get; } =
+        new("source.link", true, _json.SourceLinkRequest, _json.Nothing);
 
     public static AgentMethod<SourceCycleRequest, PointMade> SourceCycle { get; } =
         new("source.cycle", true, _json.SourceCycleRequest, _json.PointMade);
@@ -99,6 +105,9 @@ public static class AgentMethods
 
     public static AgentMethod<ReplicaConfigureRequest, Nothing> ReplicaConfigure { get; } =
         new("replica.configure", true, _json.ReplicaConfigureRequest, _json.Nothing);
+
+    public static AgentMethod<TargetLinkRequest, Nothing> TargetLink { get; } =
+        new("target.link", true, _json.TargetLinkRequest, _json.Nothing);
 
     public static AgentMethod<TestStartRequest, TestStarted> TestStart { get; } =
         new("test.start", true, _json.TestStartRequest, _json.TestStarted);

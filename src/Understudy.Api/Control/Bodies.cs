@@ -41,5 +41,8 @@ public sealed record HostFitAnswer(MachineFit Fit);
 /// <param name="Peer">The host that must answer there.</param>
 public sealed record PeerCheckRequest(string Endpoint, HostId Peer);
 
+/// <summary>Is the host's replication port open? Where it is not, other agents are dialled from here (REG-3).</summary>
+public sealed record HostListenRequest(bool Listens);
+
 /// <param name="Error">Null when it answered.</param>
 public sealed record PeerCheckAnswer(ErrorInfo? Error);

@@ -8,6 +8,7 @@ namespace Understudy.Api.Control;
 /// <param name="Source">The only host whose certificate may send.</param>
 /// <param name="Disks">For the space check; the truth comes with the stream.</param>
 /// <param name="Seeds">What stands on this host already, so that only what differs travels; null for nothing.</param>
+/// <param name="SourceEndpoint">Where the source's agent is dialled, "name:port"; null where that one dials (REG-3).</param>
 public sealed record ReplicaCreateRequest(
     VmId Vm,
     string VmName,
@@ -16,7 +17,8 @@ public sealed record ReplicaCreateRequest(
     string TargetName,
     IReadOnlyList<DiscoveredDisk> Disks,
     ReplicaSettings Settings,
-    IReadOnlyList<DiskSeed>? Seeds = null);
+    IReadOnlyList<DiskSeed>? Seeds = null,
+    string? SourceEndpoint = null);
 
 /// <summary>Target: whether a first copy can begin with these. Nothing is made or changed.</summary>
 public sealed record SeedCheckRequest(IReadOnlyList<DiscoveredDisk> Disks, IReadOnlyList<DiskSeed> Seeds);
@@ -29,6 +31,10 @@ public sealed record SeedCheckAnswer(IReadOnlyList<string> Found);
 /// <param name="Path">An image of any format that QEMU reads, a block device, or the folder of an old replica.</param>
 /// <param name="ImageFolder">Where an old replica's base images are now; null for where its host had them.</param>
 public sealed record DiskSeed(string? TargetDevice, string Path, string? ImageFolder = null);
+
+/// <summary>Target: who dials from now on. A session that stands goes on until its connection ends.</summary>
+/// <param name="SourceEndpoint">Where the source's agent is dialled; null where that one dials.</param>
+public sealed record TargetLinkRequest(ReplicaId Replica, string? SourceEndpoint);
 
 /// <param name="Recovery">How the VM is to run there; null leaves what was said before.</param>
 public sealed record ReplicaSettings(TimeSpan Retention, RecoverySettings? Recovery = null);

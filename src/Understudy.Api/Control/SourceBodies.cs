@@ -8,6 +8,7 @@ namespace Understudy.Api.Control;
 /// <param name="Target">The only host whose certificate may receive.</param>
 /// <param name="ExcludedDisks">By their device at the guest, e.g. "vdb"; null means none.</param>
 /// <param name="StartAt">When the first copy begins; null means now.</param>
+/// <param name="TargetDials">The target's agent dials this one (REG-3); otherwise this one dials <paramref name="Endpoint"/>.</param>
 public sealed record SourceProtectRequest(
     VmId Vm,
     ReplicaId Replica,
@@ -16,7 +17,12 @@ public sealed record SourceProtectRequest(
     string Endpoint,
     SourceSettings Settings,
     IReadOnlyList<string>? ExcludedDisks = null,
-    DateTimeOffset? StartAt = null);
+    DateTimeOffset? StartAt = null,
+    bool TargetDials = false);
+
+/// <summary>Source: who dials from now on. What is under way goes on over the next connection.</summary>
+/// <param name="Endpoint">Where the target listens, where it is this side that dials.</param>
+public sealed record SourceLinkRequest(VmId Vm, ReplicaId Replica, string Endpoint, bool TargetDials);
 
 /// <param name="GuardStartsAfter">After a boot at which nobody answers, the VM may be started when this has passed; null: held.</param>
 /// <param name="IsolatedSource">What happens to the running copy here at first contact with a newer line.</param>

@@ -1,9 +1,9 @@
 using System.Globalization;
-using System.Net;
 using System.Net.WebSockets;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
+using Understudy.Api.Dialling;
 using Understudy.Api.Rest;
 using Understudy.Model;
 
@@ -11,7 +11,8 @@ namespace Understudy.Api.Control;
 
 /// <param name="Urls">The vault's addresses as in the key file; tried in order.</param>
 /// <param name="Proxy">HTTP CONNECT proxy; null for none.</param>
-public sealed record VaultLinkSettings(IReadOnlyList<Uri> Urls, string CaCertificatePem, Uri? Proxy);
+/// <param name="ProxyExcept">What is dialled straight all the same, as in <see cref="ProxyChoice"/>; null means nothing.</param>
+public sealed record VaultLinkSettings(IReadOnlyList<Uri> Urls, string CaCertificatePem, Uri? Proxy, IReadOnlyList<string>? ProxyExcept = null);
 
 /// <summary>What the vault says of itself when it takes a connection.</summary>
 /// <param name="Generation">Counts its restores; a lower one than seen before is an older vault come back.</param>
@@ -141,9 +142,7 @@ public sealed class VaultLink
         socket.Options.AddSubProtocol(ControlLimits.Subprotocol);
         socket.Options.CollectHttpResponseDetails = true; // a refusal says why in a header
         socket.Options.KeepAliveInterval = TimeSpan.Zero; // the channel has its own heartbeat
-        using SocketsHttpHandler handler = PinnedTls.Handler(settings.CaCertificatePem, _member.Certificate());
-        handler.Proxy = settings.Proxy is { } proxy ? new WebProxy(proxy) : null;
-        handler.UseProxy = settings.Proxy is not null;
+        using SocketsHttpHandler handler = PinnedTls.Handler(settings.CaCertificatePem, _member.Certificate(), new ProxyChoice(settings.Proxy, settings.ProxyExcept ?? []));
         using HttpMessageInvoker invoker = new(handler, disposeHandler: false);
         try
         {

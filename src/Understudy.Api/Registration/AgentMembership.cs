@@ -1,7 +1,7 @@
-using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
+using Understudy.Api.Dialling;
 using Understudy.Api.Json;
 using Understudy.Api.Rest;
 using Understudy.Blocks.Storage;
@@ -65,7 +65,7 @@ public sealed record AgentMembership(
     }
 
     /// <summary>A new certificate for a new key, asked for with the present one.</summary>
-    public async Task<AgentMembership> RenewAsync(Uri? proxy, CancellationToken cancellationToken)
+    public async Task<AgentMembership> RenewAsync(ProxyChoice? proxy, CancellationToken cancellationToken)
     {
         using ECDsa pair = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         using X509Certificate2 present = ToCertificate();
@@ -87,7 +87,7 @@ public sealed record AgentMembership(
         throw unreachable ?? new ErrorException(Errors.MissingValue("vault URL"));
     }
 
-    private static async Task<T> OnFirstReachableAsync<T>(RegistrationKeyFile key, Uri? proxy, Func<VaultClient, Task<T>> call)
+    private static async Task<T> OnFirstReachableAsync<T>(RegistrationKeyFile key, ProxyChoice? proxy, Func<VaultClient, Task<T>> call)
     {
         ErrorException? unreachable = null;
         foreach (string url in key.Urls)
@@ -106,11 +106,9 @@ public sealed record AgentMembership(
         throw unreachable ?? new ErrorException(Errors.MissingValue("vault URL"));
     }
 
-    private static VaultClient ClientOf(string url, string caCertificate, Uri? proxy, X509Certificate2? certificate)
+    private static VaultClient ClientOf(string url, string caCertificate, ProxyChoice? proxy, X509Certificate2? certificate)
     {
-        SocketsHttpHandler handler = PinnedTls.Handler(caCertificate, certificate);
-        handler.Proxy = proxy is null ? null : new WebProxy(proxy);
-        handler.UseProxy = proxy is not null;
+        SocketsHttpHandler handler = PinnedTls.Handler(caCertificate, certificate, proxy ?? ProxyChoice.None);
         return new VaultClient(new HttpClient(handler, disposeHandler: true) { BaseAddress = new Uri(url), Timeout = TimeSpan.FromSeconds(30) });
     }
 
@@ -128,4 +126,4 @@ public sealed record JoinOptions(
     string AgentVersion,
     string ReplicationEndpoint,
     IReadOnlyList<string> Names,
-    Uri? Proxy);
+    ProxyChoice? Proxy);

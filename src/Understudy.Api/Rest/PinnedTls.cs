@@ -2,6 +2,7 @@ using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Understudy.Api.Dialling;
 using Understudy.Model;
 
 namespace Understudy.Api.Rest;
@@ -9,6 +10,15 @@ namespace Understudy.Api.Rest;
 /// <summary>TLS 1.3 that believes one authority only: the vault's own, pinned in the key file.</summary>
 public static class PinnedTls
 {
+    /// <summary>An agent's: its dials go where its proxy leads.</summary>
+    public static SocketsHttpHandler Handler(string caCertificatePem, X509Certificate2? client, ProxyChoice proxy)
+    {
+        SocketsHttpHandler handler = Handler(caCertificatePem, client);
+        handler.UseProxy = false; // The dialler knows the proxy; another one of the environment must not come between.
+        handler.ConnectCallback = (context, ct) => Dialler.ConnectAsync(context.DnsEndPoint.Host, context.DnsEndPoint.Port, proxy, ct);
+        return handler;
+    }
+
     /// <param name="caCertificatePem">Null for the system's authorities.</param>
     public static SocketsHttpHandler Handler(string? caCertificatePem, X509Certificate2? client = null)
     {
@@ -32,7 +42,7 @@ public static class PinnedTls
         return handler;
     }
 
-    /// <summary>The no of <see cref="Handler"/> to a server's certificate, in what the request threw; null when it failed otherwise.</summary>
+    /// <summary>The no of such a handler to a server's certificate, in what the request threw; null when it failed otherwise.</summary>
     public static ErrorInfo? RefusalIn(Exception? fault)
     {
         for (; fault is not null; fault = fault.InnerException)

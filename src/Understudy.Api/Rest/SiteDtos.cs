@@ -4,7 +4,19 @@ namespace Understudy.Api.Rest;
 
 public sealed record StatusDto(string Name, string Version, DateTimeOffset Clock);
 
-public sealed record SiteDto(Guid Id, string Name, IReadOnlyList<string> Hosts);
+/// <param name="Links">To the other sites.</param>
+public sealed record SiteDto(Guid Id, string Name, IReadOnlyList<string> Hosts, IReadOnlyList<SiteLinkDto> Links);
+
+/// <summary>Which site listens between this site and another (REG-3).</summary>
+/// <param name="Listens">The only one of the two that ever listens; null by default, where the target of a VM listens and its source dials.</param>
+/// <param name="Outstanding">Why the choice is not in force everywhere yet, one line each.</param>
+public sealed record SiteLinkDto(string Site, string? Listens, IReadOnlyList<string> Outstanding);
+
+/// <param name="Listens">One of the two sites, or "default".</param>
+public sealed record SiteLinkSetDto(string Site, string Other, string Listens);
+
+/// <param name="Unchecked">Hosts whose reachability could not be tried now.</param>
+public sealed record SiteLinkedDto(string Site, string Other, string? Listens, IReadOnlyList<string> Unchecked);
 
 public sealed record SiteAddDto(string Name);
 

@@ -42,6 +42,10 @@ public sealed class VaultClient(HttpClient http) : IDisposable
 
     public Task RemoveSiteAsync(string name, CancellationToken ct) => DeleteAsync($"api/v1/sites/{Escape(name)}", ct);
 
+    /// <summary>Chooses which of two sites listens for the other.</summary>
+    public Task<SiteLinkedDto> LinkSitesAsync(SiteLinkSetDto request, CancellationToken ct) =>
+        SendAsync(HttpMethod.Put, "api/v1/links", request, Json.SiteLinkSetDto, Json.SiteLinkedDto, ct);
+
     public Task<RegistrationKeyFile> MakeKeyAsync(string site, string? validFor, CancellationToken ct) =>
         SendAsync(HttpMethod.Post, $"api/v1/sites/{Escape(site)}/keys", new KeyAddDto(validFor), Json.KeyAddDto, Json.RegistrationKeyFile, ct);
 

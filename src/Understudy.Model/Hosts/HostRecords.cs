@@ -19,6 +19,7 @@ public sealed record Host(
 /// <param name="Boot">Another one after each boot of the host.</param>
 /// <param name="DisplayName">What the host takes its name in the vault to be.</param>
 /// <param name="Visible">Which of its VMs the host shows to its vault, as its owner said it there.</param>
+/// <param name="Listens">Its replication port is open.</param>
 public sealed record HostFacts(
     string HostName,
     string AgentVersion,
@@ -39,7 +40,8 @@ public sealed record HostFacts(
     string? DisplayName = null,
     ProxyState? Proxy = null,
     string? CpuModel = null,
-    IReadOnlyList<string>? Firmwares = null);
+    IReadOnlyList<string>? Firmwares = null,
+    bool Listens = true);
 
 public sealed record HostNetwork(string Name, bool Active, bool Isolated, string? Bridge);
 

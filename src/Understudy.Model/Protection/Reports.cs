@@ -26,6 +26,7 @@ public enum SourcePhase
 /// <param name="Branches">Old disks kept here; null means none.</param>
 /// <param name="Disks">The disks taken part, with the progress of each copy; null when the agent cannot say.</param>
 /// <param name="ExcludedDisks">Disks left out, by their device at the guest; null means none.</param>
+/// <param name="Link">Which way the connection to the target is made; null of a source that has none any more.</param>
 public sealed record SourceReport(
     VmId Vm,
     ReplicaId Replica,
@@ -52,7 +53,12 @@ public sealed record SourceReport(
     DeposedInfo? Deposed = null,
     IReadOnlyList<BranchInfo>? Branches = null,
     IReadOnlyList<DiskProgress>? Disks = null,
-    IReadOnlyList<string>? ExcludedDisks = null);
+    IReadOnlyList<string>? ExcludedDisks = null,
+    LinkInfo? Link = null);
+
+/// <summary>One side's part in making the connection between two agents (REG-3).</summary>
+/// <param name="Dials">Where this side dials the other, "name:port"; null where it waits to be dialled.</param>
+public sealed record LinkInfo(string? Dials);
 
 /// <summary>One disk of a source. Done equals total once its copy is complete.</summary>
 public sealed record DiskProgress(string TargetDevice, long SizeBytes, long BytesDone, long BytesTotal);
@@ -77,6 +83,7 @@ public enum TargetPhase
 /// <param name="Mounts">Null means none.</param>
 /// <param name="TestBytes">What each test has written, by its id; null when the agent cannot say.</param>
 /// <param name="Seed">What the first copy begins or began with; null for nothing.</param>
+/// <param name="Link">Which way the connection to the source is made.</param>
 public sealed record TargetReport(
     VmId Vm,
     ReplicaId Replica,
@@ -95,7 +102,8 @@ public sealed record TargetReport(
     IReadOnlyList<BranchInfo>? Branches = null,
     IReadOnlyList<MountInfo>? Mounts = null,
     IReadOnlyDictionary<Guid, long>? TestBytes = null,
-    SeedProgress? Seed = null);
+    SeedProgress? Seed = null,
+    LinkInfo? Link = null);
 
 /// <summary>A seed being read into the base of a replica.</summary>
 /// <param name="BytesTotal">0 while the source has not told its disks.</param>

@@ -129,6 +129,15 @@ public sealed partial class SourceVm : IDisposable
         _nudged.Beat();
     }
 
+    /// <summary>The target has dialled: a wait for the link is over, any other goes on.</summary>
+    public void PeerHasCalled()
+    {
+        if (_status.Wait == SourceWait.Link)
+        {
+            _nudged.Beat();
+        }
+    }
+
     /// <summary>
     /// Replicates until it is cancelled. Ends by an exception only when its own state cannot be trusted
     /// (<see cref="InvariantException"/>) or it was cancelled; every other fault is shown in <see cref="Status"/> and

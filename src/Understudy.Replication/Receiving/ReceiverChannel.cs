@@ -20,6 +20,9 @@ internal sealed class ReceiverChannel(Stream stream, TimeProvider time) : IAsync
         set => _parser.AcceptRecords = value;
     }
 
+    /// <summary>Nothing was read beyond the frames that were taken: the stream may go on in other hands.</summary>
+    public bool IsBetweenFrames => _next is ParseResult.NeedMore && _reading is null && _parser.IsEmpty && !_ended;
+
     /// <summary>The next frame; <see cref="ParseResult.NeedMore"/> stands for the end of the stream.</summary>
     public async ValueTask<ParseResult> ReadAsync(CancellationToken cancellationToken)
     {

@@ -19,5 +19,8 @@ public sealed partial class ReplicationReceiver
 
         [LoggerMessage(3004, LogLevel.Debug, "The other side did not take its refusal: {Why}")]
         public static partial void RefusalUnheard(ILogger logger, string why);
+
+        [LoggerMessage(3005, LogLevel.Debug, "Agent {Agent} called for replica {Replica}: its source took the connection")]
+        public static partial void CallTaken(ILogger logger, Guid agent, ReplicaId replica);
     }
 }

@@ -3,32 +3,51 @@ using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Journal;
 using Understudy.Journal.Records;
+using Understudy.Replication.Calling;
 using Understudy.Replication.Wire;
 
 namespace Understudy.Replication.Receiving;
 
 /// <summary>
-/// The target's end: serves one connection a call, many at once. One connection per replica: a newer one from the same
-/// replica's source ends the older, which is as a rule a half-open leftover of a cut link.
+/// The target's end: serves one connection after the other, many at once. One connection per replica: a newer one from the
+/// same replica's source ends the older, which is as a rule a half-open leftover of a cut link. Connections that were dialled
+/// by a target come in here too: they go to the source they call.
 /// </summary>
+/// <param name="sources">Who takes calls of targets; null where nobody does.</param>
 public sealed partial class ReplicationReceiver(
-    IReplicaDirectory directory, string software, TimeProvider time, ILogger<ReplicationReceiver> logger)
+    IReplicaDirectory directory, string software, TimeProvider time, ILogger<ReplicationReceiver> logger, ICalledSources? sources = null)
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<ReplicaId, Session> _sessions = [];
 
     /// <summary>
-    /// Runs until the connection ends, and says why it did. Throws only when <paramref name="cancellationToken"/> asks
-    /// for the end. The stream stays the caller's.
+    /// Serves a connection that the other side has dialled. Runs until it ends, and says why it did; null when it was a call
+    /// and a source of this host has taken the stream, which is the source's from then on. Otherwise it stays the caller's.
+    /// Throws only when <paramref name="cancellationToken"/> asks for the end.
     /// </summary>
     /// <param name="stream">Connected and authenticated.</param>
     /// <param name="agentId">The peer, as its certificate proves.</param>
-    public async Task<UnderstudyException> ServeAsync(Stream stream, Guid agentId, CancellationToken cancellationToken)
+    public Task<UnderstudyException?> ServeAsync(Stream stream, Guid agentId, CancellationToken cancellationToken) =>
+        ServeAsync(stream, agentId, sources, cancellationToken);
+
+    /// <summary>The same for a connection that this side has dialled, once its call is answered.</summary>
+    internal Task<UnderstudyException?> ServeAnsweredAsync(Stream stream, Guid agentId, CancellationToken cancellationToken) =>
+        ServeAsync(stream, agentId, calls: null, cancellationToken);
+
+    private async Task<UnderstudyException?> ServeAsync(Stream stream, Guid agentId, ICalledSources? calls, CancellationToken cancellationToken)
     {
         await using ReceiverChannel channel = new(stream, time);
         try
         {
-            (ControlFrame.Hello hello, IReplicaSink sink) = await ShakeHandsAsync(channel, agentId, cancellationToken);
+            ControlFrame first = await GreetAsync(channel, cancellationToken);
+            if (first is ControlFrame.Call call && calls is not null)
+            {
+                await HandOverAsync(new IncomingCall(call, agentId, stream), calls, channel, cancellationToken);
+                return null;
+            }
+
+            ControlFrame.Hello hello = first as ControlFrame.Hello ?? throw Unexpected(new ParseResult.Control(first), "HELLO");
+            IReplicaSink sink = await FindAsync(hello, agentId, cancellationToken);
             using Session session = new(cancellationToken);
             try
             {
@@ -64,15 +83,13 @@ public sealed partial class ReplicationReceiver(
         }
     }
 
-    private async Task<(ControlFrame.Hello Hello, IReplicaSink Sink)> ShakeHandsAsync(
-        ReceiverChannel channel, Guid agentId, CancellationToken cancellationToken)
+    /// <summary>Banners, and the first frame: it says which end of replication the other side is.</summary>
+    private async Task<ControlFrame> GreetAsync(ReceiverChannel channel, CancellationToken cancellationToken)
     {
-        using CancellationTokenSource deadline = new(ProtocolLimits.HandshakeTime, time);
-        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, deadline.Token);
-        try
+        return await WithinAsync(async limit =>
         {
-            await channel.WriteAsync(new Banner(ProtocolLimits.Version, software).Encode(), either.Token);
-            Banner banner = await channel.ReadAsync(either.Token) switch
+            await channel.WriteAsync(new Banner(ProtocolLimits.Version, software).Encode(), limit);
+            Banner banner = await channel.ReadAsync(limit) switch
             {
                 ParseResult.Greeting greeting => greeting.Banner,
                 var other => throw Unexpected(other, "a banner"),
@@ -82,17 +99,31 @@ public sealed partial class ReplicationReceiver(
                 throw new RefusedException(versionRefusal, byPeer: false);
             }
 
-            ControlFrame.Hello hello = await channel.ReadAsync(either.Token) switch
+            return await channel.ReadAsync(limit) switch
             {
-                ParseResult.Control { Frame: ControlFrame.Hello said } => said,
+                ParseResult.Control control => control.Frame,
                 var other => throw Unexpected(other, "HELLO"),
             };
-            return await directory.FindAsync(hello, agentId, either.Token) switch
-            {
-                DirectoryAnswer.Found found => (hello, found.Sink),
-                DirectoryAnswer.Refused refused => throw new RefusedException(refused.Refusal, byPeer: false),
-                _ => throw new System.Diagnostics.UnreachableException(),
-            };
+        }, cancellationToken);
+    }
+
+    private Task<IReplicaSink> FindAsync(ControlFrame.Hello hello, Guid agentId, CancellationToken cancellationToken) => WithinAsync(
+        async limit => await directory.FindAsync(hello, agentId, limit) switch
+        {
+            DirectoryAnswer.Found found => found.Sink,
+            DirectoryAnswer.Refused refused => throw new RefusedException(refused.Refusal, byPeer: false),
+            _ => throw new System.Diagnostics.UnreachableException(),
+        },
+        cancellationToken);
+
+    /// <summary>A part of the handshake: a peer that stays silent holds a slot briefly.</summary>
+    private async Task<T> WithinAsync<T>(Func<CancellationToken, Task<T>> part, CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource deadline = new(ProtocolLimits.HandshakeTime, time);
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, deadline.Token);
+        try
+        {
+            return await part(either.Token);
         }
         catch (OperationCanceledException) when (deadline.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {

@@ -92,7 +92,7 @@ public sealed partial class ReplicationSender : IAsyncDisposable
         catch (Exception failure)
         {
             await stream.DisposeAsync();
-            if (failure is IOException)
+            if (failure is IOException or ObjectDisposedException)
             {
                 throw new ConnectionLostException($"the connection broke during the handshake: {failure.Message}", failure);
             }

@@ -15,6 +15,8 @@ public enum ControlType : byte
     Ack = 7,
     AskSums = 8,
     Sums = 9,
+    Call = 10,
+    Answer = 11,
 }
 
 /// <summary>Optional abilities. A side uses only what both have named; the target's WELCOME names what counts.</summary>
@@ -82,4 +84,13 @@ public abstract record ControlFrame
 
     /// <summary>Target to source: everything up to here is durable.</summary>
     public sealed record Ack(ulong FlushedSequence) : ControlFrame;
+
+    /// <summary>Target to source, first frame where it is the target that has dialled: this connection is for that replica.</summary>
+    public sealed record Call(ReplicaId Replica, VmId Vm) : ControlFrame;
+
+    /// <summary>Source to target: the call is taken. What follows is a connection as if the source had dialled it, banners included.</summary>
+    public sealed record Answer : ControlFrame
+    {
+        public static Answer Value { get; } = new();
+    }
 }

@@ -27,6 +27,7 @@ public static partial class ControlFrameCodec
     private const int LineBytes = 20;
     private const int PointBytes = LineBytes + 8;
     private const int HelloBytes = 16 + 16 + LineBytes + 4;
+    private const int CallBytes = 16 + 16;
     private const int WelcomeBytes = LineBytes + 8 + PointBytes + 4 + 4 + 4;
     private const int RefuseFixedBytes = 2 + 1 + 1 + 8 + LineBytes + 8 + 16 + PointBytes;
 
@@ -94,6 +95,8 @@ public static partial class ControlFrameCodec
         ControlFrame.Ack => ControlType.Ack,
         ControlFrame.AskSums => ControlType.AskSums,
         ControlFrame.Sums => ControlType.Sums,
+        ControlFrame.Call => ControlType.Call,
+        ControlFrame.Answer => ControlType.Answer,
         _ => throw new System.Diagnostics.UnreachableException(),
     };
 
@@ -129,6 +132,12 @@ public static partial class ControlFrameCodec
                 return EncodeAskSums(ask.Range, body);
             case ControlFrame.Sums sums:
                 return EncodeSums(sums, body);
+            case ControlFrame.Call call:
+                WriteGuid(body, call.Replica.Value);
+                WriteGuid(body[16..], call.Vm.Value);
+                return CallBytes;
+            case ControlFrame.Answer:
+                return 0;
             default:
                 throw new System.Diagnostics.UnreachableException();
         }
@@ -155,6 +164,8 @@ public static partial class ControlFrameCodec
         ControlType.Ack when body.Length == 8 => new ControlFrame.Ack(BinaryPrimitives.ReadUInt64LittleEndian(body)),
         ControlType.AskSums => DecodeAskSums(body),
         ControlType.Sums => DecodeSums(body),
+        ControlType.Call when body.Length == CallBytes => new ControlFrame.Call(new ReplicaId(ReadGuid(body)), new VmId(ReadGuid(body[16..]))),
+        ControlType.Answer when body.IsEmpty => ControlFrame.Answer.Value,
         _ => null,
     };
 

@@ -50,6 +50,9 @@ internal sealed class FrameParser
 
     public int BufferBytes => _buffer.Length;
 
+    /// <summary>Nothing has come beyond what was taken.</summary>
+    public bool IsEmpty => _start == _end;
+
     /// <summary>Room for the next read; never empty. What <see cref="Next"/> handed out before is invalid from here on.</summary>
     public Memory<byte> GetFreeSpace()
     {

@@ -41,6 +41,13 @@ public static class ProtocolLimits
     /// <summary>Banner, HELLO and WELCOME together must be done in this time, so that a silent peer holds a slot briefly.</summary>
     public static readonly TimeSpan HandshakeTime = TimeSpan.FromSeconds(15);
 
+    /// <summary>A source that is called and has no use for a connection now says so after this time. Longer than the five seconds
+    /// between two of its questions while another owns the VM, so that such a call waits for the next one.</summary>
+    public static readonly TimeSpan CallWaits = TimeSpan.FromSeconds(6);
+
+    /// <summary>A call must be answered in this time: <see cref="CallWaits"/> and a slow round trip.</summary>
+    public static readonly TimeSpan CallTime = TimeSpan.FromSeconds(8);
+
     /// <summary>A side with nothing else to say sends a PING or PONG this often.</summary>
     public static readonly TimeSpan HeartbeatEvery = TimeSpan.FromSeconds(5);
 

@@ -91,6 +91,21 @@ public sealed record Refusal(
         "the replica is being opened anew",
         "The sender connects again and goes on where the replica stands.");
 
+    /// <summary>To a target that calls. A source of another target is not told apart from one that is not there.</summary>
+    public static Refusal UnknownSource(ReplicaId replica) => new(
+        RefusalCode.UnknownReplica,
+        FaultClass.NeedsOperator,
+        $"this host has no source for replica {replica} of that target",
+        "Look at the VM's protection in the vault: it may have ended, or go to another host.");
+
+    /// <summary>To a target that calls while the source has no use for a connection.</summary>
+    public static Refusal NotNow() => new(
+        RefusalCode.Busy, FaultClass.Transient, "the source has no use for a connection now", "The target calls again.");
+
+    /// <summary>To a call behind which a newer one has come.</summary>
+    public static Refusal NewerCall() => new(
+        RefusalCode.Superseded, FaultClass.Transient, "the target has called again since", "Nothing: the newer call counts.");
+
     public static Refusal Gap(ulong got, ulong expected) => new(
         RefusalCode.Gap,
         FaultClass.Transient,

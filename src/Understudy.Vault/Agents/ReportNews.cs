@@ -81,6 +81,11 @@ internal sealed class ReportNews(
             history.Arrived(new VmId(row.VmId), previous.CutAt);
         }
 
+        if (before.Source?.Link != now.Source?.Link || before.Target?.Link != now.Target?.Link)
+        {
+            changes.Publish(Changes.Links);
+        }
+
         changes.Publish(Changes.Vm(row.VmId));
         reunions.Post(new VmId(row.VmId));
     }

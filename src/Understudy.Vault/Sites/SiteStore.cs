@@ -8,14 +8,16 @@ using Understudy.Vault.Storage;
 namespace Understudy.Vault.Sites;
 
 /// <summary>Places with hosts.</summary>
-internal sealed class SiteStore(VaultStorage storage, IIdSource ids)
+internal sealed class SiteStore(VaultStorage storage, SiteLinks links, IIdSource ids)
 {
     public async Task<IReadOnlyList<SiteDto>> ListAsync(CancellationToken cancellationToken)
     {
         await using VaultDb db = storage.Open();
         List<HostRow> hosts = await db.Hosts.AsNoTracking().OrderBy(row => row.Name).ToListAsync(cancellationToken);
         List<SiteRow> sites = await db.Sites.AsNoTracking().OrderBy(row => row.Name).ToListAsync(cancellationToken);
-        return [.. sites.Select(site => new SiteDto(site.Id, site.Name, [.. hosts.Where(host => host.SiteId == site.Id).Select(host => host.Name)]))];
+        LinkScene scene = await links.LoadAsync(db, cancellationToken);
+        return [.. sites.Select(site => new SiteDto(
+            site.Id, site.Name, [.. hosts.Where(host => host.SiteId == site.Id).Select(host => host.Name)], links.Describe(scene, site, sites)))];
     }
 
     public async Task<SiteDto> AddAsync(string? name, CancellationToken cancellationToken)
@@ -34,7 +36,7 @@ internal sealed class SiteStore(VaultStorage storage, IIdSource ids)
         SiteRow site = new() { Id = ids.NewGuid(), Name = name! }; // as above
         db.Sites.Add(site);
         await db.SaveChangesAsync(cancellationToken);
-        return new SiteDto(site.Id, site.Name, []);
+        return new SiteDto(site.Id, site.Name, [], []);
     }
 
     public async Task RemoveAsync(string name, CancellationToken cancellationToken)
@@ -48,6 +50,7 @@ internal sealed class SiteStore(VaultStorage storage, IIdSource ids)
 
         db.Mappings.RemoveRange(db.Mappings.Where(row => row.SourceSite == site.Id || row.TargetSite == site.Id));
         db.RegistrationKeys.RemoveRange(db.RegistrationKeys.Where(row => row.SiteId == site.Id));
+        db.SiteLinks.RemoveRange(db.SiteLinks.Where(row => row.One == site.Id || row.Other == site.Id));
         db.Sites.Remove(site);
         await db.SaveChangesAsync(cancellationToken);
     }

@@ -13,3 +13,14 @@ internal sealed class VaultCopyRow
 
     public long Bytes { get; set; }
 }
+
+/// <summary>A choice for two sites, the lesser id first; none is the default.</summary>
+internal sealed class SiteLinkRow
+{
+    public Guid One { get; set; }
+
+    public Guid Other { get; set; }
+
+    /// <summary>The only one of the two that listens.</summary>
+    public Guid Listens { get; set; }
+}

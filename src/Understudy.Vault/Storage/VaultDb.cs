@@ -42,6 +42,8 @@ internal sealed class VaultDb(DbContextOptions<VaultDb> options) : DbContext(opt
 
     public DbSet<VaultCopyRow> VaultCopies => Set<VaultCopyRow>();
 
+    public DbSet<SiteLinkRow> SiteLinks => Set<SiteLinkRow>();
+
     protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder)
     {
         // SQLite cannot order its text form of times with offsets; whole milliseconds since 1970 order everywhere.
@@ -74,6 +76,7 @@ internal sealed class VaultDb(DbContextOptions<VaultDb> options) : DbContext(opt
         modelBuilder.Entity<CleanupRow>().HasIndex(row => row.HostId);
         modelBuilder.Entity<EventRow>().ToTable("events").Property(row => row.Id).ValueGeneratedOnAdd();
         modelBuilder.Entity<TokenRow>().ToTable("tokens").HasIndex(row => row.Hash).IsUnique();
+        modelBuilder.Entity<SiteLinkRow>().ToTable("site_links").HasKey(row => new { row.One, row.Other });
         modelBuilder.Entity<VaultCopyRow>().ToTable("vault_copies").HasKey(row => new { row.HostId, row.Name });
     }
 

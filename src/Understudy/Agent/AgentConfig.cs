@@ -17,7 +17,7 @@ internal sealed record AgentConfig
     private const string FileName = "agent.json";
     private const int MaxBytes = 64 * 1024;
 
-    /// <summary>HTTP CONNECT proxy towards the vault; null for none.</summary>
+    /// <summary>HTTP CONNECT proxy of every dial, to the vault and to other agents; null for none.</summary>
     public string? Proxy { get; init; }
 
     /// <summary>Set while <see cref="Proxy"/> is new and the vault has not been reached through it: what to go back to.</summary>
@@ -25,6 +25,12 @@ internal sealed record AgentConfig
 
     /// <summary>Which VMs the vault may know of, a <see cref="VmRule"/>.</summary>
     public string Visible { get; init; } = VmRule.AllText;
+
+    /// <summary>What is dialled straight all the same: names, suffixes (".lan"), addresses, networks (10.0.0.0/8).</summary>
+    public IReadOnlyList<string> ProxyExcept { get; init; } = [];
+
+    /// <summary>False while no site pair of this host lets its side listen (REG-3): <see cref="Listen"/> is not bound then.</summary>
+    public bool Listens { get; init; } = true;
 
     /// <summary>Where replication is taken in, "address:port".</summary>
     public required string Listen { get; init; }
@@ -87,4 +93,5 @@ internal sealed record ProxyTrial(string? Before);
 [JsonSerializable(typeof(AgentConfig))]
 [JsonSerializable(typeof(SourceOrder))]
 [JsonSerializable(typeof(TargetOrder))]
+[JsonSerializable(typeof(TargetLink))]
 internal sealed partial class AgentJson : JsonSerializerContext;

@@ -12,6 +12,7 @@ using Understudy.Protection.Source;
 using Understudy.Protection.Target;
 using Understudy.Qemu;
 using Understudy.Qemu.Stopped;
+using Understudy.Replication.Calling;
 using Understudy.Replication.Receiving;
 
 namespace Understudy.Agent;
@@ -82,29 +83,36 @@ internal sealed class AgentHost
             Seeds = seeds,
         };
 
+        PeerDialler dialler = new(_settings, _identity.Tls);
         DepartureNotices departures = new(new FolderStore(Path.Combine(_dataFolder, "departures")), services.Time);
-        await using TargetSide target = new(_config, services, departures, new SeedCheck(seeds, images), _logger);
+        await using TargetSide target = new(_config, services, departures, new SeedCheck(seeds, images), dialler, _logger);
         SourceNews news = new();
         SourceMachine machine = new(hypervisor, hypervisor, hypervisor, new StoppedDisks(services.Daemons, images, _config.RunFolder, time), images);
-        await using SourceSide source = new(_settings, machine, ownership, guard, _identity.Tls, news, ids, _loggers);
+        await using SourceSide source = new(_settings, machine, ownership, guard, dialler, news, ids, _loggers);
 
-        ReplicationReceiver receiver = new(target, AgentVersion.Text, time, _loggers.CreateLogger<ReplicationReceiver>());
+        ReplicationReceiver receiver = new(target, AgentVersion.Text, time, _loggers.CreateLogger<ReplicationReceiver>(), source);
+        target.Caller = new ReplicationCaller(receiver, AgentVersion.Text, time, _loggers.CreateLogger<ReplicationCaller>());
         using ReplicationListener listener = new(AgentJoin.EndPoint(_config.Listen), receiver, _identity.Tls, _logger);
-        listener.Listen();
+        if (_config.Listens)
+        {
+            listener.Open();
+        }
+
         AgentLog.Started(_logger, _identity.Membership.Name, _identity.Membership.Host.Value, _identity.Membership.Site, _config.Listen);
 
         FolderStore outcomeFolder = new(Directory.CreateDirectory(Path.Combine(_dataFolder, "outcomes")).FullName);
         await using OutcomeLog outcomes = await OutcomeLog.OpenAsync(outcomeFolder, _loggers.CreateLogger<OutcomeLog>(), cancellationToken);
         await using AgentOperations operations = new(outcomes, _loggers.CreateLogger<AgentOperations>());
         Visibility visibility = new(_settings, hypervisor, vm => source.Holds(vm.Id) || target.Uses(vm));
-        HostView view = new(_settings, () => _identity.Membership.Name, hypervisor, source, target, visibility, installer, boot, _logger);
+        HostView view = new(_settings, () => _identity.Membership.Name, hypervisor, source, target, visibility, installer, boot, listener, _logger);
+        LinkOrders.Register(operations, source, target, view, _settings, listener);
         TargetOrders.Register(operations, target, visibility.RequireVisibleAsync);
         SourceOrders.Register(operations, source);
         new VaultCopies(VaultCopies.FolderOf(_dataFolder)).Register(operations);
         VaultLink link = new(_identity, view.HelloAsync, operations, time, _loggers.CreateLogger<VaultLink>());
         news.Link = link;
         ProxyTrials proxies = new(_settings, link, async ct => link.Post(await view.FactsAsync(ct)), time, _logger);
-        HostOrders.Register(operations, view, hypervisor, _identity, proxies);
+        HostOrders.Register(operations, view, hypervisor, _identity, proxies, dialler);
         new LocalOrders(_identity, _settings, proxies, view, visibility, link, source, target, receiver).Register(operations);
         NewsLoop newsLoop = new(view, link, hypervisor, time, _logger);
         LocalListener local = new(_config.LocalSocket, services.Sockets, operations, time, _logger);

@@ -29,7 +29,7 @@ internal sealed class AgentIdentity(IFileStore store, AgentMembership membership
             "Make a key with `understudy site key SITE` and join: `understudy agent --join FILE`."));
 
     public VaultLinkSettings Settings =>
-        new([.. _membership.VaultUrls.Select(url => new Uri(url))], _membership.CaCertificate, settings.Proxy);
+        new([.. _membership.VaultUrls.Select(url => new Uri(url))], _membership.CaCertificate, settings.Proxy, settings.Config.ProxyExcept);
 
     public X509Certificate2 Certificate() => _membership.ToCertificate();
 
@@ -82,7 +82,7 @@ internal sealed class AgentIdentity(IFileStore store, AgentMembership membership
                 try
                 {
                     using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
-                    AgentMembership renewed = await _membership.RenewAsync(settings.Proxy, cancellationToken);
+                    AgentMembership renewed = await _membership.RenewAsync(settings.Dials, cancellationToken);
                     await KeepAsync(renewed, cancellationToken);
                     using X509Certificate2 fresh = renewed.ToCertificate();
                     AgentLog.CertificateRenewed(logger, fresh.NotAfter);

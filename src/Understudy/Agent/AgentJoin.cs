@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
+using Understudy.Api.Dialling;
 using Understudy.Api.Registration;
 using Understudy.Blocks.Storage;
 using Understudy.Model;
@@ -29,7 +30,7 @@ internal static class AgentJoin
         await config.WriteAsync(store, cancellationToken);
         JoinOptions options = new(
             FullHostName(), displayName, AgentVersion.Text, config.Advertise, [.. CertificateNames(config.Advertise)],
-            proxy is null ? null : new Uri(proxy));
+            new ProxyChoice(proxy is null ? null : new Uri(proxy), config.ProxyExcept));
         AgentMembership joined = await AgentMembership.JoinAsync(key, options, cancellationToken);
         await joined.SaveAsync(store, cancellationToken);
         return joined;

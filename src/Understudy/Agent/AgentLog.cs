@@ -38,6 +38,12 @@ internal static partial class AgentLog
     [LoggerMessage(13, LogLevel.Information, "{What}")]
     public static partial void WayToVault(ILogger logger, string what);
 
+    [LoggerMessage(15, LogLevel.Information, "Replication is taken in at {EndPoint}")]
+    public static partial void PortOpen(ILogger logger, string endPoint);
+
+    [LoggerMessage(16, LogLevel.Information, "Nothing listens at {EndPoint} any more: the other agents are dialled from here")]
+    public static partial void PortClosed(ILogger logger, string endPoint);
+
     [LoggerMessage(7, LogLevel.Information, "{Subject} goes on from what it was doing before the restart")]
     public static partial void GoesOn(ILogger logger, string subject);
 }

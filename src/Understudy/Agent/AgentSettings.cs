@@ -1,3 +1,4 @@
+using Understudy.Api.Dialling;
 using Understudy.Blocks;
 using Understudy.Blocks.Storage;
 using Understudy.Model;
@@ -14,8 +15,15 @@ internal sealed class AgentSettings(IFileStore store, AgentConfig config)
 
     public AgentConfig Config => _config;
 
-    /// <summary>Towards the vault; null for none.</summary>
+    /// <summary>How this host's agent dials, whomever.</summary>
+    public ProxyChoice Dials => new(Proxy, _config.ProxyExcept);
+
+    /// <summary>Null for none.</summary>
     public Uri? Proxy => _config.Proxy is { } proxy ? new Uri(proxy) : null;
+
+    /// <summary>Whether the replication port is to be open, also after the next start.</summary>
+    public Task ListenAsync(bool listens, CancellationToken cancellationToken) =>
+        ChangeAsync(config => config with { Listens = listens }, cancellationToken);
 
     public ProxyState ProxyState
     {
@@ -57,6 +65,22 @@ internal sealed class AgentSettings(IFileStore store, AgentConfig config)
     {
         await ChangeAsync(config => config.ProxyTrial is { } trial ? config with { Proxy = trial.Before, ProxyTrial = null } : config, cancellationToken);
         _problem = problem;
+    }
+
+    /// <param name="text">With commas between; null and "none" for none.</param>
+    /// <exception cref="ErrorException">One of them can except nothing.</exception>
+    public static IReadOnlyList<string> CheckedExceptions(string? text)
+    {
+        string[] exceptions = text is null or ProxyState.None ? [] : text.Split(',', StringSplitOptions.TrimEntries);
+        foreach (string exception in exceptions)
+        {
+            if (ProxyChoice.WhyNot(exception) is { } why)
+            {
+                throw new ErrorException(Errors.BadValue("--proxy-except", exception, why));
+            }
+        }
+
+        return exceptions;
     }
 
     private async Task ChangeAsync(Func<AgentConfig, AgentConfig> change, CancellationToken cancellationToken)

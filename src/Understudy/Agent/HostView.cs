@@ -10,7 +10,16 @@ namespace Understudy.Agent;
 /// <summary>The whole of what this host is and does, read when asked: nothing here is remembered.</summary>
 /// <param name="name">What the vault calls this host.</param>
 internal sealed class HostView(
-    AgentSettings settings, Func<string> name, IHypervisor hypervisor, SourceSide source, TargetSide target, Visibility visibility, GuardInstaller guard, HostBoot boot, ILogger logger)
+    AgentSettings settings,
+    Func<string> name,
+    IHypervisor hypervisor,
+    SourceSide source,
+    TargetSide target,
+    Visibility visibility,
+    GuardInstaller guard,
+    HostBoot boot,
+    ReplicationListener listener,
+    ILogger logger)
 {
     public async Task<HostFacts> FactsAsync(CancellationToken cancellationToken)
     {
@@ -59,6 +68,7 @@ internal sealed class HostView(
     /// <summary>With what the hypervisor does not know.</summary>
     private HostFacts Own(HostFacts facts) => facts with
     {
+        Listens = listener.IsOpen,
         Boot = boot.Id,
         DisplayName = name(),
         Visible = visibility.Rule.Text,

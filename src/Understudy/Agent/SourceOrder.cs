@@ -9,6 +9,9 @@ namespace Understudy.Agent;
 /// <summary>What the vault ordered for one protected VM; <c>order.json</c> beside the engine's own state.</summary>
 internal sealed record SourceOrder(Guid Replica, Guid Target, string Endpoint, TimeSpan Frequency, bool Compression)
 {
+    /// <summary>The target's agent dials this one; otherwise <see cref="Endpoint"/> is dialled from here (REG-3).</summary>
+    public bool TargetDials { get; init; }
+
     /// <summary>By their device at the guest.</summary>
     public IReadOnlyList<string> ExcludedDisks { get; init; } = [];
 

@@ -7,14 +7,14 @@ using Understudy.Protection.Guard;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Source;
-using Understudy.Replication.Security;
+using Understudy.Replication.Calling;
 
 namespace Understudy.Agent;
 
 /// <summary>All VMs this host replicates to others, each with its engine's loop. Changes of the set take turns at one gate.</summary>
 internal sealed class SourceSide(
-    AgentSettings settings, SourceMachine machine, OwnershipServices ownership, GuardFolder guard, Func<TlsIdentity> identity, SourceNews news, IIdSource ids, ILoggerFactory loggers)
-    : IAsyncDisposable
+    AgentSettings settings, SourceMachine machine, OwnershipServices ownership, GuardFolder guard, PeerDialler dialler, SourceNews news, IIdSource ids, ILoggerFactory loggers)
+    : ICalledSources, IAsyncDisposable
 {
     /// <summary>Captures at once: each reads a disk at full speed, and two keep a disk busy.</summary>
     private const int CapturesAtOnce = 2;
@@ -35,7 +35,7 @@ internal sealed class SourceSide(
         {
             return
             [
-                .. _sources.Values.Select(s => SourceWords.Report(s.Source, s.Order, s.Power)),
+                .. _sources.Values.Select(s => s.Report()),
                 .. _retired.Values.Select(r => SourceWords.Report(r.Source)),
             ];
         }
@@ -46,7 +46,7 @@ internal sealed class SourceSide(
     {
         lock (_lock)
         {
-            return [.. _sources.Values.Select(s => new LocalSource(s.Source.Spec.VmName, s.Order.Endpoint, SourceWords.Report(s.Source, s.Order, s.Power)))];
+            return [.. _sources.Values.Select(s => new LocalSource(s.Source.Spec.VmName, s.Order.Endpoint, s.Report()))];
         }
     }
 
@@ -89,12 +89,13 @@ internal sealed class SourceSide(
     private async Task GoOnAsync(string folder, CancellationToken cancellationToken)
     {
         SourceOrder? order = await SourceOrder.TryReadAsync(folder, cancellationToken);
-        if (order is not null && await OpenAsync(folder, order, cancellationToken) is { } source)
+        PeerReach reach = ReachOf(order);
+        if (order is not null && await OpenAsync(folder, order, reach, cancellationToken) is { } source)
         {
-            Start(source, order);
+            Start(source, order, reach);
             AgentLog.GoesOn(_logger, $"Replication of {source.Spec.VmName}");
         }
-        else if (await RetiredSource.OpenAsync(Environment(folder, order), cancellationToken) is { } retired)
+        else if (await RetiredSource.OpenAsync(Environment(folder, order, reach), cancellationToken) is { } retired)
         {
             SourceOrder.Delete(folder);
             Start(retired);
@@ -109,6 +110,7 @@ internal sealed class SourceSide(
         {
             ExcludedDisks = request.ExcludedDisks ?? [],
             StartAt = request.StartAt,
+            TargetDials = request.TargetDials,
             GuardStartsAfter = request.Settings.GuardStartsAfter,
             IsolatedSource = request.Settings.IsolatedSource,
         };
@@ -138,7 +140,8 @@ internal sealed class SourceSide(
         Directory.CreateDirectory(folder);
         await order.WriteAsync(folder, cancellationToken); // Before the engine's state: a state without an order could not be continued.
         guard.SetPolicy(request.Vm, order.GuardStartsAfter);
-        Start(await SourceHost.CreateAsync(Environment(folder, order), spec, disks, order.Policy, cancellationToken), order);
+        PeerReach reach = ReachOf(order);
+        Start(await SourceHost.CreateAsync(Environment(folder, order, reach), spec, disks, order.Policy, cancellationToken), order, reach);
     }
 
     public async Task ConfigureAsync(SourceConfigureRequest request, CancellationToken cancellationToken)
@@ -165,6 +168,26 @@ internal sealed class SourceSide(
         }
 
         await ChangeAsync(running, running.Order with { ExcludedDisks = request.Excluded });
+    }
+
+    /// <summary>Who dials from now on (REG-3); what is under way goes on over the next connection.</summary>
+    public async Task LinkAsync(SourceLinkRequest request, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        RunningSource running = Require(request.Vm, request.Replica);
+        await ChangeAsync(running, running.Order with { Endpoint = request.Endpoint, TargetDials = request.TargetDials });
+    }
+
+    /// <summary>A target has dialled. A stranger learns nothing: another's source is not told apart from one that is not there.</summary>
+    public bool TryOffer(IncomingCall call)
+    {
+        if (Find(call.Vm) is not { } running || running.Source.Spec.Replica != call.Replica || running.Order.Target != call.Agent)
+        {
+            return false;
+        }
+
+        running.Reach.Offer(call);
+        return true;
     }
 
     /// <summary>Removes everything of ours on this side; asked for a VM that is not protected (any more), there is nothing to do.</summary>
@@ -201,7 +224,7 @@ internal sealed class SourceSide(
         string folder = FolderOf(request.Vm);
         SourceOrder.Delete(folder);
         List<string> kept = [];
-        if (await RetiredSource.OpenAsync(Environment(folder, order: null), cancellationToken) is { } retired)
+        if (await RetiredSource.OpenAsync(Environment(folder, order: null, ReachOf(order: null)), cancellationToken) is { } retired)
         {
             Start(retired);
             kept.Add(Describe(retired));
@@ -293,12 +316,16 @@ internal sealed class SourceSide(
 
     private string FolderOf(VmId vm) => Path.Combine(_spool, vm.ToString());
 
+    private PeerReach ReachOf(SourceOrder? order) => new(ConnectorOf(order), dials: order is not { TargetDials: true }, ownership.Time);
+
+    private PeerConnector ConnectorOf(SourceOrder? order) => new(order?.Endpoint ?? "", order?.Target ?? Guid.Empty, dialler);
+
     /// <param name="order">Null for what is retired: it has nobody to speak to.</param>
-    private SourceHostEnvironment Environment(string folder, SourceOrder? order) => new(
+    private SourceHostEnvironment Environment(string folder, SourceOrder? order, PeerReach reach) => new(
         machine,
         new FolderStore(folder),
         order?.Target ?? Guid.Empty,
-        new PeerConnector(order?.Endpoint ?? "", order?.Target ?? Guid.Empty, identity),
+        reach,
         _limiter,
         news,
         ownership,
@@ -306,24 +333,30 @@ internal sealed class SourceSide(
         AgentVersion.Text,
         loggers.CreateLogger<SourceVm>());
 
-    private ValueTask<SourceHost?> OpenAsync(string folder, SourceOrder order, CancellationToken cancellationToken)
+    private ValueTask<SourceHost?> OpenAsync(string folder, SourceOrder order, PeerReach reach, CancellationToken cancellationToken)
     {
         if (VmId.TryParse(Path.GetFileName(folder), out VmId vm))
         {
             guard.SetPolicy(vm, order.GuardStartsAfter); // Before the token is opened: that writes the guard's file anew.
         }
 
-        return SourceHost.OpenAsync(Environment(folder, order), order.Policy, cancellationToken);
+        return SourceHost.OpenAsync(Environment(folder, order, reach), order.Policy, cancellationToken);
     }
 
-    /// <summary>A new endpoint or target needs a new engine over the same state; settings do not.</summary>
+    /// <summary>A new target needs a new engine over the same state; settings and the way there do not.</summary>
     private async Task ChangeAsync(RunningSource running, SourceOrder order)
     {
         string folder = FolderOf(running.Source.Spec.Vm);
         await order.WriteAsync(folder, CancellationToken.None);
-        if (order.Endpoint == running.Order.Endpoint && order.Target == running.Order.Target)
+        if (order.Target == running.Order.Target)
         {
+            bool sameWay = order.Endpoint == running.Order.Endpoint && order.TargetDials == running.Order.TargetDials;
             running.Order = order;
+            if (!sameWay)
+            {
+                running.Reach.Use(ConnectorOf(order), dials: !order.TargetDials);
+            }
+
             guard.SetPolicy(running.Source.Spec.Vm, order.GuardStartsAfter);
             running.Source.ApplyPolicy(order.Policy);
             await running.Source.Ownership.PublishAsync(CancellationToken.None);
@@ -332,9 +365,10 @@ internal sealed class SourceSide(
 
         await running.Loop.DisposeAsync();
         running.Source.Dispose();
-        SourceHost? source = await OpenAsync(folder, order, CancellationToken.None);
+        PeerReach reach = ReachOf(order);
+        SourceHost? source = await OpenAsync(folder, order, reach, CancellationToken.None);
         Invariant.Check(source is not null, "a running source has no state");
-        Start(source!, order);
+        Start(source!, order, reach);
     }
 
     private RunningSource? Find(VmId vm)
@@ -368,9 +402,10 @@ internal sealed class SourceSide(
         retired.Loop.Start();
     }
 
-    private void Start(SourceHost source, SourceOrder order)
+    private void Start(SourceHost source, SourceOrder order, PeerReach reach)
     {
-        RunningSource running = new(source, order, _logger);
+        reach.Called = source.Engine.PeerHasCalled;
+        RunningSource running = new(source, order, reach, _logger);
         lock (_lock)
         {
             _sources[source.Spec.Vm.Value] = running;
@@ -379,14 +414,18 @@ internal sealed class SourceSide(
         running.Loop.Start();
     }
 
-    private sealed class RunningSource(SourceHost source, SourceOrder order, ILogger logger)
+    private sealed class RunningSource(SourceHost source, SourceOrder order, PeerReach reach, ILogger logger)
     {
         public SourceHost Source { get; } = source;
+
+        public PeerReach Reach { get; } = reach;
 
         public SourceOrder Order { get; set; } = order;
 
         /// <summary>As the inventory saw it last; written by its loop, read by reports.</summary>
         public VmPower Power { get; set; } = VmPower.Running;
+
+        public SourceReport Report() => SourceWords.Report(Source, Order, Power) with { Link = new LinkInfo(Order.TargetDials ? null : Order.Endpoint) };
 
         public OwnedLoop Loop { get; } = new($"Replication of {source.Spec.VmName}", source.RunAsync, logger);
     }

@@ -7,6 +7,7 @@ using Understudy.Model;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Runs;
+using Understudy.Replication.Calling;
 using Understudy.Replication.Receiving;
 using Understudy.Replication.Wire;
 
@@ -14,7 +15,8 @@ namespace Understudy.Agent;
 
 /// <summary>All replicas of this host, each with its housekeeping loop. Changes of the set take turns at one gate; a
 /// replica's own orders have gates of their own.</summary>
-internal sealed class TargetSide(AgentConfig config, TargetServices services, DepartureNotices departures, SeedCheck seeds, ILogger logger)
+internal sealed class TargetSide(
+    AgentConfig config, TargetServices services, DepartureNotices departures, SeedCheck seeds, PeerDialler dialler, ILogger logger)
     : IReplicaDirectory, IAsyncDisposable
 {
     private static readonly TimeSpan OpenAgainAfter = TimeSpan.FromSeconds(10);
@@ -27,6 +29,9 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
     private readonly SortedDictionary<Guid, RunningReplica> _replicas = [];
     private readonly ConcurrentDictionary<VmId, VmPower> _power = new();
     private readonly ConcurrentDictionary<ReplicaId, long> _calls = new(); // when a replica's source called last
+
+    /// <summary>Calls the sources that do not dial. Set once, before anything is opened.</summary>
+    public ReplicationCaller? Caller { get; set; }
 
     public IReadOnlyList<ReplicaHost> Hosts
     {
@@ -72,7 +77,7 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
         {
             if (await ReplicaHost.OpenAsync(services, ReplicaFolders.Stores(folder), cancellationToken) is { } host)
             {
-                Start(host);
+                Start(host, await ReadLinkAsync(folder, cancellationToken));
                 AgentLog.GoesOn(logger, $"Replica of {host.Spec.VmName}");
             }
             else
@@ -111,7 +116,9 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
                 new LineId(1, services.Ids.NewRandom128()), images, request.Settings.Retention,
                 Seeds: request.Seeds is { Count: > 0 } wanted ? (await seeds.RunAsync(wanted, request.Disks, cancellationToken)).Places : null);
             host = await ReplicaHost.CreateAsync(services, ReplicaFolders.Stores(folder), spec, cancellationToken);
-            Start(host);
+            TargetLink? link = request.SourceEndpoint is { } source ? new TargetLink(source) : null;
+            await TargetLink.KeepAsync(folder, link, cancellationToken);
+            Start(host, link);
         }
 
         await KeepOrderAsync(host, request.Settings, cancellationToken);
@@ -131,6 +138,20 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
         await host.ConfigureAsync(request.Settings.Retention, cancellationToken);
     }
 
+    /// <summary>Who dials from now on (REG-3). A session that the source has opened goes on to its end.</summary>
+    public async Task LinkAsync(TargetLinkRequest request, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        RunningReplica running = FindRunning(request.Replica) ?? throw new ErrorException(Unknown(request.Replica));
+        TargetLink? link = request.SourceEndpoint is { } source ? new TargetLink(source) : null;
+        await TargetLink.KeepAsync(ReplicaFolders.FolderOf(config, running.Host.Spec.Vm), link, CancellationToken.None);
+        if (link != running.Link)
+        {
+            await running.DisposeCallsAsync();
+            StartCalls(running, link);
+        }
+    }
+
     /// <summary>Null when the vault has not said how the VM is to run here.</summary>
     public ValueTask<TargetOrder?> TryReadOrderAsync(ReplicaHost host, CancellationToken cancellationToken) =>
         TargetOrder.TryReadAsync(ReplicaFolders.FolderOf(config, host.Spec.Vm), cancellationToken);
@@ -138,26 +159,19 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
     /// <exception cref="ErrorException">No such replica here.</exception>
     public ReplicaHost Find(ReplicaId replica) => TryFind(replica, out ReplicaHost? host)
         ? host
-        : throw new ErrorException(new ErrorInfo(
-            ErrorKind.NoSuchThing, "replica-unknown", $"This host has no replica {replica}", "It was removed, or its folder cannot be read.",
-            "See the agent's log and the replicas folder there."));
+        : throw new ErrorException(Unknown(replica));
 
     /// <summary>Removes the replica; asked for one that is gone, there is nothing to do.</summary>
     public async Task<Removed> UnprotectAsync(TargetUnprotectRequest request, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
-        RunningReplica? running;
-        lock (_lock)
-        {
-            _replicas.TryGetValue(request.Replica.Value, out running);
-        }
-
-        if (running is null)
+        if (FindRunning(request.Replica) is not { } running)
         {
             RequireReadable(request.Vm);
             return new Removed([], []);
         }
 
+        await running.DisposeCallsAsync();
         await running.Loop.DisposeAsync();
         ReplicaSpec spec = running.Host.Spec;
         if (request.SourceUntold)
@@ -183,6 +197,7 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
         {
             await departures.DropAsync(spec.Replica, CancellationToken.None);
             running.Loop.Start(); // It stands as before, and somebody has to look after it.
+            StartCalls(running, running.Link);
             throw;
         }
     }
@@ -230,8 +245,11 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
 
     public IReadOnlyList<TargetReport> Reports() => [.. Hosts.Select(ReportOf)];
 
-    public TargetReport ReportOf(ReplicaHost host) =>
-        Agent.Reports.Of(host.Status, _power.TryGetValue(host.Spec.Vm, out VmPower power) ? power : null);
+    public TargetReport ReportOf(ReplicaHost host)
+    {
+        TargetReport report = Agent.Reports.Of(host.Status, _power.TryGetValue(host.Spec.Vm, out VmPower power) ? power : null);
+        return report with { Link = new LinkInfo(FindRunning(host.Spec.Replica)?.Link?.Source) };
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -243,6 +261,7 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
 
         foreach (RunningReplica running in all)
         {
+            await running.DisposeCallsAsync();
             await running.Loop.DisposeAsync();
             await running.Host.DisposeAsync();
         }
@@ -250,12 +269,21 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
 
     private bool TryFind(ReplicaId replica, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out ReplicaHost? host)
     {
+        host = FindRunning(replica)?.Host;
+        return host is not null;
+    }
+
+    private RunningReplica? FindRunning(ReplicaId replica)
+    {
         lock (_lock)
         {
-            host = _replicas.TryGetValue(replica.Value, out RunningReplica? running) ? running.Host : null;
-            return host is not null;
+            return _replicas.GetValueOrDefault(replica.Value);
         }
     }
+
+    private static ErrorInfo Unknown(ReplicaId replica) => new(
+        ErrorKind.NoSuchThing, "replica-unknown", $"This host has no replica {replica}", "It was removed, or its folder cannot be read.",
+        "See the agent's log and the replicas folder there.");
 
     private async ValueTask KeepOrderAsync(ReplicaHost host, ReplicaSettings settings, CancellationToken cancellationToken)
     {
@@ -269,10 +297,32 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
     private static void RemoveFolder(string folder)
     {
         TargetOrder.Delete(folder);
+        TargetLink.Delete(folder);
         ReplicaFolders.RemoveEmpty(folder);
     }
 
-    private void Start(ReplicaHost host)
+    /// <summary>A choice that cannot be read keeps no replica from opening: the vault sees that it is missing and gives it again.</summary>
+    private async ValueTask<TargetLink?> ReadLinkAsync(string folder, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await TargetLink.TryReadAsync(folder, cancellationToken);
+        }
+        catch (StorageException e)
+        {
+            AgentLog.PartStopped(logger, $"Dialling for the replica in {folder}", e.Message, e);
+            return null;
+        }
+    }
+
+    private void StartCalls(RunningReplica running, TargetLink? link)
+    {
+        ReplicaSpec spec = running.Host.Spec;
+        running.StartCalls(link, link is null || Caller is not { } caller ? null : ct => caller.RunAsync(
+            new CalledSource(spec.Replica, spec.Vm, spec.Source, dial => dialler.ConnectAsync(link.Source, spec.Source, dial)), ct));
+    }
+
+    private void Start(ReplicaHost host, TargetLink? link)
     {
         RunningReplica running = new(host, logger);
         lock (_lock)
@@ -281,6 +331,7 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
         }
 
         running.Loop.Start();
+        StartCalls(running, link);
     }
 
     /// <exception cref="ErrorException">A replica of the VM stands in its folder and could not be opened.</exception>
@@ -310,5 +361,20 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
         public ReplicaHost Host { get; } = host;
 
         public OwnedLoop Loop { get; } = new($"Replica of {host.Spec.VmName}", host.RunAsync, logger);
+
+        /// <summary>Null where the source dials.</summary>
+        public TargetLink? Link { get; private set; }
+
+        private OwnedLoop? Calls { get; set; }
+
+        public void StartCalls(TargetLink? link, Func<CancellationToken, Task>? run)
+        {
+            Link = link;
+            Calls = run is null ? null : new OwnedLoop($"Dialling the source of {Host.Spec.VmName}", run, logger);
+            Calls?.Start();
+        }
+
+        /// <summary>Returns when the connection that was dialled has ended.</summary>
+        public ValueTask DisposeCallsAsync() => Calls?.DisposeAsync() ?? ValueTask.CompletedTask;
     }
 }

@@ -47,7 +47,7 @@ internal sealed class TransferWorld : IReplicaDirectory
     {
         await using (stream)
         {
-            return await _receiver.ServeAsync(stream, Agent, cancellationToken);
+            return (await _receiver.ServeAsync(stream, Agent, cancellationToken))!; // nobody is called here
         }
     }
 

@@ -24,6 +24,8 @@ public sealed class ControlFrameCodecTests
             84 + 2 + 1 + 2 + 1
         },
         { new ControlFrame.Refuse(new Refusal(RefusalCode.Gap, FaultClass.Transient, "", "", ulong.MaxValue)), 84 + 2 + 2 },
+        { new ControlFrame.Call(new ReplicaId(Guid.NewGuid()), new VmId(Guid.NewGuid())), 32 },
+        { ControlFrame.Answer.Value, 0 },
         { new ControlFrame.Ping(ulong.MaxValue), 8 },
         { new ControlFrame.Pong(1), 8 },
         { new ControlFrame.EndOfBatch(2), 8 },

@@ -34,6 +34,7 @@ internal sealed class SitesWorld
         StartsAfter = Random.Chance(0.6) ? null : Random.Between(TimeSpan.FromSeconds(30), TimeSpan.FromMinutes(10));
         Isolated = Random.Chance(0.5) ? IsolatedSourceAction.Pause : Random.Pick(Enum.GetValues<IsolatedSourceAction>());
         Owners = new OwnershipChecker(this);
+        TargetDials = context.Random.Fork(62).Chance(0.5);
         int vms = Random.Chance(0.85) ? 1 : 2;
         for (int i = 0; i < vms; i++)
         {
@@ -83,6 +84,9 @@ internal sealed class SitesWorld
 
     /// <summary>Policy: what is done to a copy whose VM runs elsewhere.</summary>
     public IsolatedSourceAction Isolated { get; }
+
+    /// <summary>Which of the two sites listens: nothing else depends on it.</summary>
+    public bool TargetDials { get; }
 
     public OwnershipChecker Owners { get; }
 

@@ -7,7 +7,7 @@ using Understudy.Vault.Storage;
 namespace Understudy.Vault.Jobs.Steps;
 
 /// <summary>Are both hosts fit now, and is the way between them open?</summary>
-internal sealed class BothSides(StepScene scene, HostStore hosts, FitAsker fit)
+internal sealed class BothSides(StepScene scene, HostStore hosts, FitAsker fit, SiteLinks links)
 {
     /// <returns>What both hosts warn of, in sentences.</returns>
     /// <exception cref="ErrorException">A host is not fit, or the way between them is closed.</exception>
@@ -28,9 +28,10 @@ internal sealed class BothSides(StepScene scene, HostStore hosts, FitAsker fit)
             throw new ErrorException(refusal);
         }
 
-        run.Reporter.Report(null, $"trying the way from {source.Name} to {target.Name}");
+        (HostRow dials, HostRow listens) = await links.TargetDialsAsync(source, target, stopping) ? (target, source) : (source, target);
+        run.Reporter.Report(null, $"trying the way from {dials.Name} to {listens.Name}");
         PeerCheckAnswer answer = await run.AskAsync(
-            source, AgentMethods.PeerCheck, new PeerCheckRequest(target.ReplicationEndpoint, vm.TargetHost), cancel, stopping);
+            dials, AgentMethods.PeerCheck, new PeerCheckRequest(listens.ReplicationEndpoint, new HostId(listens.Id)), cancel, stopping);
         if (answer.Error is { } unreachable)
         {
             throw new ErrorException(unreachable);

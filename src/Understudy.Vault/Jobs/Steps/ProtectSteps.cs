@@ -4,12 +4,13 @@ using Understudy.Model;
 using Understudy.Vault.Agents;
 using Understudy.Vault.Protection;
 using Understudy.Vault.Protection.Commands;
+using Understudy.Vault.Sites;
 using Understudy.Vault.Storage;
 
 namespace Understudy.Vault.Jobs.Steps;
 
 /// <summary>Making and ending a protection.</summary>
-internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard board)
+internal sealed class ProtectSteps(StepScene scene, BothSides sides, SiteLinks links, ReportBoard board)
 {
     public async Task<StepResult> CheckBothSidesAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {
@@ -34,7 +35,8 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
                 vm.TargetName,
                 ProtectCommand.DisksThatTakePart(discovered, vm.ExcludedDisks),
                 SideSettings.OfTarget(vm, policy),
-                input.Seeds),
+                input.Seeds,
+                await links.TargetDialsAsync(source, target, stopping) ? source.ReplicationEndpoint : null),
             cancel,
             stopping);
         await using VaultDb db = scene.Open();
@@ -59,7 +61,8 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
                 target.ReplicationEndpoint,
                 SideSettings.OfSource(policy),
                 vm.ExcludedDisks.Count == 0 ? null : vm.ExcludedDisks,
-                input.StartAt),
+                input.StartAt,
+                await links.TargetDialsAsync(source, target, stopping)),
             cancel,
             stopping);
         await scene.SetStageAsync(run, ProtectionStage.Replicating, stopping);

@@ -187,6 +187,7 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
         SettingsCommand.Check(new VmSetDto(Cpus: request.Cpus, MemoryBytes: request.MemoryBytes));
         HostRow target = await db.FindTargetAsync(request.To, cancellationToken);
         (HostRow source, DiscoveredVm vm) = await FindSourceAsync(db, id, name, target, cancellationToken);
+        await SiteLinks.RequireListenerAsync(db, name, source, target, cancellationToken);
         IReadOnlyList<string> excluded = [.. (request.ExcludedDisks ?? []).Distinct().Order(StringComparer.Ordinal)];
         if (VmChecks.Excluded(vm, excluded) is { } error)
         {

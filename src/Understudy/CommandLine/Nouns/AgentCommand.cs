@@ -26,7 +26,8 @@ internal static class AgentCommand
     private static readonly Option<string?> _spool = new("--spool") { Description = "Folder for undelivered changes (default: DATA/spool)" };
     private static readonly Option<string> _run = new("--run") { Description = "Folder for sockets", DefaultValueFactory = _ => "/run/understudy" };
     private static readonly Option<string> _logs = new("--guest-logs") { Description = "Folder for serial logs of recovered guests", DefaultValueFactory = _ => "/var/log/libvirt/guests" };
-    private static readonly Option<string?> _proxy = new("--proxy") { Description = "HTTP CONNECT proxy towards the vault, http://NAME:PORT (default: none)" };
+    private static readonly Option<string?> _proxy = new("--proxy") { Description = "HTTP CONNECT proxy for all that the agent dials, the vault and other agents" };
+    private static readonly Option<string?> _proxyExcept = new("--proxy-except") { Description = "Dialled straight all the same: names, suffixes (.lan), addresses, networks (10.0.0.0/8), with commas between" };
     private static readonly Option<string?> _visible = new("--visible")
     {
         Description = "Which VMs the vault may know of: all (default), none, or a rule such as 'web*,tag:prod,!web-old'; `understudy local set` changes it",
@@ -44,7 +45,7 @@ internal static class AgentCommand
     {
         Command agent = make.Verb(
             "agent", "Run the agent of this host (join first, once)", RunAsync,
-            _join, _joinOnly, _data, _name, _listen, _advertise, _libvirt, _hooks, _replicas, _images, _spool, _run, _logs, _proxy, _visible);
+            _join, _joinOnly, _data, _name, _listen, _advertise, _libvirt, _hooks, _replicas, _images, _spool, _run, _logs, _proxy, _proxyExcept, _visible);
         agent.Subcommands.Add(make.Verb(
             "install-guard", "Put the start guard into libvirt's hooks (the agent does it by itself when it starts)", InstallGuard, _data, _hooks, _remove));
         agent.Subcommands.Add(LocalSettingCommands.Vault(make));
@@ -124,6 +125,7 @@ internal static class AgentCommand
         string listen = c.Get(_listen)!; // has a default, as the others here
         return new AgentConfig
         {
+            ProxyExcept = AgentSettings.CheckedExceptions(c.Get(_proxyExcept)),
             Listen = listen,
             Advertise = c.Get(_advertise) ?? $"{AgentJoin.FullHostName()}:{AgentJoin.EndPoint(listen).Port}",
             LibvirtUri = c.Get(_libvirt)!,

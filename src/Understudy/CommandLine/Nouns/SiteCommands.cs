@@ -16,16 +16,18 @@ internal static class SiteCommands
         make.Verb("list", "List the sites", async (c, ct) => c.Show(
             await c.Vault.ListSitesAsync(ct), CommandContext.Types.IReadOnlyListSiteDto, (sites, o) =>
             {
-                Table table = new("name", "hosts");
+                Table table = new("name", "hosts", "who listens");
                 foreach (var site in sites)
                 {
-                    table.Row(site.Name, string.Join(", ", site.Hosts));
+                    table.Row(site.Name, string.Join(", ", site.Hosts), SiteLinkCommands.Summary(site));
                 }
 
                 table.WriteTo(o);
             })),
         make.Verb("add", "Add a site", async (c, ct) => c.Show(
             await c.Vault.AddSiteAsync(c.Get(_site), ct), CommandContext.Types.SiteDto, (s, o) => o.WriteLine($"site {s.Name} added")), _site),
+        SiteLinkCommands.Show(make),
+        SiteLinkCommands.Link(make),
         make.Verb("remove", "Remove a site without hosts", RemoveAsync, _site),
         make.Verb("key", "Make a registration key file that joins one host to the site", KeyAsync, _site, _output, _validFor));
 

@@ -7,6 +7,7 @@ using Understudy.Protection.Ports;
 using Understudy.Protection.Source;
 using Understudy.Protection.Tests.Ownership;
 using Understudy.Protection.Tests.Target.World;
+using Understudy.Replication.Calling;
 using Understudy.Replication.Receiving;
 using Understudy.Replication.Wire;
 using Understudy.Testing.Simulation;
@@ -18,7 +19,7 @@ namespace Understudy.Protection.Tests.Source.World;
 /// A source host with one VM and the real engine, a target host with the real receiver in front of a replica that checks
 /// itself, and a guest that writes; all under one seed. The agent can be killed at any step and started again.
 /// </summary>
-internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
+internal sealed class SourceWorld : IReplicaDirectory, ICalledSources, ISourceEvents
 {
     public static readonly TimeSpan Frequency = TimeSpan.FromSeconds(15);
     public static readonly LineId Line = new(1, 77);
@@ -29,11 +30,14 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
     private readonly SimRandom _random;
     private SimProcess? _agent;
     private bool _restarts = true;
+    private PeerReach? _reach;
+    private Connector? _dialler;
 
     public SourceWorld(ulong seed, params int[] diskBlocks)
     {
         Simulator = new Simulator(seed);
         _random = Simulator.Random.Fork(100);
+        TargetDials = Simulator.Random.Fork(101).Next(2) == 1;
         _source = new SimHost(Simulator, "source");
         _target = new SimHost(Simulator, "target");
         Network = new SimNetwork(Simulator);
@@ -110,6 +114,9 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
     });
 
     public bool AgentIsAlive => _agent is { IsAlive: true };
+
+    /// <summary>Which of the two hosts dials: nothing else of what a test claims depends on it (REG-3).</summary>
+    public bool TargetDials { get; set; }
 
     /// <summary>No new connection gets through.</summary>
     public bool IsCutOff { get; set; }
@@ -241,7 +248,28 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
         using SourceHost host = await SourceHost.OpenAsync(environment, Policy, CancellationToken.None)
             ?? await SourceHost.CreateAsync(environment, Spec, Vm.DisksNow, Policy, CancellationToken.None);
         Host = host;
+        _reach = (PeerReach)environment.Connector;
+        _reach.Called = host.Engine.PeerHasCalled;
         await host.RunAsync(CancellationToken.None);
+    }
+
+    /// <summary>What the source of the agent that runs now is called by.</summary>
+    public bool TryOffer(IncomingCall call)
+    {
+        if (call.Replica != Spec.Replica || _reach is not { } reach)
+        {
+            return false;
+        }
+
+        reach.Offer(call);
+        return true;
+    }
+
+    /// <summary>The other way round from now on, as the vault tells both sides: the target first when it is to dial.</summary>
+    public void Turn()
+    {
+        TargetDials = !TargetDials;
+        _reach?.Use(_dialler!, dials: !TargetDials); // Set together with the reach.
     }
 
     private SourceHostEnvironment Environment(SimProcess process)
@@ -251,13 +279,49 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
             new SourceMachine(hypervisor, hypervisor, hypervisor, hypervisor, new ModelImageTool(Images, new ModelSockets(Images))),
             _source.Disk.OpenStore(process, "source/app"),
             Peer,
-            new Connector(this, process),
+            ReachOf(process),
             new CaptureLimiter(4), // A process's own: one that is killed takes the slots it held with it.
             this,
             new OwnershipServices(Guard, Boot, process.Time, NullLogger.Instance),
             new SeededIds(_random.Fork(5)),
             "0.1.0",
             NullLogger<SourceVm>.Instance);
+    }
+
+    private PeerReach ReachOf(SimProcess process)
+    {
+        _dialler = new Connector(this, process);
+        ReplicationReceiver door = new(this, "0.1.0", process.Time, NullLogger<ReplicationReceiver>.Instance, this);
+        Network.Listen(process, "called", async stream =>
+        {
+            if (await door.ServeAsync(stream, Peer, CancellationToken.None) is not null)
+            {
+                await stream.DisposeAsync();
+            }
+        });
+        return new PeerReach(_dialler, dials: !TargetDials, process.Time);
+    }
+
+    /// <summary>Also while the source dials: a test may turn it round.</summary>
+    private async Task CallAsync(SimProcess process, ReplicationReceiver receiver)
+    {
+        ReplicationCaller caller = new(receiver, "0.1.0", process.Time, NullLogger<ReplicationCaller>.Instance);
+        CalledSource source = new(Spec.Replica, Vm.Id, Guid.Empty, async token => TargetDials && !IsCutOff
+            ? await DialAsync(process, _source, "called", token)
+            : throw new ConnectionLostException("no answer"));
+        await caller.RunAsync(source, CancellationToken.None);
+    }
+
+    private async ValueTask<Stream> DialAsync(SimProcess process, SimHost host, string port, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await Network.ConnectAsync(process, host, port, cancellationToken);
+        }
+        catch (IOException unreachable)
+        {
+            throw new ConnectionLostException(unreachable.Message, unreachable);
+        }
     }
 
     private async Task ListenAsync(SimProcess process)
@@ -270,7 +334,7 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
                 await receiver.ServeAsync(stream, Guid.Empty, CancellationToken.None);
             }
         });
-        await new TaskCompletionSource().Task;
+        await CallAsync(process, receiver);
     }
 
     private sealed class Connector(SourceWorld world, SimProcess process) : IPeerConnector
@@ -282,14 +346,7 @@ internal sealed class SourceWorld : IReplicaDirectory, ISourceEvents
                 throw new ConnectionLostException("no answer");
             }
 
-            try
-            {
-                return await world.Network.ConnectAsync(process, world._target, "bulk", cancellationToken);
-            }
-            catch (IOException unreachable)
-            {
-                throw new ConnectionLostException(unreachable.Message, unreachable);
-            }
+            return await world.DialAsync(process, world._target, "bulk", cancellationToken);
         }
 
         public ValueTask<bool> ProbeAsync(CancellationToken cancellationToken) => ValueTask.FromResult(!world.IsCutOff);

@@ -3,6 +3,7 @@ using Understudy.Api.Control;
 using Understudy.Model;
 using Understudy.Protection.Guard;
 using Understudy.Protection.Ownership;
+using Understudy.Replication.Calling;
 using Understudy.Replication.Receiving;
 using Understudy.Simulation.Machines;
 using Understudy.Simulation.Running;
@@ -78,12 +79,13 @@ internal sealed class SiteAgent
 
     private async Task RunAsync()
     {
-        var receiver = new ReplicationReceiver(Target, "simulation", _process.Time, new TraceLogger<ReplicationReceiver>(_world.Context.Logger));
+        var receiver = new ReplicationReceiver(Target, "simulation", _process.Time, new TraceLogger<ReplicationReceiver>(_world.Context.Logger), Source);
+        Target.Caller = new ReplicationCaller(receiver, "simulation", _process.Time, new TraceLogger<ReplicationCaller>(_world.Context.Logger));
         _world.Network.Listen(_process, Port, async stream =>
         {
-            await using (stream)
+            if (await receiver.ServeAsync(stream, _world.PeerOf(_site).Id.Value, default) is not null)
             {
-                await receiver.ServeAsync(stream, _world.PeerOf(_site).Id.Value, default);
+                await stream.DisposeAsync();
             }
         });
         await Target.OpenAllAsync();

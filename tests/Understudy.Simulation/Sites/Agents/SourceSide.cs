@@ -6,6 +6,7 @@ using Understudy.Protection.Guard;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Source;
+using Understudy.Replication.Calling;
 using Understudy.Simulation.Agents;
 using Understudy.Simulation.Machines;
 using Understudy.Simulation.Running;
@@ -18,7 +19,7 @@ namespace Understudy.Agent;
 
 /// <summary>All VMs that are protected from a host, in one life of its agent. It has the name of the executable's own class
 /// for the same reason as <see cref="TargetSide"/>.</summary>
-internal sealed class SourceSide
+internal sealed class SourceSide : ICalledSources
 {
     private static readonly TimeSpan OpenAgainAfter = TimeSpan.FromSeconds(10);
 
@@ -32,6 +33,7 @@ internal sealed class SourceSide
     private readonly TaskCompletionSource _died;
     private readonly AsyncGate _gate = new();
     private readonly CaptureLimiter _limiter = new(2);
+    private readonly Dictionary<VmId, PeerReach> _reaches = [];
     private readonly List<Running<SourceHost>> _sources = [];
     private readonly List<Running<RetiredSource>> _retired = [];
 
@@ -51,6 +53,17 @@ internal sealed class SourceSide
             hypervisor,
             world.Context.Plant == Plant.SkipTheLastChange ? new ForgetfulStoppedDisks(new ModelStoppedDisks(site.Machine, process)) : new ModelStoppedDisks(site.Machine, process),
             new ModelImageTool(site.Machine, process));
+    }
+
+    public bool TryOffer(IncomingCall call)
+    {
+        if (Find(call.Vm) is not { } running || running.Subject.Spec.Replica != call.Replica || _site.Orders[call.Vm].Target.Value != call.Agent)
+        {
+            return false;
+        }
+
+        _reaches[call.Vm].Offer(call);
+        return true;
     }
 
     public IEnumerable<SourceHost> Sources => _sources.Select(s => s.Subject);
@@ -262,7 +275,7 @@ internal sealed class SourceSide
         _machine,
         _site.Host.Disk.OpenStore(_process, FolderOf(vm)),
         order?.Target.Value ?? Guid.Empty,
-        new SiteConnector(_world, _process, _world.PeerOf(_site)),
+        _reaches[vm] = new PeerReach(new SiteConnector(_world, _process, _world.PeerOf(_site)), dials: !_world.TargetDials, _process.Time),
         _limiter,
         new Events(_world, vm),
         _ownership,
@@ -272,6 +285,7 @@ internal sealed class SourceSide
 
     private void Start(SourceHost source)
     {
+        _reaches[source.Spec.Vm].Called = source.Engine.PeerHasCalled;
         var running = new Running<SourceHost>(source, source.RunAsync);
         _sources.Add(running);
         running.Start(_process, _died);

@@ -7,6 +7,7 @@ using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Runs;
+using Understudy.Replication.Calling;
 using Understudy.Replication.Receiving;
 using Understudy.Replication.Wire;
 using Understudy.Simulation.Checkers;
@@ -68,6 +69,9 @@ internal sealed class TargetSide : IReplicaDirectory
     }
 
     public TargetServices Services { get; }
+
+    /// <summary>Set before anything is opened.</summary>
+    public ReplicationCaller? Caller { get; set; }
 
     public IEnumerable<ReplicaHost> Hosts => _replicas.Select(r => r.Subject);
 
@@ -208,10 +212,21 @@ internal sealed class TargetSide : IReplicaDirectory
 
     private async Task StartAsync(ReplicaHost host)
     {
-        var running = new Running<ReplicaHost>(host, host.RunAsync);
+        var running = new Running<ReplicaHost>(host, ct => Task.WhenAll(host.RunAsync(ct), CallAsync(host, ct)));
         _replicas.Add(running);
         running.Start(_process, _died);
         await CheckAsync(running.Subject);
+    }
+
+    /// <summary>Where this side dials.</summary>
+    private async Task CallAsync(ReplicaHost host, CancellationToken cancellationToken)
+    {
+        if (_world.TargetDials && Caller is { } caller)
+        {
+            Site source = _world.PeerOf(_site);
+            var dialler = new SiteConnector(_world, _process, source);
+            await caller.RunAsync(new CalledSource(host.Spec.Replica, host.Spec.Vm, source.Id.Value, dialler.ConnectAsync), cancellationToken);
+        }
     }
 
     private void RequireReadable(VmId vm)
