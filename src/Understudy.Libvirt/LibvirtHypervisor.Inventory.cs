@@ -154,7 +154,8 @@ public sealed partial class LibvirtHypervisor
             free,
             (int)node.Cpus,
             capabilities.MachineTypes,
-            []);
+            [],
+            capabilities.MachineCpus);
     }
 
     private static HostCapabilities ReadCapabilities(ConnectHandle connect) =>

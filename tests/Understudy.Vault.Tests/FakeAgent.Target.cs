@@ -27,6 +27,10 @@ internal sealed class FakeReplica(ReplicaCreateRequest request, FakeToken token)
     public string? Waiting { get; set; }
 
     public FailoverStarted? Started { get; set; }
+
+    public FailoverStartRequest? FailoverAsked { get; set; }
+
+    public ChangePointRequest? ChangeAsked { get; set; }
 }
 
 /// <summary>The target's part of the contract.</summary>
@@ -106,6 +110,7 @@ internal sealed partial class FakeAgent
         On(operations, AgentMethods.ChangePoint, request =>
         {
             FakeReplica held = Replicas[request.Replica];
+            held.ChangeAsked = request;
             BranchInfo branch = Keep(held, BranchKind.ChangedPoint, request.BranchDays);
             LineId line = held.Token.Mint();
             held.Token.Take(new OwnershipMessage.Renew(line, request.Point));
@@ -148,6 +153,7 @@ internal sealed partial class FakeAgent
 
     private FailoverStarted StartFailover(FakeReplica held, FailoverStartRequest request)
     {
+        held.FailoverAsked = request;
         if (held.Started is { } before && held.Failover?.Point == request.Point)
         {
             return before;

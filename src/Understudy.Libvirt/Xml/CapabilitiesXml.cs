@@ -6,8 +6,9 @@ namespace Understudy.Libvirt.Xml;
 /// <summary>The user and group QEMU runs as.</summary>
 internal readonly record struct QemuUser(uint UserId, uint GroupId);
 
+/// <param name="MachineCpus">The most that a machine type takes, where libvirt says so.</param>
 /// <param name="QemuUser">Null when libvirt does not switch users (a session daemon, or the driver is off).</param>
-internal sealed record HostCapabilities(string Architecture, string? Emulator, IReadOnlyList<string> MachineTypes, QemuUser? QemuUser);
+internal sealed record HostCapabilities(string Architecture, string? Emulator, IReadOnlyList<string> MachineTypes, IReadOnlyDictionary<string, int> MachineCpus, QemuUser? QemuUser);
 
 /// <summary>Reads virConnectGetCapabilities and virConnectGetDomainCapabilities. Pure.</summary>
 internal static class CapabilitiesXml
@@ -25,7 +26,23 @@ internal static class CapabilitiesXml
             architecture,
             guest?.Element("emulator")?.Value,
             [.. (guest?.Elements("machine") ?? []).Select(machine => machine.Value).Distinct().Order(StringComparer.Ordinal)],
+            ReadMachineCpus(guest),
             ReadQemuUser(host));
+    }
+
+    /// <summary>A machine may be listed more than once, under its own name and under an alias.</summary>
+    private static Dictionary<string, int> ReadMachineCpus(XElement? guest)
+    {
+        Dictionary<string, int> most = [];
+        foreach (XElement machine in guest?.Elements("machine") ?? [])
+        {
+            if (int.TryParse(machine.Text("maxCpus"), NumberStyles.None, CultureInfo.InvariantCulture, out int cpus))
+            {
+                most[machine.Value] = cpus;
+            }
+        }
+
+        return most;
     }
 
     /// <summary>Domain capabilities for KVM that libvirt gives although the device cannot be used carry another domain type.</summary>

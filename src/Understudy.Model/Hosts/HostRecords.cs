@@ -17,6 +17,7 @@ public sealed record Host(
 /// <summary>What an agent says of its host.</summary>
 /// <param name="HypervisorError">Why the hypervisor could not be asked; null when it answered.</param>
 /// <param name="Boot">Another one after each boot of the host.</param>
+/// <param name="MachineCpus">The most CPUs that a machine type takes; null, or one that is not named: not known.</param>
 public sealed record HostFacts(
     string HostName,
     string AgentVersion,
@@ -32,7 +33,8 @@ public sealed record HostFacts(
     StorageSpace Replicas,
     StorageSpace Spool,
     string? GuardProblem = null,
-    string? Boot = null);
+    string? Boot = null,
+    IReadOnlyDictionary<string, int>? MachineCpus = null);
 
 public sealed record HostNetwork(string Name, bool Active, bool Isolated, string? Bridge);
 

@@ -93,18 +93,9 @@ public static class VmChecks
             return Finding.Fail("name", Errors.BadName("VM", targetName));
         }
 
-        if (!taken.Contains(targetName))
-        {
-            return Finding.Pass("name", $"It will be called {targetName} at {targetHost}.");
-        }
-
-        int number = 2;
-        while (taken.Contains($"{targetName}-{number}"))
-        {
-            number++;
-        }
-
-        return Finding.Fail("name", Errors.NameTaken(targetHost, targetName, $"{targetName}-{number}"));
+        return taken.Contains(targetName)
+            ? Finding.Fail("name", Errors.NameTaken(targetHost, targetName, VmNames.NextFree(targetName, taken)))
+            : Finding.Pass("name", $"It will be called {targetName} at {targetHost}.");
     }
 
     /// <summary>A machine that the target's QEMU does not know is found out now, not on the night of the failover.</summary>

@@ -189,6 +189,7 @@ public sealed record BlockJobFacts(BlockJobKind Kind, long DoneBytes, long Total
 
 public sealed record NetworkFacts(string Name, bool Active, bool Isolated, string? Bridge);
 
+/// <param name="MachineCpus">The most CPUs that a machine type takes, where the hypervisor says so.</param>
 public sealed record HostFacts(
     string HostName,
     string HypervisorVersion,
@@ -198,7 +199,8 @@ public sealed record HostFacts(
     long FreeMemoryBytes,
     int Cpus,
     IReadOnlyList<string> MachineTypes,
-    IReadOnlyList<NetworkFacts> Networks);
+    IReadOnlyList<NetworkFacts> Networks,
+    IReadOnlyDictionary<string, int>? MachineCpus = null);
 
 /// <param name="Autostart">The hypervisor starts it with the host.</param>
 public sealed record VmFacts(

@@ -47,9 +47,10 @@ internal sealed record TestInput(
     RecoveryPointId Point,
     string VmName,
     bool Isolated,
-    IReadOnlyList<NicPlan> Nics,
+    IReadOnlyList<TestNic> Nics,
     BranchId? Branch = null,
-    string? Label = null)
+    string? Label = null,
+    RunChoices? Run = null)
     : JobInput(Replica)
 {
     public override RecoveryPointId? Chosen => Point;
@@ -61,6 +62,7 @@ internal sealed record TestInput(
 /// <param name="Running">The VM ran at its source when the job was made.</param>
 /// <param name="Off">The guest was shut down by this job.</param>
 /// <param name="PowerOff">Somebody has given the word.</param>
+/// <param name="Run">What this run was given over the stored settings.</param>
 internal sealed record FailoverInput(
     ReplicaId Replica,
     RecoveryPointId? Point,
@@ -70,7 +72,8 @@ internal sealed record FailoverInput(
     TestId? Test = null,
     string? Label = null,
     bool Off = false,
-    bool PowerOff = false)
+    bool PowerOff = false,
+    RunChoices? Run = null)
     : JobInput(Replica)
 {
     public override RecoveryPointId? Chosen => Point;
@@ -81,7 +84,8 @@ internal sealed record FailoverInput(
         : this with { Transfer = new TransferId(ids.NewGuid()), Point = null, Off = false, PowerOff = false };
 }
 
-internal sealed record ChangePointInput(ReplicaId Replica, RecoveryPointId Point, string? Label) : JobInput(Replica)
+/// <param name="Run">What the run is given over what it was given when it began.</param>
+internal sealed record ChangePointInput(ReplicaId Replica, RecoveryPointId Point, string? Label, RunChoices? Run = null) : JobInput(Replica)
 {
     public override RecoveryPointId? Chosen => Point;
 }

@@ -35,7 +35,7 @@ internal static class ProtectionRows
         Tests = [.. tests.Select(ToModel)],
         RanAtSource = row.RanAtSource,
         Pending = row.PendingSince is { } since && EnumWords<FailoverKind>.TryParse(row.FailoverKind, out FailoverKind kind)
-            ? new PendingFailover(kind, since, row.RanAtSource)
+            ? new PendingFailover(kind, since, row.RanAtSource, VaultJson.Read(row.PendingRunJson, VaultJson.Default.RunChoices))
             : null,
     };
 
@@ -92,6 +92,7 @@ internal static class ProtectionRows
         row.PendingSince = pending?.Since;
         row.FailoverKind = pending?.Kind.Word();
         row.RanAtSource = pending?.RanAtSource ?? row.RanAtSource; // a source that was away learns it with the cancel
+        row.PendingRunJson = pending?.Run is { } run ? VaultJson.Write(run, VaultJson.Default.RunChoices) : null;
         row.CountdownJob = null;
     }
 

@@ -125,6 +125,9 @@ internal sealed class ProtectionRow
 
     public bool RanAtSource { get; set; }
 
+    /// <summary>What the run that waits for its commit was given; null also where that was said at the host.</summary>
+    public string? PendingRunJson { get; set; }
+
     /// <summary>The job that the policy's countdown made. There is only one: what it could not do is left to people.</summary>
     public long? CountdownJob { get; set; }
 

@@ -10,7 +10,8 @@ internal static class Facts
     public static HostFacts Of(Protection.Ports.HostFacts host, StorageSpace replicas, StorageSpace spool) => new(
         host.HostName, AgentVersion.Text, null, host.HypervisorVersion, host.EmulatorVersion, host.HardwareAcceleration, host.Cpus,
         host.MemoryBytes, host.FreeMemoryBytes, host.MachineTypes,
-        [.. host.Networks.Select(n => new HostNetwork(n.Name, n.Active, n.Isolated, n.Bridge))], replicas, spool);
+        [.. host.Networks.Select(n => new HostNetwork(n.Name, n.Active, n.Isolated, n.Bridge))], replicas, spool,
+        MachineCpus: host.MachineCpus);
 
     /// <summary>A host whose hypervisor does not answer is still a host: the reason is one of its facts.</summary>
     public static HostFacts Unreachable(string why, StorageSpace replicas, StorageSpace spool) => new(

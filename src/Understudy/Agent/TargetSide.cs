@@ -123,6 +123,21 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
         await host.ConfigureAsync(request.Settings.Retention, cancellationToken);
     }
 
+    /// <summary>Before anything is made: a guest whose network is not there cannot be started, and by then the VM is owned here.</summary>
+    /// <exception cref="ErrorException">This host has no such network, or it is not active.</exception>
+    public async Task RequireNetworksAsync(IEnumerable<string?> names, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<NetworkFacts> networks = await services.Hypervisor.ListNetworksAsync(cancellationToken);
+        foreach (string name in names.OfType<string>().Distinct())
+        {
+            NetworkFacts network = networks.FirstOrDefault(known => known.Name == name) ?? throw new ErrorException(Errors.UnknownNetwork("This host", name));
+            if (!network.Active)
+            {
+                throw new ErrorException(Errors.NetworkInactive("this host", name));
+            }
+        }
+    }
+
     /// <summary>Null when the vault has not said how the VM is to run here.</summary>
     public ValueTask<TargetOrder?> TryReadOrderAsync(ReplicaHost host, CancellationToken cancellationToken) =>
         TargetOrder.TryReadAsync(ReplicaFolders.FolderOf(config, host.Spec.Vm), cancellationToken);

@@ -14,7 +14,8 @@ internal sealed class RecoverySteps(StepScene scene, AgentRegistry agents, Repor
     public async Task<StepResult> StartTestAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {
         TestInput input = run.InputAs<TestInput>();
-        (ProtectedVm vm, _, HostRow target) = await scene.LoadAsync(run, stopping);
+        (ProtectedVm stored, _, HostRow target) = await scene.LoadAsync(run, stopping);
+        ProtectedVm vm = (input.Run ?? RunChoices.None).Over(stored);
         await ListTestAsync(run, input, stopping); // first in the list, then in the world
         TestStarted started = await run.AskAsync(
             target,
@@ -23,7 +24,8 @@ internal sealed class RecoverySteps(StepScene scene, AgentRegistry agents, Repor
                 vm.Vm, vm.Replica, input.Test, input.Point, input.VmName, input.Isolated, input.Nics, input.Branch, input.Label, vm.Cpus, vm.MemoryBytes),
             cancel,
             stopping);
-        string network = started.Network is { } name ? $"on network {name}" : "without a network";
+        string[] networks = [.. new[] { started.Network }.Concat(input.Nics.Select(nic => nic.Network)).OfType<string>().Distinct()];
+        string network = networks.Length == 0 ? "without a network" : $"on network {string.Join(", ", networks)}";
         return new StepResult(StepWords.With($"{started.VmName} runs at {target.Name} {network}", started.Notes), StepWords.On(target, started.Made));
     }
 
@@ -53,7 +55,9 @@ internal sealed class RecoverySteps(StepScene scene, AgentRegistry agents, Repor
     public async Task<StepResult> StartAtTargetAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {
         FailoverInput input = run.InputAs<FailoverInput>();
-        (ProtectedVm vm, _, HostRow target) = await scene.LoadAsync(run, stopping);
+        (ProtectedVm stored, _, HostRow target) = await scene.LoadAsync(run, stopping);
+        RunChoices chosen = input.Run ?? RunChoices.None;
+        ProtectedVm vm = chosen.Over(stored);
         await scene.SetFailingOverAsync(run, stopping);
         RecoveryPointId point = input.Point ?? await NewestAsync(run, vm, target, cancel, stopping);
         Policy policy = await scene.PolicyOfAsync(vm, stopping);
@@ -64,7 +68,7 @@ internal sealed class RecoverySteps(StepScene scene, AgentRegistry agents, Repor
                 vm.Vm, vm.Replica, point, vm.TargetName, vm.Nics, input.Transfer, input.Test, policy.BranchDays, input.Label, vm.Cpus, vm.MemoryBytes),
             cancel,
             stopping);
-        PendingFailover pending = new(input.Transfer is null ? FailoverKind.Unplanned : FailoverKind.Planned, run.Now, input.Running);
+        PendingFailover pending = new(input.Transfer is null ? FailoverKind.Unplanned : FailoverKind.Planned, run.Now, input.Running, chosen);
         await using (VaultDb db = scene.Open())
         {
             await db.SetPendingAsync(vm.Vm, started.Line, pending, stopping);
@@ -86,6 +90,7 @@ internal sealed class RecoverySteps(StepScene scene, AgentRegistry agents, Repor
     public async Task<StepResult> CommitAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {
         (ProtectedVm vm, _, HostRow target) = await scene.LoadAsync(run, stopping);
+        string name = board.Get(vm.Vm).Target?.Failover?.VmName ?? vm.TargetName; // what the run called it
         Committed committed = await run.AskAsync(target, AgentMethods.Commit, new CommitRequest(vm.Vm, vm.Replica), cancel, stopping);
         await using (VaultDb db = scene.Open())
         {
@@ -97,7 +102,7 @@ internal sealed class RecoverySteps(StepScene scene, AgentRegistry agents, Repor
 
         scene.Tell(run.Vm);
         return new StepResult(
-            committed.Pending is { } pending ? $"the last merge waits: {pending}" : $"{vm.TargetName} runs at {target.Name} on its own disks",
+            committed.Pending is { } pending ? $"the last merge waits: {pending}" : $"{name} runs at {target.Name} on its own disks",
             [.. committed.Images.Select(image => $"{target.Name}: {image}")]);
     }
 

@@ -89,9 +89,9 @@ internal sealed class ProtectCommand(CommandDesk desk, IIdSource ids, TimeProvid
             Decision.Refuse refused => throw new ErrorException(refused.Error),
             _ => throw new InvalidOperationException("decision"),
         };
-        SettingsCommand.Check(new VmSetDto(Cpus: request.Cpus, MemoryBytes: request.MemoryBytes));
         HostRow target = await db.FindTargetAsync(request.To, cancellationToken);
         (HostRow source, DiscoveredVm vm) = await FindSourceAsync(db, id, name, target, cancellationToken);
+        AtTarget.RequireHardware(request.Cpus, request.MemoryBytes, target, vm.MachineType);
         IReadOnlyList<string> excluded = [.. (request.ExcludedDisks ?? []).Distinct().Order(StringComparer.Ordinal)];
         if (VmChecks.Excluded(vm, excluded) is { } error)
         {
@@ -99,18 +99,19 @@ internal sealed class ProtectCommand(CommandDesk desk, IIdSource ids, TimeProvid
         }
 
         Policy policy = (await PolicyStore.FindAsync(db, request.Policy ?? PolicyRules.DefaultName, cancellationToken)).ToModel();
-        string targetName = request.Name ?? VmNames.Propose(vm.Name);
+        HashSet<string> taken = await AtTarget.NamesAsync(db, target.Id, but: null, cancellationToken);
+        string targetName = request.Name ?? Propose(vm.Name, taken);
         HostFacts? facts = HostStore.FactsOf(target);
         (IReadOnlyList<NicPlan> nics, ErrorInfo? nicError) = NicPlanner.Plan(
             vm.Nics,
-            [.. (request.Nics ?? []).Select(nic => new NicChoice(nic.Mac, nic.Network, nic.TestNetwork, nic.NewMac))],
+            AtTarget.Choices(request.Nics),
             await MappingStore.BetweenAsync(db, source.SiteId, target.SiteId, cancellationToken),
             policy.UseNetworkMap,
             await db.Sites.Where(row => row.Id == target.SiteId).Select(row => row.Name).SingleAsync(cancellationToken),
             target.Name,
             facts?.Networks ?? []);
         IReadOnlyList<Finding> findings = VmChecks.Evaluate(
-            vm, source.Name, target.Name, facts, await NamesAtAsync(db, target, cancellationToken), targetName, nicError, excluded);
+            vm, source.Name, target.Name, facts, taken, targetName, nicError, excluded);
         return new Candidate(vm, source, target, policy, targetName, nics, excluded, findings, go);
     }
 
@@ -135,12 +136,8 @@ internal sealed class ProtectCommand(CommandDesk desk, IIdSource ids, TimeProvid
         };
     }
 
-    /// <summary>Names that are taken at the host, and those that replicas there will take.</summary>
-    private static async Task<IReadOnlyCollection<string>> NamesAtAsync(VaultDb db, HostRow host, CancellationToken cancellationToken) =>
-    [
-        .. await db.Vms.Where(row => row.HostId == host.Id).Select(row => row.Name).ToListAsync(cancellationToken),
-        .. await db.Protections.Where(row => row.TargetHost == host.Id).Select(row => row.TargetName).ToListAsync(cancellationToken),
-    ];
+    /// <summary>A name that has to be another anyway is a free one; one that is good but taken is a person's to decide.</summary>
+    private static string Propose(string name, HashSet<string> taken) => VmNames.IsLawful(name) ? name : VmNames.NextFree(VmNames.Propose(name), taken);
 
     private sealed record Candidate(
         DiscoveredVm Vm,

@@ -49,7 +49,7 @@ internal sealed class LocalOrders(AgentIdentity identity, AgentSettings settings
         ReplicaHostStatus status = host.Status;
         return new LocalReplica(
             host.Spec.VmName,
-            host.Spec.TargetName,
+            order?.Name ?? host.Spec.TargetName,
             new HostId(host.Spec.Source),
             receiver.IsReceiving(host.Spec.Replica),
             receiver.IsReceiving(host.Spec.Replica) || target.HasCalled(host.Spec.Replica),

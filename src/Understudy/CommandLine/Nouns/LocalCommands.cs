@@ -16,13 +16,6 @@ internal static partial class LocalCommands
     };
 
     private static readonly Option<string?> _point = new("--point") { Description = "Id of a recovery point, its time, or 'latest' (default)" };
-    private static readonly Option<string?> _name = new("--name") { Description = "Name of the VM here (default: as the vault ordered)" };
-    private static readonly Option<string[]> _nic = new("--nic")
-    {
-        Description = "Choice for one NIC: MAC=NETWORK, or MAC=none; the rest as the vault ordered last",
-        DefaultValueFactory = _ => [],
-    };
-
     private static readonly Option<bool> _despiteVault = new("--despite-vault") { Description = "Also when the vault is connected and could do it" };
 
     public static Command Build(CommandFactory make) => CommandFactory.Noun(
@@ -30,8 +23,10 @@ internal static partial class LocalCommands
         "On this host, without the vault: its agent is asked directly, as root",
         make.Verb("list", "List the replicas here, and the VMs sent from here", ListAsync, _data),
         make.Verb("points", "List the points a VM can be brought back to, oldest first", PointsAsync, _vm, _data),
-        make.Verb("test", "Start a copy of the VM from a recovery point, beside production", TestAsync, _vm, _point, _network, _complete, _data),
-        make.Verb("failover", "Make the VM run here, whatever the state of its source", FailoverAsync, _vm, _point, _name, _nic, _confirm, _despiteVault, _data),
+        make.Verb("test", "Start a copy of the VM from a recovery point, beside production", TestAsync,
+            [_vm, _point, _network, _complete, _data, .. RunOptions.All]),
+        make.Verb("failover", "Make the VM run here, whatever the state of its source", FailoverAsync,
+            [_vm, _point, _confirm, _despiteVault, _data, .. RunOptions.All]),
         make.Verb("cancel", "End a failover that is not committed; the VM goes back to its source", CancelAsync, _vm, _offline, _despiteVault, _data),
         make.Verb("claim", "Say that the VM belongs here although the other side cannot be asked; runs it", ClaimAsync, _vm, _confirm, _despiteVault, _data),
         make.Verb("export", "Write the disks of a point as ordinary images", ExportAsync, _vm, _point, _folder, _format, _data));

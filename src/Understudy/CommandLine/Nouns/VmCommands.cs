@@ -13,7 +13,7 @@ internal static partial class VmCommands
     private static readonly Option<string?> _name = new("--name") { Description = "Name of the VM at the target (default: its own)" };
     private static readonly Option<string[]> _nic = new("--nic")
     {
-        Description = "Choice for one NIC: MAC=NETWORK, or MAC=none to start unplugged, then perhaps ,mac=new and ,test=NETWORK; the rest follow the network map",
+        Description = "Choice for one NIC: MAC=NETWORK, or MAC=none to start unplugged, then perhaps ,mac=new or ,mac=ADDRESS or ,mac=keep, and ,test=NETWORK; the rest follow the network map",
         DefaultValueFactory = _ => [],
     };
 
@@ -52,13 +52,9 @@ internal static partial class VmCommands
         c.Get(_name),
         [.. c.Get(_nic)!.Select(NicChoiceWords.Read)], // has a default, as the lists below
         c.Get(_cpus),
-        Memory(c),
+        RunOptions.ReadMemory(c.Get(_memory)),
         c.Get(_exclude) is { Length: > 0 } excluded ? excluded : null,
         c.Get(_startAt));
-
-    private static long? Memory(CommandContext c) => c.Get(_memory) is not { } text ? null
-        : Sizes.TryParse(text, out long bytes) ? bytes
-        : throw new ErrorException(Errors.BadValue("--memory", text, "it is a whole number with a unit, such as 4GiB"));
 
     private static async Task<ExitCode> ShowAsync(CommandContext c, CancellationToken ct)
     {
@@ -103,7 +99,7 @@ internal static partial class VmCommands
             c.Get(_name),
             nics.Length == 0 ? null : [.. nics.Select(NicChoiceWords.Read)],
             c.Get(_cpus),
-            Memory(c),
+            RunOptions.ReadMemory(c.Get(_memory)),
             c.Get(_allDisks) ? [] : excluded.Length == 0 ? null : excluded);
         return await JobWatch.FollowAsync(c, await c.Vault.SetVmAsync(c.Get(_vm), request, ct), ct);
     }
