@@ -127,7 +127,7 @@ public sealed class RunChoiceTests : IAsyncLifetime
     {
         _beta.Vms.Add(Lab.Vm("other"));
         await _beta.RestartAsync();
-        await Lab.UntilAsync(async () => (await _lab.Client.ListVmsAsync(Ct)).Any(vm => vm.Name == "other"));
+        await Lab.UntilAsync(async () => (await _lab.Client.GetHostAsync("beta", Ct)).Online && (await _lab.Client.ListVmsAsync(Ct)).Any(vm => vm.Name == "other"));
         int jobs = (await _lab.Client.ListJobsAsync(50, Ct)).Count;
 
         Assert.Equal(code, await CodeAsync(() => _lab.Client.FailoverAsync("web1", new FailoverDto(false, null, null, Run: run), Ct)));
