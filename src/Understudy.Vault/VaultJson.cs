@@ -24,6 +24,7 @@ namespace Understudy.Vault;
 [JsonSerializable(typeof(SourceReport))]
 [JsonSerializable(typeof(TargetReport))]
 [JsonSerializable(typeof(IReadOnlyList<NicPlan>))]
+[JsonSerializable(typeof(RunChoices))]
 [JsonSerializable(typeof(IReadOnlyList<string>))]
 [JsonSerializable(typeof(ErrorInfo))]
 [JsonSerializable(typeof(PolicySetDto))]

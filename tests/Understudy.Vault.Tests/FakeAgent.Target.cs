@@ -29,6 +29,10 @@ internal sealed class FakeReplica(ReplicaCreateRequest request, FakeToken token)
     public string? Dials { get; set; } = request.SourceEndpoint;
 
     public FailoverStarted? Started { get; set; }
+
+    public FailoverStartRequest? FailoverAsked { get; set; }
+
+    public ChangePointRequest? ChangeAsked { get; set; }
 }
 
 /// <summary>The target's part of the contract.</summary>
@@ -52,6 +56,8 @@ internal sealed partial class FakeAgent
         _link!.Post(Report(held));
         return point;
     }
+
+    public void Post(ReplicaUnavailable replica) => _link!.Post(replica); // started
 
     public void Post(FakeReplica replica) => _link!.Post(Report(replica));
 
@@ -121,6 +127,7 @@ internal sealed partial class FakeAgent
         On(operations, AgentMethods.ChangePoint, request =>
         {
             FakeReplica held = Replicas[request.Replica];
+            held.ChangeAsked = request;
             BranchInfo branch = Keep(held, BranchKind.ChangedPoint, request.BranchDays);
             LineId line = held.Token.Mint();
             held.Token.Take(new OwnershipMessage.Renew(line, request.Point));
@@ -163,6 +170,7 @@ internal sealed partial class FakeAgent
 
     private FailoverStarted StartFailover(FakeReplica held, FailoverStartRequest request)
     {
+        held.FailoverAsked = request;
         if (held.Started is { } before && held.Failover?.Point == request.Point)
         {
             return before;

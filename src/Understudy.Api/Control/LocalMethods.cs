@@ -38,7 +38,8 @@ public sealed record LocalState(
     IReadOnlyList<LocalReplica> Replicas,
     IReadOnlyList<LocalSource> Sources,
     ProxyState? Proxy = null,
-    LocalVisibility? Visibility = null);
+    LocalVisibility? Visibility = null,
+    IReadOnlyList<ReplicaUnavailable>? Unavailable = null);
 
 /// <summary>What the host's rule makes of its VMs, by name. Lists are null where the hypervisor does not answer.</summary>
 /// <param name="Shown">Meant by the rule.</param>

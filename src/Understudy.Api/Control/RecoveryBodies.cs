@@ -5,7 +5,7 @@ namespace Understudy.Api.Control;
 
 /// <summary>Target: start a copy of the VM from a point; it takes no part in replication and changes nothing of it.</summary>
 /// <param name="Branch">Its state instead, which stays as it is; <paramref name="Point"/> then is the point it stands on.</param>
-/// <param name="Isolated">All NICs on a network made for this test; else each NIC as its plan's test network says.</param>
+/// <param name="Isolated">NICs that are not named are on a network made for this test; without it they are refused.</param>
 public sealed record TestStartRequest(
     VmId Vm,
     ReplicaId Replica,
@@ -13,7 +13,7 @@ public sealed record TestStartRequest(
     RecoveryPointId Point,
     string VmName,
     bool Isolated,
-    IReadOnlyList<NicPlan> Nics,
+    IReadOnlyList<TestNic> Nics,
     BranchId? Branch = null,
     string? Label = null,
     int? Cpus = null,
@@ -61,7 +61,8 @@ public sealed record FailoverStarted(
 public sealed record TransferRefuseRequest(ReplicaId Replica, TransferId Transfer);
 
 /// <summary>Target: run the VM from another point instead; what ran is kept as a branch. Only before commit.</summary>
-/// <param name="Nics">Null: as they are. Likewise CPUs and memory.</param>
+/// <param name="Nics">Those that become others; null, as a NIC that is not named: as it is. Likewise CPUs, memory and name.</param>
+/// <param name="Cpus">Zero: as in the point. Likewise the memory.</param>
 public sealed record ChangePointRequest(
     VmId Vm,
     ReplicaId Replica,
@@ -70,7 +71,8 @@ public sealed record ChangePointRequest(
     string? Label = null,
     IReadOnlyList<NicPlan>? Nics = null,
     int? Cpus = null,
-    long? MemoryBytes = null);
+    long? MemoryBytes = null,
+    string? VmName = null);
 
 /// <summary>Target: end the VM here, keep what ran as a branch and offer the VM back on a new line. Only before commit.</summary>
 /// <param name="Source">Who may accept.</param>

@@ -9,6 +9,7 @@ namespace Understudy.Api.Control;
 /// <param name="Disks">For the space check; the truth comes with the stream.</param>
 /// <param name="Seeds">What stands on this host already, so that only what differs travels; null for nothing.</param>
 /// <param name="SourceEndpoint">Where the source's agent is dialled, "name:port"; null where that one dials (REG-3).</param>
+/// <param name="Pool">The storage pool it is made in; null for the agent's own folders.</param>
 public sealed record ReplicaCreateRequest(
     VmId Vm,
     string VmName,
@@ -18,7 +19,8 @@ public sealed record ReplicaCreateRequest(
     IReadOnlyList<DiscoveredDisk> Disks,
     ReplicaSettings Settings,
     IReadOnlyList<DiskSeed>? Seeds = null,
-    string? SourceEndpoint = null);
+    string? SourceEndpoint = null,
+    string? Pool = null);
 
 /// <summary>Target: whether a first copy can begin with these. Nothing is made or changed.</summary>
 public sealed record SeedCheckRequest(IReadOnlyList<DiscoveredDisk> Disks, IReadOnlyList<DiskSeed> Seeds);

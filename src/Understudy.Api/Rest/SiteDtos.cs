@@ -46,7 +46,8 @@ public sealed record HostDto(
     StorageSpace? Spool,
     MaintenanceDto? Maintenance = null,
     string? Visible = null,
-    ProxyState? Proxy = null);
+    ProxyState? Proxy = null,
+    IReadOnlyList<HostPool>? Pools = null);
 
 /// <summary>What is left out keeps its value.</summary>
 /// <param name="Proxy">By which the host dials the vault, http://NAME:PORT, or "none". It is tried first: when the vault is not

@@ -33,6 +33,7 @@ public sealed record VmDto(
 /// <param name="RpoSeconds">Age of the newest point, while the VM runs at the source.</param>
 /// <param name="WindowSeconds">From the oldest to the newest point.</param>
 /// <param name="Job">The job that is working on the VM now.</param>
+/// <param name="Pool">The target's storage pool that the replica is in; null for the agent's own folders.</param>
 public sealed record ProtectionDto(
     ProtectionState State,
     ProtectionWait Wait,
@@ -67,13 +68,16 @@ public sealed record ProtectionDto(
     IReadOnlyList<TestDto> Tests,
     IReadOnlyList<MountedDto> Mounts,
     long? Job,
-    ErrorDto? Error);
+    ErrorDto? Error,
+    string? Pool = null);
 
 /// <param name="Does">"commit" or "cancel".</param>
 public sealed record CountdownDto(string Does, DateTimeOffset At, double SecondsLeft);
 
 /// <param name="Power">Of the VM at the target.</param>
-public sealed record FailoverDetailDto(FailoverKind Kind, string Point, DateTimeOffset PointCutAt, DateTimeOffset StartedAt, string VmName, string? Label, VmPower? Power);
+/// <param name="Run">What this run was given over the stored settings, until it is committed; null where that was said at the host.</param>
+public sealed record FailoverDetailDto(
+    FailoverKind Kind, string Point, DateTimeOffset PointCutAt, DateTimeOffset StartedAt, string VmName, string? Label, VmPower? Power, RunChoices? Run = null);
 
 /// <summary>A source that learned that its VM is elsewhere.</summary>
 /// <param name="OverlapSeconds">How long both copies may have run; null when the one here was off.</param>
@@ -137,6 +141,7 @@ public sealed record VmVerifyDto(string Vm, string Target, CheckLevel Worst, IRe
 /// <param name="Nics">Choices for single NICs; the rest follow the network map.</param>
 /// <param name="Cpus">At the target; as at the source when left out. Likewise the memory.</param>
 /// <param name="ExcludedDisks">Disks to leave out, by their device at the guest, e.g. "vdb".</param>
+/// <param name="Pool">Storage pool of the target; "none" for the agent's own folders; the storage map's when left out.</param>
 /// <param name="StartAt">When the first copy begins; the policy's start time when left out.</param>
 /// <param name="Seeds">What stands at the target already, so that only what differs travels.</param>
 public sealed record ProtectDto(
@@ -148,37 +153,48 @@ public sealed record ProtectDto(
     long? MemoryBytes = null,
     IReadOnlyList<string>? ExcludedDisks = null,
     DateTimeOffset? StartAt = null,
-    IReadOnlyList<SeedDto>? Seeds = null);
+    IReadOnlyList<SeedDto>? Seeds = null,
+    string? Pool = null);
 
 /// <param name="Disk">By its device at the guest; left out for the folder of an old replica, or the image of a VM with one disk.</param>
 /// <param name="Path">On the target host: an image of any format that QEMU reads, a block device, or the folder of an old replica.</param>
 /// <param name="Images">Where an old replica's base images are now; where its host had them when left out.</param>
 public sealed record SeedDto(string? Disk, string Path, string? Images = null);
 
-/// <param name="Network">Network at the target; "none" for unplugged.</param>
-/// <param name="NewMac">Another address at the target; the same one when left out.</param>
+/// <param name="Network">Network at the target; "none" for unplugged. In a test also "isolated", the network made for it.</param>
+/// <param name="TestNetwork">Network of tests that follow the map; "none" for one made for each. Not for the choices of one test.</param>
+/// <param name="NewMac">Another address at the target, or "keep" for the one it has at the source.</param>
 public sealed record NicChoiceDto(string Mac, string? Network, string? TestNetwork, string? NewMac);
+
+/// <summary>What one run is given over the stored settings, which stay as they are (CFG-6). What is left out is as stored.</summary>
+/// <param name="Name">Of the VM at the target; of a test, the name of the copy.</param>
+/// <param name="Cpus">Zero: as in the recovery point. Likewise the memory.</param>
+public sealed record RunDto(string? Name = null, IReadOnlyList<NicChoiceDto>? Nics = null, int? Cpus = null, long? MemoryBytes = null);
 
 /// <summary>What is left out keeps its value. Zero CPUs or memory: as at the source.</summary>
 /// <param name="Nics">Choices for single NICs; those not named keep theirs.</param>
 /// <param name="ExcludedDisks">All that are left out from now on.</param>
+/// <param name="Pool">The one that the replica is in: this version does not move it.</param>
 public sealed record VmSetDto(
     string? Policy = null,
     string? Name = null,
     IReadOnlyList<NicChoiceDto>? Nics = null,
     int? Cpus = null,
     long? MemoryBytes = null,
-    IReadOnlyList<string>? ExcludedDisks = null);
+    IReadOnlyList<string>? ExcludedDisks = null,
+    string? Pool = null);
 
 public sealed record MarkDto(string? Label);
 
 /// <param name="Point">An id, a time (to the second), "latest" (default), or the name of a branch.</param>
 /// <param name="Network">"isolated" (default: made for the test), "mapped" (test networks of the mappings), "none", or a network of the target.</param>
-public sealed record TestVmDto(string? Point, string? Network, string? Label = null);
+/// <param name="Run">Its NICs go where they are told to in this test; the rest by <paramref name="Network"/>.</param>
+public sealed record TestVmDto(string? Point, string? Network, string? Label = null, RunDto? Run = null);
 
 /// <param name="Test">Name of the test's VM; may be left out when one test stands.</param>
 /// <param name="Confirm">FAILOVER.</param>
-public sealed record PromoteDto(string? Test, string? Confirm, string? Label = null);
+/// <param name="Run">Of the failover; what the test was given ends with it.</param>
+public sealed record PromoteDto(string? Test, string? Confirm, string? Label = null, RunDto? Run = null);
 
 /// <param name="Unplanned">Whatever the state of the source; what is newer than the point is lost. Without it: shut down, last change, start.</param>
 /// <param name="Point">For an unplanned failover: an id, a time, or "latest" (default).</param>
@@ -186,9 +202,10 @@ public sealed record PromoteDto(string? Test, string? Confirm, string? Label = n
 /// <param name="ShutDownSource">Unplanned: first try to shut the source down and to send what is left; go on if that fails.</param>
 /// <param name="ShutdownLimit">How long a guest may take to shut down; the default is 5min.</param>
 public sealed record FailoverDto(
-    bool Unplanned, string? Point, string? Confirm, bool ShutDownSource = false, string? ShutdownLimit = null, string? Label = null);
+    bool Unplanned, string? Point, string? Confirm, bool ShutDownSource = false, string? ShutdownLimit = null, string? Label = null, RunDto? Run = null);
 
-public sealed record ChangePointDto(string Point, string? Label = null);
+/// <param name="Run">What is left out stays as the run has it.</param>
+public sealed record ChangePointDto(string Point, string? Label = null, RunDto? Run = null);
 
 /// <param name="Confirm">The word OFFLINE, when the source is away and the VM will run nowhere until it returns.</param>
 public sealed record CancelFailoverDto(string? Confirm = null);

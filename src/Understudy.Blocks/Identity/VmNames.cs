@@ -57,5 +57,19 @@ public static class VmNames
         }
     }
 
+    /// <summary>The name itself, else <c>NAME-2</c>, <c>NAME-3</c>, …: the first that is not taken; shortened where the number would
+    /// not fit.</summary>
+    public static string NextFree(string name, IReadOnlyCollection<string> taken)
+    {
+        string candidate = name;
+        for (int number = 2; taken.Contains(candidate); number++)
+        {
+            string suffix = string.Create(CultureInfo.InvariantCulture, $"-{number}");
+            candidate = Cut(name, MaxLength - suffix.Length) + suffix;
+        }
+
+        return candidate;
+    }
+
     private static string Cut(string name, int length) => name[..Math.Min(name.Length, length)].TrimEnd('-');
 }

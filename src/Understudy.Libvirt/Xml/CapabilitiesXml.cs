@@ -6,10 +6,16 @@ namespace Understudy.Libvirt.Xml;
 /// <summary>The user and group QEMU runs as.</summary>
 internal readonly record struct QemuUser(uint UserId, uint GroupId);
 
+/// <param name="MachineCpus">The most that a machine type takes, where libvirt says so.</param>
 /// <param name="QemuUser">Null when libvirt does not switch users (a session daemon, or the driver is off).</param>
 /// <param name="CpuModel">The host's processor, by the nearest name that libvirt has for it.</param>
 internal sealed record HostCapabilities(
-    string Architecture, string? Emulator, IReadOnlyList<string> MachineTypes, QemuUser? QemuUser, string? CpuModel = null);
+    string Architecture,
+    string? Emulator,
+    IReadOnlyList<string> MachineTypes,
+    IReadOnlyDictionary<string, int> MachineCpus,
+    QemuUser? QemuUser,
+    string? CpuModel = null);
 
 /// <param name="Firmwares">That libvirt can choose by itself.</param>
 internal sealed record DomainCapabilities(IReadOnlyList<string> Firmwares);
@@ -30,6 +36,7 @@ internal static class CapabilitiesXml
             architecture,
             guest?.Element("emulator")?.Value,
             [.. (guest?.Elements("machine") ?? []).Select(machine => machine.Value).Distinct().Order(StringComparer.Ordinal)],
+            ReadMachineCpus(guest),
             ReadQemuUser(host),
             host?.Element("cpu")?.Element("model")?.Value);
     }
@@ -42,6 +49,21 @@ internal static class CapabilitiesXml
             .Select(value => value.Value)
             .Order(StringComparer.Ordinal),
     ]);
+
+    /// <summary>A machine may be listed more than once, under its own name and under an alias.</summary>
+    private static Dictionary<string, int> ReadMachineCpus(XElement? guest)
+    {
+        Dictionary<string, int> most = [];
+        foreach (XElement machine in guest?.Elements("machine") ?? [])
+        {
+            if (int.TryParse(machine.Text("maxCpus"), NumberStyles.None, CultureInfo.InvariantCulture, out int cpus))
+            {
+                most[machine.Value] = cpus;
+            }
+        }
+
+        return most;
+    }
 
     /// <summary>Domain capabilities for KVM that libvirt gives although the device cannot be used carry another domain type.</summary>
     public static bool IsKvm(string domainCapabilitiesXml) => SafeXml.Parse(domainCapabilitiesXml).Element("domain")?.Value == "kvm";

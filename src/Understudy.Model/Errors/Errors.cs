@@ -108,6 +108,9 @@ public static partial class Errors
     public static ErrorInfo NetworkUnmapped(string network, string from, string to) => new(Refused, "network-unmapped", $"Network {Quote(network)} has no place at site {to}",
         "A NIC of the VM is on it and the policy uses the network map.", $"Map it: `understudy network map {network} --to NETWORK --from-site {from} --to-site {to}`, or name a network for the NIC.");
 
+    public static ErrorInfo NetworkInactive(string host, string network) => new(Refused, "network-inactive", $"Network {Quote(network)} of {host} is not active",
+        "A VM with a NIC on it cannot be started.", $"Start it there: `virsh net-start {network}` (and `net-autostart`), or choose another network.");
+
     public static ErrorInfo HostOffline(string host) => new(Refused, "host-offline", $"{host} is not connected",
         "Its agent has no connection to the vault.", "Start the agent there and see its log; the link to the vault is dialled by the agent.");
 

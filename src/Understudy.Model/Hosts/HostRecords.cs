@@ -20,6 +20,8 @@ public sealed record Host(
 /// <param name="DisplayName">What the host takes its name in the vault to be.</param>
 /// <param name="Visible">Which of its VMs the host shows to its vault, as its owner said it there.</param>
 /// <param name="Listens">Its replication port is open.</param>
+/// <param name="Pools">Storage pools; null where the agent does not say.</param>
+/// <param name="MachineCpus">The most CPUs that a machine type takes; null, or one that is not named: not known.</param>
 public sealed record HostFacts(
     string HostName,
     string AgentVersion,
@@ -41,7 +43,9 @@ public sealed record HostFacts(
     ProxyState? Proxy = null,
     string? CpuModel = null,
     IReadOnlyList<string>? Firmwares = null,
-    bool Listens = true);
+    bool Listens = true,
+    IReadOnlyDictionary<string, int>? MachineCpus = null,
+    IReadOnlyList<HostPool>? Pools = null);
 
 public sealed record HostNetwork(string Name, bool Active, bool Isolated, string? Bridge);
 

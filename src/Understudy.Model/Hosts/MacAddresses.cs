@@ -5,6 +5,9 @@ namespace Understudy.Model;
 /// <summary>Addresses of network cards as libvirt writes them.</summary>
 public static class MacAddresses
 {
+    /// <summary>Said instead of an address: the one that the card has at the source.</summary>
+    public const string Keep = "keep";
+
     private const int Bytes = 6;
 
     /// <summary>True for one that a card can have: six bytes, not a group's address.</summary>

@@ -39,6 +39,9 @@ public sealed record ProtectedVm
 
     public long? MemoryBytes { get; init; }
 
+    /// <summary>The target's storage pool that the replica is in; null for the agent's own folders.</summary>
+    public string? Pool { get; init; }
+
     /// <summary>Disks that are left out, by their device at the guest.</summary>
     public IReadOnlyList<string> ExcludedDisks { get; init; } = [];
 
@@ -55,7 +58,8 @@ public sealed record ProtectedVm
 
 /// <param name="Since">When the VM began to run from its present point.</param>
 /// <param name="RanAtSource">It was running there before; for a planned failover that means that it can be started there.</param>
-public sealed record PendingFailover(FailoverKind Kind, DateTimeOffset Since, bool RanAtSource);
+/// <param name="Run">What this run was given over the stored settings; null where that was said at the host, which alone knows it.</param>
+public sealed record PendingFailover(FailoverKind Kind, DateTimeOffset Since, bool RanAtSource, RunChoices? Run = null);
 
 /// <summary>What becomes of one NIC at the target.</summary>
 /// <param name="Mac">The NIC, by its address at the source.</param>

@@ -2,5 +2,6 @@ namespace Understudy.Model;
 
 /// <summary>How a VM is to run at its target (CFG-6), kept there too so that it can be started without the vault.</summary>
 /// <param name="Cpus">Null: as in the recovery point. Likewise the memory.</param>
+/// <param name="Name">Of the VM there; null: as it was when the replica was made.</param>
 /// <param name="BranchDays">How long what a cancelled failover or a changed point leaves is kept.</param>
-public sealed record RecoverySettings(IReadOnlyList<NicPlan> Nics, int? Cpus, long? MemoryBytes, int BranchDays);
+public sealed record RecoverySettings(IReadOnlyList<NicPlan> Nics, int? Cpus, long? MemoryBytes, int BranchDays, string? Name = null);

@@ -4,6 +4,7 @@ namespace Understudy.Plans;
 
 /// <param name="Mac">Which NIC, by its address at the source.</param>
 /// <param name="Network">Network at the target; "none" for unplugged; null for what the map says.</param>
+/// <param name="NewMac">Another address; "keep" for the one at the source; null for what stands.</param>
 public sealed record NicChoice(string Mac, string? Network, string? TestNetwork, string? NewMac);
 
 /// <summary>Where each NIC goes at the target (CFG-6): the user's choice first, then the map.</summary>
@@ -22,12 +23,9 @@ public static class NicPlanner
         string targetHost,
         IReadOnlyList<HostNetwork> targetNetworks)
     {
-        foreach (NicChoice choice in choices)
+        if (Misfit(choices, [.. nics.Select(nic => nic.Mac)]) is { } misfit)
         {
-            if (!nics.Any(nic => SameMac(nic.Mac, choice.Mac)))
-            {
-                return ([], Errors.BadValue("NIC", choice.Mac, "the VM has no NIC with that address"));
-            }
+            return ([], misfit);
         }
 
         List<NicPlan> plans = [];
@@ -42,7 +40,7 @@ public static class NicPlanner
 
             string? target = choice?.Network ?? (useMap ? mapping?.TargetNetwork : null);
             string? test = choice?.TestNetwork ?? (useMap ? mapping?.TestNetwork : null);
-            NicPlan plan = new(nic.Mac, Unplugged(target), Unplugged(test), choice?.NewMac);
+            NicPlan plan = new(nic.Mac, Unplugged(target), Unplugged(test), NewMac(choice, null));
             if (new[] { plan.TargetNetwork, plan.TestNetwork }.FirstOrDefault(name => name is not null && !Has(targetNetworks, name)) is { } missing)
             {
                 return ([], Errors.UnknownNetwork(targetHost, missing));
@@ -55,24 +53,25 @@ public static class NicPlanner
     }
 
     /// <summary>Choices over plans that stand already; what a choice does not name stays.</summary>
+    /// <param name="targetNetworks">Null leaves it to the target to look for the networks.</param>
     public static (IReadOnlyList<NicPlan> Plans, ErrorInfo? Error) Change(
-        IReadOnlyList<NicPlan> plans, IReadOnlyList<NicChoice> choices, string targetHost, IReadOnlyList<HostNetwork> targetNetworks)
+        IReadOnlyList<NicPlan> plans, IReadOnlyList<NicChoice> choices, string targetHost, IReadOnlyList<HostNetwork>? targetNetworks)
     {
+        if (Misfit(choices, [.. plans.Select(plan => plan.Mac)]) is { } misfit)
+        {
+            return ([], misfit);
+        }
+
         List<NicPlan> changed = [.. plans];
         foreach (NicChoice choice in choices)
         {
             int index = changed.FindIndex(plan => SameMac(plan.Mac, choice.Mac));
-            if (index < 0)
-            {
-                return ([], Errors.BadValue("NIC", choice.Mac, "the VM has no NIC with that address"));
-            }
-
             NicPlan plan = changed[index];
             changed[index] = plan with
             {
                 TargetNetwork = choice.Network is null ? plan.TargetNetwork : Unplugged(choice.Network),
                 TestNetwork = choice.TestNetwork is null ? plan.TestNetwork : Unplugged(choice.TestNetwork),
-                NewMac = choice.NewMac ?? plan.NewMac,
+                NewMac = NewMac(choice, plan.NewMac),
             };
             if (new[] { Unplugged(choice.Network), Unplugged(choice.TestNetwork) }.FirstOrDefault(name => name is not null && !Has(targetNetworks, name)) is { } missing)
             {
@@ -100,9 +99,32 @@ public static class NicPlanner
         return [.. both.Where(fresh => !existing.Any(old => old.SourceSite == fresh.SourceSite && old.TargetSite == fresh.TargetSite))];
     }
 
+    /// <summary>A choice for a NIC that the VM does not have, or an address that no card can have.</summary>
+    internal static ErrorInfo? Misfit(IReadOnlyList<NicChoice> choices, IReadOnlyList<string> macs)
+    {
+        foreach (NicChoice choice in choices)
+        {
+            if (!macs.Any(mac => SameMac(mac, choice.Mac)))
+            {
+                return Errors.BadValue("NIC", choice.Mac, macs.Count == 0 ? "the VM has no NIC" : $"the VM has no NIC with that address; it has {string.Join(", ", macs)}");
+            }
+
+            if (choice.NewMac is not (null or MacAddresses.Keep) && !MacAddresses.IsLawful(choice.NewMac))
+            {
+                return Errors.BadValue("MAC", choice.NewMac, "a card's address is six bytes, such as 52:54:00:12:34:56, and not a group's; or 'keep'");
+            }
+        }
+
+        return choices.GroupBy(choice => choice.Mac, StringComparer.OrdinalIgnoreCase).FirstOrDefault(same => same.Count() > 1) is { } twice
+            ? Errors.BadValue("NIC", twice.Key, "it is chosen for twice")
+            : null;
+    }
+
+    private static string? NewMac(NicChoice? choice, string? before) => choice?.NewMac == MacAddresses.Keep ? null : choice?.NewMac ?? before;
+
     private static string? Unplugged(string? network) => network == None ? null : network;
 
-    private static bool Has(IReadOnlyList<HostNetwork> networks, string name) => networks.Any(network => network.Name == name);
+    internal static bool Has(IReadOnlyList<HostNetwork>? networks, string name) => networks is null || networks.Any(network => network.Name == name);
 
-    private static bool SameMac(string left, string right) => string.Equals(left, right, StringComparison.OrdinalIgnoreCase);
+    internal static bool SameMac(string left, string right) => string.Equals(left, right, StringComparison.OrdinalIgnoreCase);
 }

@@ -187,10 +187,15 @@ public enum BlockJobKind
 /// <param name="Ready">The job has caught up and can be pivoted.</param>
 public sealed record BlockJobFacts(BlockJobKind Kind, long DoneBytes, long TotalBytes, bool Ready);
 
+/// <param name="Type">dir, fs, netfs, logical, …</param>
+/// <param name="Path">Where its volumes are; null where it has no place in the file system.</param>
+public sealed record PoolFacts(string Name, string Type, string? Path, bool Active);
+
 public sealed record NetworkFacts(string Name, bool Active, bool Isolated, string? Bridge);
 
 /// <param name="CpuModel">The processor, by the nearest name the hypervisor has for it.</param>
 /// <param name="Firmwares">That the hypervisor can choose for a VM, beside what definitions name.</param>
+/// <param name="MachineCpus">The most CPUs that a machine type takes, where the hypervisor says so.</param>
 public sealed record HostFacts(
     string HostName,
     string HypervisorVersion,
@@ -202,7 +207,9 @@ public sealed record HostFacts(
     IReadOnlyList<string> MachineTypes,
     IReadOnlyList<NetworkFacts> Networks,
     string? CpuModel = null,
-    IReadOnlyList<string>? Firmwares = null);
+    IReadOnlyList<string>? Firmwares = null,
+    IReadOnlyDictionary<string, int>? MachineCpus = null,
+    IReadOnlyList<PoolFacts>? Pools = null);
 
 /// <param name="Autostart">The hypervisor starts it with the host.</param>
 /// <param name="Tags">Of its stored definition, where it has one.</param>

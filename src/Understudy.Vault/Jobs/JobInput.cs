@@ -48,9 +48,10 @@ internal sealed record TestInput(
     RecoveryPointId Point,
     string VmName,
     bool Isolated,
-    IReadOnlyList<NicPlan> Nics,
+    IReadOnlyList<TestNic> Nics,
     BranchId? Branch = null,
-    string? Label = null)
+    string? Label = null,
+    RunChoices? Run = null)
     : JobInput(Replica)
 {
     public override RecoveryPointId? Chosen => Point;
@@ -62,6 +63,7 @@ internal sealed record TestInput(
 /// <param name="Running">The VM ran at its source when the job was made.</param>
 /// <param name="Off">The guest was shut down by this job.</param>
 /// <param name="PowerOff">Somebody has given the word.</param>
+/// <param name="Run">What this run was given over the stored settings.</param>
 internal sealed record FailoverInput(
     ReplicaId Replica,
     RecoveryPointId? Point,
@@ -71,7 +73,8 @@ internal sealed record FailoverInput(
     TestId? Test = null,
     string? Label = null,
     bool Off = false,
-    bool PowerOff = false)
+    bool PowerOff = false,
+    RunChoices? Run = null)
     : JobInput(Replica)
 {
     public override RecoveryPointId? Chosen => Point;
@@ -82,7 +85,8 @@ internal sealed record FailoverInput(
         : this with { Transfer = new TransferId(ids.NewGuid()), Point = null, Off = false, PowerOff = false };
 }
 
-internal sealed record ChangePointInput(ReplicaId Replica, RecoveryPointId Point, string? Label) : JobInput(Replica)
+/// <param name="Run">What the run is given over what it was given when it began.</param>
+internal sealed record ChangePointInput(ReplicaId Replica, RecoveryPointId Point, string? Label, RunChoices? Run = null) : JobInput(Replica)
 {
     public override RecoveryPointId? Chosen => Point;
 }

@@ -30,12 +30,13 @@ internal static class ProtectionRows
         Nics = VaultJson.Read(row.NicsJson, VaultJson.Default.IReadOnlyListNicPlan) ?? [],
         Cpus = row.Cpus,
         MemoryBytes = row.MemoryBytes,
+        Pool = row.Pool,
         ExcludedDisks = VaultJson.Read(row.ExcludedJson, VaultJson.Default.IReadOnlyListString) ?? [],
         Stage = Enum.Parse<ProtectionStage>(row.Stage),
         Tests = [.. tests.Select(ToModel)],
         RanAtSource = row.RanAtSource,
         Pending = row.PendingSince is { } since && EnumWords<FailoverKind>.TryParse(row.FailoverKind, out FailoverKind kind)
-            ? new PendingFailover(kind, since, row.RanAtSource)
+            ? new PendingFailover(kind, since, row.RanAtSource, VaultJson.Read(row.PendingRunJson, VaultJson.Default.RunChoices))
             : null,
     };
 
@@ -52,6 +53,7 @@ internal static class ProtectionRows
         NicsJson = VaultJson.Write(vm.Nics, VaultJson.Default.IReadOnlyListNicPlan),
         Cpus = vm.Cpus,
         MemoryBytes = vm.MemoryBytes,
+        Pool = vm.Pool,
         ExcludedJson = VaultJson.Write(vm.ExcludedDisks, VaultJson.Default.IReadOnlyListString),
         Stage = vm.Stage.ToString(),
     };
@@ -92,6 +94,7 @@ internal static class ProtectionRows
         row.PendingSince = pending?.Since;
         row.FailoverKind = pending?.Kind.Word();
         row.RanAtSource = pending?.RanAtSource ?? row.RanAtSource; // a source that was away learns it with the cancel
+        row.PendingRunJson = pending?.Run is { } run ? VaultJson.Write(run, VaultJson.Default.RunChoices) : null;
         row.CountdownJob = null;
     }
 

@@ -54,7 +54,7 @@ internal static class ProtectionView
             vm.TargetName,
             vm.Policy,
             vm.Line?.ToString(),
-            Failover(reports.Target?.Failover),
+            Failover(reports.Target?.Failover, vm.Pending?.Run),
             Deposed(reports.Source?.Deposed),
             atTarget || reports.Newest is null ? null : VmView.Age(reports.Newest, sight.Now),
             Rpo(policy, sight.Rpo),
@@ -75,13 +75,14 @@ internal static class ProtectionView
             [.. Tests(vm, reports.Target)],
             [.. (reports.Target?.Mounts ?? []).Select(mount => Mounted(mount, reports.Target?.Branches))],
             sight.Jobs.TryGetValue(vm.Vm.Value, out long job) ? job : null,
-            ErrorDto.From(reports.Source?.Error ?? reports.Target?.Error));
+            ErrorDto.From(reports.Source?.Error ?? reports.Target?.Error),
+            vm.Pool);
     }
 
-    private static FailoverDetailDto? Failover(FailoverInfo? failover) => failover is null
+    private static FailoverDetailDto? Failover(FailoverInfo? failover, RunChoices? run) => failover is null
         ? null
         : new FailoverDetailDto(
-            failover.Kind, failover.Point.ToString(), failover.PointCutAt, failover.StartedAt, failover.VmName, failover.Label, failover.Power);
+            failover.Kind, failover.Point.ToString(), failover.PointCutAt, failover.StartedAt, failover.VmName, failover.Label, failover.Power, run);
 
     private static DeposedDto? Deposed(DeposedInfo? deposed) => deposed is null
         ? null

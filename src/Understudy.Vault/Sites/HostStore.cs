@@ -171,6 +171,7 @@ internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, FitA
             facts?.Spool,
             HostMaintenance.NoteOf(host) is { } note ? new MaintenanceDto(note.Since, note.Until, note.Reason, note.By) : null,
             facts?.Visible,
-            facts?.Proxy);
+            facts?.Proxy,
+            facts?.Pools);
     }
 }

@@ -49,6 +49,7 @@ internal sealed class SiteStore(VaultStorage storage, SiteLinks links, IIdSource
         }
 
         db.Mappings.RemoveRange(db.Mappings.Where(row => row.SourceSite == site.Id || row.TargetSite == site.Id));
+        db.StorageMappings.RemoveRange(db.StorageMappings.Where(row => row.SourceSite == site.Id || row.TargetSite == site.Id));
         db.RegistrationKeys.RemoveRange(db.RegistrationKeys.Where(row => row.SiteId == site.Id));
         db.SiteLinks.RemoveRange(db.SiteLinks.Where(row => row.One == site.Id || row.Other == site.Id));
         db.Sites.Remove(site);

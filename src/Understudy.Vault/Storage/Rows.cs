@@ -90,6 +90,17 @@ internal sealed class MappingRow
     public bool Automatic { get; set; }
 }
 
+internal sealed class StorageMappingRow
+{
+    public Guid SourceSite { get; set; }
+
+    public required string SourcePool { get; set; }
+
+    public Guid TargetSite { get; set; }
+
+    public required string TargetPool { get; set; }
+}
+
 internal sealed class ProtectionRow
 {
     public Guid VmId { get; set; }
@@ -114,6 +125,8 @@ internal sealed class ProtectionRow
 
     public long? MemoryBytes { get; set; }
 
+    public string? Pool { get; set; }
+
     public required string ExcludedJson { get; set; }
 
     public required string Stage { get; set; }
@@ -124,6 +137,9 @@ internal sealed class ProtectionRow
     public string? FailoverKind { get; set; }
 
     public bool RanAtSource { get; set; }
+
+    /// <summary>What the run that waits for its commit was given; null also where that was said at the host.</summary>
+    public string? PendingRunJson { get; set; }
 
     /// <summary>The job that the policy's countdown made. There is only one: what it could not do is left to people.</summary>
     public long? CountdownJob { get; set; }

@@ -94,4 +94,6 @@ internal sealed record ProxyTrial(string? Before);
 [JsonSerializable(typeof(SourceOrder))]
 [JsonSerializable(typeof(TargetOrder))]
 [JsonSerializable(typeof(TargetLink))]
+[JsonSerializable(typeof(Places.ReplicaPlace))]
+[JsonSerializable(typeof(Places.PoolMark))]
 internal sealed partial class AgentJson : JsonSerializerContext;

@@ -10,7 +10,8 @@ internal static class Facts
     public static HostFacts Of(Protection.Ports.HostFacts host, StorageSpace replicas, StorageSpace spool) => new(
         host.HostName, AgentVersion.Text, null, host.HypervisorVersion, host.EmulatorVersion, host.HardwareAcceleration, host.Cpus,
         host.MemoryBytes, host.FreeMemoryBytes, host.MachineTypes,
-        [.. host.Networks.Select(n => new HostNetwork(n.Name, n.Active, n.Isolated, n.Bridge))], replicas, spool, CpuModel: host.CpuModel, Firmwares: host.Firmwares);
+        [.. host.Networks.Select(n => new HostNetwork(n.Name, n.Active, n.Isolated, n.Bridge))], replicas, spool,
+        CpuModel: host.CpuModel, Firmwares: host.Firmwares, MachineCpus: host.MachineCpus, Pools: [.. (host.Pools ?? []).Select(Of)]);
 
     /// <summary>A host whose hypervisor does not answer is still a host: the reason is one of its facts.</summary>
     public static HostFacts Unreachable(string why, StorageSpace replicas, StorageSpace spool) => new(
@@ -55,6 +56,26 @@ internal static class Facts
         VmRunState.Crashed => VmPower.Crashed,
         _ => throw new System.Diagnostics.UnreachableException($"run state {state}"),
     };
+
+    /// <summary>Space is asked of the file system: libvirt says what it was when the pool was refreshed last.</summary>
+    public static HostPool Of(PoolFacts pool)
+    {
+        (long free, long total) = (0, 0);
+        if (pool is { Active: true, Path: { } path } && Directory.Exists(path))
+        {
+            try
+            {
+                DriveInfo drive = new(path);
+                (free, total) = (drive.AvailableFreeSpace, drive.TotalSize);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // Not known; whoever puts something there hears why.
+            }
+        }
+
+        return new HostPool(pool.Name, pool.Type, pool.Path, pool.Active, free, total);
+    }
 
     public static StorageSpace Space(string folder)
     {

@@ -57,13 +57,16 @@ internal sealed class HostView(
 
     public IReadOnlyList<TargetReport> Targets() => target.Reports();
 
+    public IReadOnlyList<ReplicaUnavailable> Unavailable() => target.Unavailable;
+
     public async ValueTask<AgentHello> HelloAsync(CancellationToken cancellationToken) => new(
         AgentVersion.Text,
         settings.Config.Advertise,
         await FactsAsync(cancellationToken),
         (await InventoryAsync(cancellationToken))?.Vms ?? [],
         Sources(),
-        Targets());
+        Targets(),
+        Unavailable());
 
     /// <summary>With what the hypervisor does not know.</summary>
     private HostFacts Own(HostFacts facts) => facts with

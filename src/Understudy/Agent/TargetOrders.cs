@@ -28,11 +28,7 @@ internal static class TargetOrders
     private static void RegisterFailover(AgentOperations operations, TargetSide target)
     {
         operations.On(AgentMethods.FailoverStart, (request, _, ct) => OrderAnswer.Of(() => FailOverAsync(target, request, ct)));
-        operations.On(AgentMethods.ChangePoint, (request, _, ct) => OrderAnswer.Of(async () => Words(await target.Find(request.Replica).ChangePointAsync(
-            new ChangePointOrder(
-                request.Point, request.BranchDays, request.Label, request.Nics is { } nics ? Cards(nics) : null,
-                request.Cpus is null && request.MemoryBytes is null ? null : new VmSize(request.Cpus, request.MemoryBytes)),
-            ct))));
+        operations.On(AgentMethods.ChangePoint, (request, _, ct) => OrderAnswer.Of(() => ChangePointAsync(target, request, ct)));
         operations.On(AgentMethods.FailoverCancel, (request, _, ct) => OrderAnswer.Of(async () =>
         {
             Protection.Target.Runs.FailoverCancelled cancelled = await target.Find(request.Replica).CancelAsync(
@@ -76,11 +72,12 @@ internal static class TargetOrders
 
     private static async Task<Api.Control.TestStarted> StartTestAsync(TargetSide target, TestStartRequest request, CancellationToken ct)
     {
+        await target.RequireNetworksAsync(request.Nics.Select(nic => nic.Network), ct);
         TestNetworkKind network = request.Isolated ? TestNetworkKind.Bubble
-            : request.Nics.All(n => n.TestNetwork is null) ? TestNetworkKind.None
+            : request.Nics.All(nic => nic is { Network: null, Isolated: false }) ? TestNetworkKind.None
             : TestNetworkKind.Chosen;
         TestRequest order = new(
-            request.Test.Value, request.Point, request.VmName, network, [.. request.Nics.Select(n => new CardPlan(n.Mac, n.TestNetwork))])
+            request.Test.Value, request.Point, request.VmName, network, [.. request.Nics.Select(nic => new TestCard(nic.Mac, nic.Network, nic.Isolated, nic.NewMac))])
         {
             Branch = request.Branch,
             Size = new VmSize(request.Cpus, request.MemoryBytes),
@@ -92,6 +89,12 @@ internal static class TargetOrders
 
     private static async Task<Api.Control.FailoverStarted> FailOverAsync(TargetSide target, FailoverStartRequest request, CancellationToken ct)
     {
+        ReplicaHost replica = target.Find(request.Replica);
+        if (replica.Status.Failover is null) // one that has begun goes on, whatever became of a network meanwhile
+        {
+            await target.RequireNetworksAsync(request.Nics.Select(nic => nic.TargetNetwork), ct);
+        }
+
         FailoverRequest order = new(request.Point, request.VmName, Cards(request.Nics))
         {
             Transfer = request.Transfer,
@@ -100,7 +103,17 @@ internal static class TargetOrders
             BranchDays = request.BranchDays,
             Label = request.Label,
         };
-        return Words(await target.Find(request.Replica).StartFailoverAsync(order, ct));
+        return Words(await replica.StartFailoverAsync(order, ct));
+    }
+
+    private static async Task<Api.Control.FailoverStarted> ChangePointAsync(TargetSide target, ChangePointRequest request, CancellationToken ct)
+    {
+        ReplicaHost replica = target.Find(request.Replica);
+        await target.RequireNetworksAsync((request.Nics ?? []).Select(nic => nic.TargetNetwork), ct);
+        return Words(await replica.ChangePointAsync(
+            new ChangePointOrder(
+                request.Point, request.BranchDays, request.Label, request.VmName, request.Nics is { } nics ? Cards(nics) : null, request.Cpus, request.MemoryBytes),
+            ct));
     }
 
     private static async Task<PointMounted> MountAsync(TargetSide target, ReplicaId replica, MountOrder order, CancellationToken ct)

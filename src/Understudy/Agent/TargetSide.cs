@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Understudy.Agent.Places;
 using Understudy.Agent.Seeds;
 using Understudy.Api.Control;
 using Understudy.Blocks;
@@ -29,6 +30,8 @@ internal sealed class TargetSide(
     private readonly SortedDictionary<Guid, RunningReplica> _replicas = [];
     private readonly ConcurrentDictionary<VmId, VmPower> _power = new();
     private readonly ConcurrentDictionary<ReplicaId, long> _calls = new(); // when a replica's source called last
+    private readonly PoolPlaces _pools = new(config.ReplicasFolder, services.Hypervisor, services.Ids); // within the gate
+    private readonly UnopenedReplicas _unopened = new();
 
     /// <summary>Calls the sources that do not dial. Set once, before anything is opened.</summary>
     public ReplicationCaller? Caller { get; set; }
@@ -58,10 +61,14 @@ internal sealed class TargetSide(
         }
     }
 
+    /// <summary>Replicas that stand here and cannot be opened now.</summary>
+    public IReadOnlyList<ReplicaUnavailable> Unavailable => _unopened.All;
+
     public async Task OpenAllAsync(CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         Directory.CreateDirectory(config.ReplicasFolder);
+        _unopened.ForgetRemoved();
         foreach (string folder in Directory.EnumerateDirectories(config.ReplicasFolder).Order(StringComparer.Ordinal))
         {
             if (Hosts.All(host => ReplicaFolders.FolderOf(config, host.Spec.Vm) != folder))
@@ -73,8 +80,15 @@ internal sealed class TargetSide(
 
     private async Task TryOpenAsync(string folder, CancellationToken cancellationToken)
     {
+        ReplicaPlace? place = null;
         try
         {
+            place = ReplicaPlace.TryRead(folder);
+            if (place is not null)
+            {
+                _pools.Open(place);
+            }
+
             if (await ReplicaHost.OpenAsync(services, ReplicaFolders.Stores(folder), cancellationToken) is { } host)
             {
                 Start(host, await ReadLinkAsync(folder, cancellationToken));
@@ -84,10 +98,15 @@ internal sealed class TargetSide(
             {
                 RemoveFolder(folder);
             }
+
+            _unopened.Forget(folder);
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
-            AgentLog.PartStopped(logger, $"Replica in {folder}", e.Message, e);
+            if (_unopened.Note(folder, place, e))
+            {
+                AgentLog.PartStopped(logger, $"Replica in {folder}", e.Message, e);
+            }
         }
     }
 
@@ -95,9 +114,14 @@ internal sealed class TargetSide(
     public async Task<ReplicaCreated> CreateAsync(ReplicaCreateRequest request, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        string folder = ReplicaFolders.FolderOf(config, request.Vm);
+        if (Directory.Exists(folder) && Hosts.All(known => known.Spec.Vm != request.Vm))
+        {
+            await TryOpenAsync(folder, cancellationToken); // an attempt that died half way
+        }
+
         if (!TryFind(request.Replica, out ReplicaHost? host))
         {
-            string folder = ReplicaFolders.FolderOf(config, request.Vm);
             if (Hosts.FirstOrDefault(h => h.Spec.Vm == request.Vm) is { } other)
             {
                 throw new ErrorException(Errors.AlreadyProtected(request.VmName, $"this host (replica {other.Spec.Replica})"));
@@ -109,12 +133,19 @@ internal sealed class TargetSide(
                 throw new ErrorException(Errors.BadName("VM", request.TargetName));
             }
 
-            string images = Path.Combine(config.ImagesFolder, request.TargetName);
+            ReplicaPlace? place = request.Pool is { } pool ? await _pools.ChooseAsync(pool, request, cancellationToken) : null;
+            string images = Path.Combine(place is null ? config.ImagesFolder : PoolMark.ImagesOf(place.Path), request.TargetName);
             RequireFree(images);
             ReplicaSpec spec = new(
                 request.Replica, request.Vm, request.VmName, request.TargetName, request.Source.Value,
                 new LineId(1, services.Ids.NewRandom128()), images, request.Settings.Retention,
                 Seeds: request.Seeds is { Count: > 0 } wanted ? (await seeds.RunAsync(wanted, request.Disks, cancellationToken)).Places : null);
+            if (place is not null)
+            {
+                _pools.Open(place);
+                await place.WriteAsync(folder, cancellationToken);
+            }
+
             host = await ReplicaHost.CreateAsync(services, ReplicaFolders.Stores(folder), spec, cancellationToken);
             TargetLink? link = request.SourceEndpoint is { } source ? new TargetLink(source) : null;
             await TargetLink.KeepAsync(folder, link, cancellationToken);
@@ -152,6 +183,21 @@ internal sealed class TargetSide(
         }
     }
 
+    /// <summary>Before anything is made: a guest whose network is not there cannot be started, and by then the VM is owned here.</summary>
+    /// <exception cref="ErrorException">This host has no such network, or it is not active.</exception>
+    public async Task RequireNetworksAsync(IEnumerable<string?> names, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<NetworkFacts> networks = await services.Hypervisor.ListNetworksAsync(cancellationToken);
+        foreach (string name in names.OfType<string>().Distinct())
+        {
+            NetworkFacts network = networks.FirstOrDefault(known => known.Name == name) ?? throw new ErrorException(Errors.UnknownNetwork("This host", name));
+            if (!network.Active)
+            {
+                throw new ErrorException(Errors.NetworkInactive("this host", name));
+            }
+        }
+    }
+
     /// <summary>Null when the vault has not said how the VM is to run here.</summary>
     public ValueTask<TargetOrder?> TryReadOrderAsync(ReplicaHost host, CancellationToken cancellationToken) =>
         TargetOrder.TryReadAsync(ReplicaFolders.FolderOf(config, host.Spec.Vm), cancellationToken);
@@ -159,7 +205,7 @@ internal sealed class TargetSide(
     /// <exception cref="ErrorException">No such replica here.</exception>
     public ReplicaHost Find(ReplicaId replica) => TryFind(replica, out ReplicaHost? host)
         ? host
-        : throw new ErrorException(Unknown(replica));
+        : throw new ErrorException(_unopened.Find(replica)?.Error ?? Unknown(replica));
 
     /// <summary>Removes the replica; asked for one that is gone, there is nothing to do.</summary>
     public async Task<Removed> UnprotectAsync(TargetUnprotectRequest request, CancellationToken cancellationToken)
@@ -204,6 +250,12 @@ internal sealed class TargetSide(
 
     public async ValueTask<DirectoryAnswer> FindAsync(ControlFrame.Hello hello, Guid agentId, CancellationToken cancellationToken)
     {
+        if (_unopened.Find(hello.Replica, agentId) is { } unopened)
+        {
+            return new DirectoryAnswer.Refused(new Refusal(
+                Replication.Wire.RefusalCode.StorageFault, FaultClass.Transient, $"{unopened.Error.What}. {unopened.Error.Why}", unopened.Error.Next));
+        }
+
         // A replica of another source is not told apart from one that is not there: a stranger learns nothing.
         if (await departures.FindAsync(hello.Replica, hello.Vm, agentId, cancellationToken) is { } owner && !TryFind(hello.Replica, out _))
         {
@@ -265,6 +317,8 @@ internal sealed class TargetSide(
             await running.Loop.DisposeAsync();
             await running.Host.DisposeAsync();
         }
+
+        _pools.Dispose();
     }
 
     private bool TryFind(ReplicaId replica, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out ReplicaHost? host)
@@ -294,11 +348,24 @@ internal sealed class TargetSide(
     }
 
     /// <summary>After the replica itself: what is left is ours, or somebody else's and stays.</summary>
-    private static void RemoveFolder(string folder)
+    private void RemoveFolder(string folder)
     {
+        ReplicaPlace? place = ReplicaPlace.TryRead(folder);
+        string data = ReplicaFolders.DataOf(folder);
         TargetOrder.Delete(folder);
         TargetLink.Delete(folder);
+        ReplicaFolders.RemoveEmpty(data);
+        if (Directory.Exists(data) && place is not null)
+        {
+            return; // It says whose that is.
+        }
+
+        ReplicaPlace.Delete(folder);
         ReplicaFolders.RemoveEmpty(folder);
+        if (place is not null)
+        {
+            _pools.Leave(place);
+        }
     }
 
     /// <summary>A choice that cannot be read keeps no replica from opening: the vault sees that it is missing and gives it again.</summary>
@@ -325,6 +392,7 @@ internal sealed class TargetSide(
     private void Start(ReplicaHost host, TargetLink? link)
     {
         RunningReplica running = new(host, logger);
+        _unopened.Forget(ReplicaFolders.FolderOf(config, host.Spec.Vm));
         lock (_lock)
         {
             _replicas[host.Spec.Replica.Value] = running;
@@ -337,6 +405,11 @@ internal sealed class TargetSide(
     /// <exception cref="ErrorException">A replica of the VM stands in its folder and could not be opened.</exception>
     private void RequireReadable(VmId vm)
     {
+        if (_unopened.Find(vm) is { } unopened)
+        {
+            throw new ErrorException(unopened.Error);
+        }
+
         string folder = ReplicaFolders.FolderOf(config, vm);
         if (Directory.Exists(folder) && Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Any())
         {

@@ -4,7 +4,7 @@ using Understudy.Model;
 
 namespace Understudy.CommandLine;
 
-/// <summary>One NIC's choices on the command line: <c>MAC=NETWORK[,mac=ADDRESS|new][,test=NETWORK]</c> (CFG-6).</summary>
+/// <summary>One NIC's choices on the command line: <c>MAC=NETWORK[,mac=ADDRESS|new|keep][,test=NETWORK]</c> (CFG-6).</summary>
 internal static class NicChoiceWords
 {
     private const string New = "new";
@@ -45,5 +45,5 @@ internal static class NicChoiceWords
     }
 
     private static ErrorException Unreadable(string text) =>
-        new(Errors.BadValue("--nic", text, "it is written MAC=NETWORK, then perhaps ,mac=new or ,mac=ADDRESS and ,test=NETWORK"));
+        new(Errors.BadValue("--nic", text, "it is written MAC=NETWORK, then perhaps ,mac=new, ,mac=ADDRESS or ,mac=keep and ,test=NETWORK"));
 }

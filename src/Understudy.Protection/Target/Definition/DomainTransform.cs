@@ -42,8 +42,9 @@ public abstract record NetworkPlacement
     {
     }
 
-    /// <summary>Each card by its own plan; a card without one is refused, naming its source network.</summary>
-    public sealed record Planned(IReadOnlyList<CardPlan> Cards) : NetworkPlacement;
+    /// <summary>Each card by its own plan.</summary>
+    /// <param name="Rest">For cards without one; null refuses such a card, naming its source network.</param>
+    public sealed record Planned(IReadOnlyList<CardPlan> Cards, NetworkPlacement? Rest = null) : NetworkPlacement;
 
     /// <summary>All cards on one network, addresses kept.</summary>
     public sealed record All(string Network) : NetworkPlacement;
@@ -55,7 +56,11 @@ public abstract record NetworkPlacement
 /// <param name="Mac">The card, by its address at the source.</param>
 /// <param name="Network">A network of this host; null leaves the card out.</param>
 /// <param name="NewMac">Null keeps the source's address.</param>
-public sealed record CardPlan(string Mac, string? Network, string? NewMac = null);
+public sealed record CardPlan(string Mac, string? Network, string? NewMac = null)
+{
+    /// <summary>Plans for one card.</summary>
+    public static bool AreSame(CardPlan left, CardPlan right) => string.Equals(left.Mac, right.Mac, StringComparison.OrdinalIgnoreCase);
+}
 
 /// <param name="Notes">What of the source's definition was left out or changed in a way its owner may notice.</param>
 public sealed record TransformedDomain(string Xml, IReadOnlyList<string> Notes);

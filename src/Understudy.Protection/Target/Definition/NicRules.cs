@@ -46,6 +46,11 @@ internal static class NicRules
                     return plan;
                 }
 
+                if (planned.Rest is { } rest)
+                {
+                    return PlanFor(card, rest, vmName);
+                }
+
                 string? network = NetworkOf(card);
                 string shown = network ?? $"of type {(string?)card.Attribute("type") ?? "unknown"}, without a name";
                 throw new RefusedException(

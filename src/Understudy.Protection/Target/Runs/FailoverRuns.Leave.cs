@@ -20,7 +20,8 @@ internal sealed partial class FailoverRuns
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         FailoverRecord failover = await RequireChangeableAsync(cancellationToken);
-        if (failover.Point == order.Point || failover.Leave?.Next?.Point == order.Point)
+        FailoverRequest request = RequestOf(failover, order);
+        if (IsAsAsked(failover, request) || (failover.Leave?.Next is { } coming && IsAsAsked(coming, request)))
         {
             await AdvanceAsync(cancellationToken);
             return Describe(RequireRunning(), []);
@@ -29,15 +30,9 @@ internal sealed partial class FailoverRuns
         RequireNotLeaving(failover);
         context.Branches.RequireRoom();
         PointContents contents = await TestRuns.GetPointAsync(context.Slot.Replica, order.Point, cancellationToken);
-        FailoverRequest request = new(order.Point, failover.VmName, order.Cards ?? failover.Cards)
-        {
-            Transfer = failover.Transfer,
-            Size = order.Size ?? failover.Size,
-            BranchDays = order.BranchDays,
-            Label = order.Label,
-        };
         FailoverRecord next = Plan(request, contents) with { StartedAt = failover.StartedAt };
         TransformedDomain domain = await TransformAsync(next, contents, cancellationToken); // Refused now, not after the guest has ended.
+        await RequireFreeNameAsync(next, cancellationToken);
         FailoverRecord leaving = failover with
         {
             Step = FailoverStep.Replacing,
@@ -58,6 +53,25 @@ internal sealed partial class FailoverRuns
         await AdvanceAsync(cancellationToken);
         return Describe(RequireRunning(), domain.Notes, KeptOf(failover.Id));
     }
+
+    /// <summary>The run as it is, with what the order names instead.</summary>
+    private static FailoverRequest RequestOf(FailoverRecord failover, ChangePointOrder order) => new(
+        order.Point,
+        order.VmName ?? failover.VmName,
+        order.Cards is null ? failover.Cards : [.. failover.Cards.Where(card => !order.Cards.Any(chosen => CardPlan.AreSame(chosen, card))), .. order.Cards])
+    {
+        Transfer = failover.Transfer,
+        Size = new VmSize(
+            order.Cpus is { } cpus ? (cpus == 0 ? null : cpus) : failover.Size.Cpus,
+            order.MemoryBytes is { } memory ? (memory == 0 ? null : memory) : failover.Size.MemoryBytes),
+        BranchDays = order.BranchDays,
+        Label = order.Label,
+    };
+
+    /// <summary>The same point with another choice is a change like any other: the guest boots anew, what it wrote is kept.</summary>
+    private static bool IsAsAsked(FailoverRecord failover, FailoverRequest request) =>
+        failover.Point == request.Point && failover.VmName == request.VmName && failover.Size == request.Size
+        && failover.Cards.Count == request.Cards.Count && request.Cards.All(failover.Cards.Contains);
 
     /// <summary>Ends the VM here and offers it back. Asked again for the same transfer, it answers as at first.</summary>
     public async ValueTask<FailoverCancelled> CancelAsync(CancelOrder order, CancellationToken cancellationToken)
@@ -155,6 +169,11 @@ internal sealed partial class FailoverRuns
         else
         {
             await RemoveDisksAsync(failover, cancellationToken);
+        }
+
+        if (leave.Next is { } next && next.VmName != failover.VmName)
+        {
+            await RemoveLogsAsync(failover, cancellationToken); // Its logs go on under the new name.
         }
     }
 

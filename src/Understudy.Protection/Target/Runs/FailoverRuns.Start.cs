@@ -180,10 +180,16 @@ internal sealed partial class FailoverRuns
                     RefusalCode.NameTaken, $"This host has a VM with the identity of {context.Vm} already: '{vm.Name}' ({vm.Id}).", "Remove that definition (virsh undefine), if it is not needed.");
             }
 
-            if (vm.Name == failover.VmName)
-            {
-                throw new RefusedException(RefusalCode.NameTaken, $"This host has a VM called '{vm.Name}' already.", "Choose another name for the failover.");
-            }
+        }
+
+        await RequireFreeNameAsync(failover, cancellationToken);
+    }
+
+    private async ValueTask RequireFreeNameAsync(FailoverRecord failover, CancellationToken cancellationToken)
+    {
+        if ((await Hypervisor.ListVmsAsync(cancellationToken)).Any(vm => vm.Name == failover.VmName && vm.Id != context.Spec.Vm))
+        {
+            throw new RefusedException(RefusalCode.NameTaken, $"This host has a VM called '{failover.VmName}' already.", "Choose another name for the failover.");
         }
     }
 

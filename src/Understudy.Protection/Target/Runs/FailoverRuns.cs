@@ -163,7 +163,13 @@ internal sealed partial class FailoverRuns(ReplicaContext context, TestRuns test
     {
         if (failover.Step == FailoverStep.Replacing)
         {
-            await RemoveDisksAsync(failover.Leave!.Next!, cancellationToken); // Not null: the step is that of a change of the point.
+            FailoverRecord next = failover.Leave!.Next!; // Not null: the step is that of a change of the point.
+            await RemoveDisksAsync(next, cancellationToken);
+            if (next.VmName != failover.VmName)
+            {
+                await context.Services.Images.DeleteFolderIfEmptyAsync(context.Places.LogFolder(next.VmName), cancellationToken);
+            }
+
             await SaveAsync(failover with { Step = failover.Leave.From, Leave = null }, cancellationToken);
             return;
         }

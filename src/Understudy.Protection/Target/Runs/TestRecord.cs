@@ -8,7 +8,7 @@ public enum TestNetworkKind
     /// <summary>One made for this test, without a way out.</summary>
     Bubble,
 
-    /// <summary>Networks that were there before, card by card; cards without one are in the bubble.</summary>
+    /// <summary>Card by card, on networks that were there before or in the bubble; a card that is not named is refused.</summary>
     Chosen,
 
     None,

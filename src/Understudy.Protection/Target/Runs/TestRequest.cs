@@ -6,8 +6,8 @@ namespace Understudy.Protection.Target.Runs;
 /// <summary>An order to start a test failover.</summary>
 /// <param name="Id">The same id again is the same test, whatever else is asked.</param>
 /// <param name="VmName">The name wanted for the copy; the next free <c>-test-N</c> when it is taken.</param>
-/// <param name="Cards">For <see cref="TestNetworkKind.Chosen"/>: cards without a network are in the bubble.</param>
-public sealed record TestRequest(Guid Id, RecoveryPointId Point, string VmName, TestNetworkKind Network, IReadOnlyList<CardPlan> Cards)
+/// <param name="Network">Where cards go that <paramref name="Cards"/> does not name.</param>
+public sealed record TestRequest(Guid Id, RecoveryPointId Point, string VmName, TestNetworkKind Network, IReadOnlyList<TestCard> Cards)
 {
     /// <summary>Its state instead of the point's own; the point is the one that it stands on.</summary>
     public BranchId? Branch { get; init; }
@@ -16,6 +16,10 @@ public sealed record TestRequest(Guid Id, RecoveryPointId Point, string VmName, 
 
     public string? Label { get; init; }
 }
+
+/// <param name="Network">A network that was there before; null, outside of the bubble, leaves the card out.</param>
+/// <param name="NewMac">Null: kept in the bubble, a new one elsewhere.</param>
+public sealed record TestCard(string Mac, string? Network, bool InBubble, string? NewMac = null);
 
 /// <param name="Made">What stands on the host because of it, one line each.</param>
 public sealed record TestStarted(string VmName, string? Network, IReadOnlyList<string> Made, IReadOnlyList<string> Notes);
@@ -47,8 +51,16 @@ public sealed record FailoverRequest(RecoveryPointId Point, string VmName, IRead
 public sealed record FailoverStarted(LineId Line, string VmName, IReadOnlyList<string> Made, IReadOnlyList<string> Notes, BranchId? Branch);
 
 /// <summary>An order to go on from another point.</summary>
-/// <param name="Cards">Null: as they are. Likewise the size.</param>
-public sealed record ChangePointOrder(RecoveryPointId Point, int BranchDays, string? Label = null, IReadOnlyList<CardPlan>? Cards = null, VmSize? Size = null);
+/// <param name="Cards">Those that become others; null, as a card that is not named: as it is. Likewise name and size.</param>
+/// <param name="Cpus">Zero: as in the point. Likewise the memory.</param>
+public sealed record ChangePointOrder(
+    RecoveryPointId Point,
+    int BranchDays,
+    string? Label = null,
+    string? VmName = null,
+    IReadOnlyList<CardPlan>? Cards = null,
+    int? Cpus = null,
+    long? MemoryBytes = null);
 
 /// <param name="To">Who may accept: the VM's source.</param>
 public sealed record CancelOrder(TransferId Transfer, Guid To, int BranchDays);

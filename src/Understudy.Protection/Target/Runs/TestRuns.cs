@@ -148,7 +148,7 @@ internal sealed partial class TestRuns(ReplicaContext context)
         HashSet<string> taken = [.. (await context.Services.Hypervisor.ListVmsAsync(cancellationToken)).Select(vm => vm.Name)];
         string wanted = VmNames.Propose(request.VmName);
         bool needsBubble = request.Network == TestNetworkKind.Bubble
-            || (request.Network == TestNetworkKind.Chosen && request.Cards.Any(card => card.Network is null));
+            || request.Cards.Any(card => card.InBubble);
         return new TestRecord(
             request.Id,
             contents.Point.Id,
@@ -178,22 +178,25 @@ internal sealed partial class TestRuns(ReplicaContext context)
             request.Size));
     }
 
-    private NetworkPlacement Placement(TestRecord test, TestRequest request)
+    private NetworkPlacement.Planned Placement(TestRecord test, TestRequest request)
     {
         string? bubble = BubbleOf(test)?.Name;
-        return test.Network switch
+        NetworkPlacement? rest = test.Network switch
         {
             TestNetworkKind.None => new NetworkPlacement.None(),
             TestNetworkKind.Bubble => new NetworkPlacement.All(bubble!), // Not null: PlanAsync took a number for it.
-
-            // Several tests, or production, may be on a network that was there before: no MAC may be there twice.
-            TestNetworkKind.Chosen => new NetworkPlacement.Planned(
-            [
-                .. request.Cards.Select(card => card.Network is null
-                    ? card with { Network = bubble, NewMac = null }
-                    : card with { NewMac = MacAddress.FromRandom(context.Services.Ids.NewRandom128()) }),
-            ]),
+            TestNetworkKind.Chosen => null,
             _ => throw new System.Diagnostics.UnreachableException(),
         };
+        return new NetworkPlacement.Planned([.. request.Cards.Select(card => PlanOf(card, bubble))], rest);
     }
+
+    /// <summary>Several tests, or production, may be on a network that was there before: unless somebody chose it, no MAC is
+    /// there twice.</summary>
+    private CardPlan PlanOf(TestCard card, string? bubble) => card switch
+    {
+        { InBubble: true } => new CardPlan(card.Mac, bubble, card.NewMac),
+        { Network: null } => new CardPlan(card.Mac, null),
+        _ => new CardPlan(card.Mac, card.Network, card.NewMac ?? MacAddress.FromRandom(context.Services.Ids.NewRandom128())),
+    };
 }

@@ -22,7 +22,7 @@ internal sealed class PlannedSteps(StepScene scene, BothSides sides, ReportBoard
         string findings = await sides.CheckAsync(run, vm, source, target, cancel, stopping);
         DiscoveredVm discovered = await scene.DiscoveredAsync(vm, source, stopping);
         HostFacts? facts = agents.Find(vm.TargetHost) is { } session ? await session.TryGetFactsAsync(stopping) : null;
-        if (FailoverChecks.Evaluate(vm, discovered, target.Name, facts ?? HostStore.FactsOf(target), board.Get(vm.Vm).Source) is { } refusal)
+        if (FailoverChecks.Evaluate((input.Run ?? RunChoices.None).Over(vm), discovered, target.Name, facts ?? HostStore.FactsOf(target), board.Get(vm.Vm).Source) is { } refusal)
         {
             throw new ErrorException(refusal);
         }

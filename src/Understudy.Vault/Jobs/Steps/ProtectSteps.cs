@@ -36,7 +36,8 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, SiteLinks l
                 ProtectCommand.DisksThatTakePart(discovered, vm.ExcludedDisks),
                 SideSettings.OfTarget(vm, policy),
                 input.Seeds,
-                await links.TargetDialsAsync(source, target, stopping) ? source.ReplicationEndpoint : null),
+                await links.TargetDialsAsync(source, target, stopping) ? source.ReplicationEndpoint : null,
+                vm.Pool),
             cancel,
             stopping);
         await using VaultDb db = scene.Open();

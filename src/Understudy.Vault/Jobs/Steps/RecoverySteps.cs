@@ -16,7 +16,8 @@ internal sealed class RecoverySteps(StepScene scene, FitAsker fit, AgentRegistry
     public async Task<StepResult> StartTestAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {
         TestInput input = run.InputAs<TestInput>();
-        (ProtectedVm vm, HostRow source, HostRow target) = await scene.LoadAsync(run, stopping);
+        (ProtectedVm stored, HostRow source, HostRow target) = await scene.LoadAsync(run, stopping);
+        ProtectedVm vm = (input.Run ?? RunChoices.None).Over(stored);
         await run.WaitForAsync(target, cancel, stopping);
         if ((await FitAsync(vm, source, target, stopping)).FirstOrDefault(finding => finding.Refusal is not null)?.Refusal is { } refusal)
         {
@@ -31,7 +32,8 @@ internal sealed class RecoverySteps(StepScene scene, FitAsker fit, AgentRegistry
                 vm.Vm, vm.Replica, input.Test, input.Point, input.VmName, input.Isolated, input.Nics, input.Branch, input.Label, vm.Cpus, vm.MemoryBytes),
             cancel,
             stopping);
-        string network = started.Network is { } name ? $"on network {name}" : "without a network";
+        string[] networks = [.. new[] { started.Network }.Concat(input.Nics.Select(nic => nic.Network)).OfType<string>().Distinct()];
+        string network = networks.Length == 0 ? "without a network" : $"on network {string.Join(", ", networks)}";
         return new StepResult(StepWords.With($"{started.VmName} runs at {target.Name} {network}", started.Notes), StepWords.On(target, started.Made));
     }
 
@@ -66,7 +68,9 @@ internal sealed class RecoverySteps(StepScene scene, FitAsker fit, AgentRegistry
     public async Task<StepResult> StartAtTargetAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {
         FailoverInput input = run.InputAs<FailoverInput>();
-        (ProtectedVm vm, _, HostRow target) = await scene.LoadAsync(run, stopping);
+        (ProtectedVm stored, _, HostRow target) = await scene.LoadAsync(run, stopping);
+        RunChoices chosen = input.Run ?? RunChoices.None;
+        ProtectedVm vm = chosen.Over(stored);
         await scene.SetFailingOverAsync(run, stopping);
         RecoveryPointId point = input.Point ?? await NewestAsync(run, vm, target, cancel, stopping);
         Policy policy = await scene.PolicyOfAsync(vm, stopping);
@@ -77,7 +81,7 @@ internal sealed class RecoverySteps(StepScene scene, FitAsker fit, AgentRegistry
                 vm.Vm, vm.Replica, point, vm.TargetName, vm.Nics, input.Transfer, input.Test, policy.BranchDays, input.Label, vm.Cpus, vm.MemoryBytes),
             cancel,
             stopping);
-        PendingFailover pending = new(input.Transfer is null ? FailoverKind.Unplanned : FailoverKind.Planned, run.Now, input.Running);
+        PendingFailover pending = new(input.Transfer is null ? FailoverKind.Unplanned : FailoverKind.Planned, run.Now, input.Running, chosen);
         await using (VaultDb db = scene.Open())
         {
             await db.SetPendingAsync(vm.Vm, started.Line, pending, stopping);
@@ -99,6 +103,7 @@ internal sealed class RecoverySteps(StepScene scene, FitAsker fit, AgentRegistry
     public async Task<StepResult> CommitAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {
         (ProtectedVm vm, _, HostRow target) = await scene.LoadAsync(run, stopping);
+        string name = board.Get(vm.Vm).Target?.Failover?.VmName ?? vm.TargetName; // what the run called it
         Committed committed = await run.AskAsync(target, AgentMethods.Commit, new CommitRequest(vm.Vm, vm.Replica), cancel, stopping);
         await using (VaultDb db = scene.Open())
         {
@@ -110,7 +115,7 @@ internal sealed class RecoverySteps(StepScene scene, FitAsker fit, AgentRegistry
 
         scene.Tell(run.Vm);
         return new StepResult(
-            committed.Pending is { } pending ? $"{pending}; the VM runs meanwhile" : $"{vm.TargetName} runs at {target.Name} on its own disks",
+            committed.Pending is { } pending ? $"{pending}; the VM runs meanwhile" : $"{name} runs at {target.Name} on its own disks",
             [.. committed.Images.Select(image => $"{target.Name}: {image}")]);
     }
 

@@ -18,16 +18,13 @@ internal sealed class ReturnSteps(StepScene scene)
         ChangePointInput input = run.InputAs<ChangePointInput>();
         (ProtectedVm vm, _, HostRow target) = await scene.LoadAsync(run, stopping);
         Policy policy = await scene.PolicyOfAsync(vm, stopping);
+        RunChoices? chosen = vm.Pending?.Run?.Then(input.Run ?? RunChoices.None);
         FailoverStarted started = await run.AskAsync(
-            target,
-            AgentMethods.ChangePoint,
-            new ChangePointRequest(vm.Vm, vm.Replica, input.Point, policy.BranchDays, input.Label, vm.Nics, vm.Cpus, vm.MemoryBytes),
-            cancel,
-            stopping);
+            target, AgentMethods.ChangePoint, chosen is null ? Changed(vm, input, policy) : Whole(chosen.Over(vm), input, policy), cancel, stopping);
         await using (VaultDb db = scene.Open())
         {
             PendingFailover pending = vm.Pending ?? new PendingFailover(FailoverKind.Unplanned, run.Now, RanAtSource: false);
-            await db.SetPendingAsync(vm.Vm, started.Line, pending with { Since = run.Now }, stopping); // a countdown begins anew
+            await db.SetPendingAsync(vm.Vm, started.Line, pending with { Since = run.Now, Run = chosen }, stopping); // a countdown begins anew
         }
 
         scene.Tell(run.Vm);
@@ -35,6 +32,14 @@ internal sealed class ReturnSteps(StepScene scene)
             StepWords.With($"{started.VmName} runs at {target.Name} from {input.Point}", started.Notes),
             [.. StepWords.On(target, started.Made), .. started.Branch is { } branch ? [$"{target.Name}: branch {branch}, what ran until now"] : Array.Empty<string>()]);
     }
+
+    /// <summary>Settings that were changed since the run began are taken up, but for what the run was given itself.</summary>
+    private static ChangePointRequest Whole(ProtectedVm vm, ChangePointInput input, Policy policy) => new(
+        vm.Vm, vm.Replica, input.Point, policy.BranchDays, input.Label, vm.Nics, vm.Cpus ?? 0, vm.MemoryBytes ?? 0, vm.TargetName);
+
+    /// <summary>Begun at the host, with choices that only the host knows: they stay.</summary>
+    private static ChangePointRequest Changed(ProtectedVm vm, ChangePointInput input, Policy policy) => new(
+        vm.Vm, vm.Replica, input.Point, policy.BranchDays, input.Label, input.Run?.Nics, input.Run?.Cpus, input.Run?.MemoryBytes, input.Run?.Name);
 
     public async Task<StepResult> EndAtTargetAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {

@@ -46,7 +46,9 @@ internal sealed class FailoverCommands(CommandDesk desk, PointFinder points, Age
         Subject subject = await desk.DecideAsync(db, vmName, VmCommand.Promote, cancellationToken);
         TestInfo test = ChooseTest(subject.Vm, request.Test);
         CommandDesk.RequireWord(Confirmation.Failover, request.Confirm);
-        FailoverInput input = new(subject.Vm.Replica, test.Point, desk.RanAtSource(subject.Vm), _usualShutdown, Test: test.Id, Label: CommandDesk.Label(request.Label));
+        RunChoices run = await AtTarget.RunAsync(db, subject.Vm, request.Run, cancellationToken);
+        FailoverInput input = new(
+            subject.Vm.Replica, test.Point, desk.RanAtSource(subject.Vm), _usualShutdown, Test: test.Id, Label: CommandDesk.Label(request.Label), Run: run);
         return await desk.StartAsync(subject, input, user, cancellationToken);
     }
 
@@ -55,7 +57,8 @@ internal sealed class FailoverCommands(CommandDesk desk, PointFinder points, Age
         await using VaultDb db = desk.Open();
         Subject subject = await desk.DecideAsync(db, vmName, VmCommand.ChangePoint, cancellationToken);
         RecoveryPointInfo point = await points.FindAsync(subject.Vm, request.Point, cancellationToken);
-        return await desk.StartAsync(subject, new ChangePointInput(subject.Vm.Replica, point.Id, CommandDesk.Label(request.Label)), user, cancellationToken);
+        RunChoices run = await AtTarget.RunAsync(db, (subject.Vm.Pending?.Run ?? RunChoices.None).Over(subject.Vm), request.Run, cancellationToken);
+        return await desk.StartAsync(subject, new ChangePointInput(subject.Vm.Replica, point.Id, CommandDesk.Label(request.Label), run), user, cancellationToken);
     }
 
     public async Task<JobId> CancelAsync(string vmName, CancelFailoverDto request, string user, CancellationToken cancellationToken)
@@ -98,8 +101,10 @@ internal sealed class FailoverCommands(CommandDesk desk, PointFinder points, Age
         Subject subject = await desk.DecideAsync(db, vmName, VmCommand.PlannedFailover, cancellationToken);
         await desk.RequireOnlineAsync(db, subject.Vm.SourceHost, cancellationToken);
         await desk.RequireOnlineAsync(db, subject.Vm.TargetHost, cancellationToken);
+        RunChoices run = await AtTarget.RunAsync(db, subject.Vm, request.Run, cancellationToken);
         FailoverInput input = new(
-            subject.Vm.Replica, null, desk.RanAtSource(subject.Vm), ShutdownLimit(request.ShutdownLimit), new TransferId(ids.NewGuid()), Label: CommandDesk.Label(request.Label));
+            subject.Vm.Replica, null, desk.RanAtSource(subject.Vm), ShutdownLimit(request.ShutdownLimit), new TransferId(ids.NewGuid()),
+            Label: CommandDesk.Label(request.Label), Run: run);
         return await desk.StartAsync(subject, input, user, cancellationToken);
     }
 
@@ -112,8 +117,10 @@ internal sealed class FailoverCommands(CommandDesk desk, PointFinder points, Age
 
         // With the shutdown, "latest" is what the last change will have made.
         bool newest = request.ShutDownSource && request.Point is null or PointChoice.Latest;
+        RunChoices run = await AtTarget.RunAsync(db, subject.Vm, request.Run, cancellationToken);
         FailoverInput input = new(
-            subject.Vm.Replica, newest ? null : point.Id, desk.RanAtSource(subject.Vm), ShutdownLimit(request.ShutdownLimit), Label: CommandDesk.Label(request.Label));
+            subject.Vm.Replica, newest ? null : point.Id, desk.RanAtSource(subject.Vm), ShutdownLimit(request.ShutdownLimit),
+            Label: CommandDesk.Label(request.Label), Run: run);
         Decision.Go go = request.ShutDownSource ? subject.Go with { Steps = LifeCycle.UnplannedWithShutdown } : subject.Go;
         return await desk.StartAsync(subject with { Go = go }, input, user, cancellationToken);
     }

@@ -77,6 +77,7 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
             Nics = candidate.Nics,
             Cpus = request.Cpus is > 0 ? request.Cpus : null,
             MemoryBytes = request.MemoryBytes is > 0 ? request.MemoryBytes : null,
+            Pool = candidate.Pool?.Name,
             ExcludedDisks = candidate.Excluded,
             Stage = ProtectionStage.Preparing,
         };
@@ -184,10 +185,10 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
             Decision.Refuse refused => throw new ErrorException(refused.Error),
             _ => throw new InvalidOperationException("decision"),
         };
-        SettingsCommand.Check(new VmSetDto(Cpus: request.Cpus, MemoryBytes: request.MemoryBytes));
         HostRow target = await db.FindTargetAsync(request.To, cancellationToken);
         (HostRow source, DiscoveredVm vm) = await FindSourceAsync(db, id, name, target, cancellationToken);
         await SiteLinks.RequireListenerAsync(db, name, source, target, cancellationToken);
+        AtTarget.RequireHardware(request.Cpus, request.MemoryBytes, target, vm.MachineType);
         IReadOnlyList<string> excluded = [.. (request.ExcludedDisks ?? []).Distinct().Order(StringComparer.Ordinal)];
         if (VmChecks.Excluded(vm, excluded) is { } error)
         {
@@ -195,21 +196,24 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
         }
 
         Policy policy = (await PolicyStore.FindAsync(db, request.Policy ?? PolicyRules.DefaultName, cancellationToken)).ToModel();
-        string targetName = request.Name ?? VmNames.Propose(vm.Name);
+        HashSet<string> taken = await AtTarget.NamesAsync(db, target.Id, but: null, cancellationToken);
+        string targetName = request.Name ?? Propose(vm.Name, taken);
         HostFacts? facts = HostStore.FactsOf(target);
         (IReadOnlyList<NicPlan> nics, ErrorInfo? nicError) = NicPlanner.Plan(
             vm.Nics,
-            [.. (request.Nics ?? []).Select(nic => new NicChoice(nic.Mac, nic.Network, nic.TestNetwork, nic.NewMac))],
+            AtTarget.Choices(request.Nics),
             await MappingStore.BetweenAsync(db, source.SiteId, target.SiteId, cancellationToken),
             policy.UseNetworkMap,
             await db.Sites.Where(row => row.Id == source.SiteId).Select(row => row.Name).SingleAsync(cancellationToken),
             await db.Sites.Where(row => row.Id == target.SiteId).Select(row => row.Name).SingleAsync(cancellationToken),
             target.Name,
             facts?.Networks ?? []);
+        (HostPool? pool, ErrorInfo? poolError) = PoolPlanner.Plan(
+            request.Pool, vm, HostStore.FactsOf(source), await StorageMapStore.BetweenAsync(db, source.SiteId, target.SiteId, cancellationToken), target.Name, facts);
         IReadOnlyList<Finding> findings = VmChecks.Evaluate(
-            vm, source.Name, target.Name, facts, await NamesAtAsync(db, target, cancellationToken), targetName, nicError, excluded,
-            await fit.CheckAsync(vm, source, target, cancellationToken));
-        return new Candidate(vm, source, target, policy, targetName, nics, excluded, findings, go);
+            vm, source.Name, target.Name, facts, taken, targetName, nicError, excluded,
+            await fit.CheckAsync(vm, source, target, cancellationToken), pool, poolError);
+        return new Candidate(vm, source, target, policy, targetName, nics, pool, excluded, findings, go);
     }
 
     private static async Task<(HostRow Host, DiscoveredVm Vm)> FindSourceAsync(VaultDb db, VmId id, string name, HostRow target, CancellationToken cancellationToken)
@@ -233,12 +237,8 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
         };
     }
 
-    /// <summary>Names that are taken at the host, and those that replicas there will take.</summary>
-    private static async Task<IReadOnlyCollection<string>> NamesAtAsync(VaultDb db, HostRow host, CancellationToken cancellationToken) =>
-    [
-        .. await db.Vms.Where(row => row.HostId == host.Id).Select(row => row.Name).ToListAsync(cancellationToken),
-        .. await db.Protections.Where(row => row.TargetHost == host.Id).Select(row => row.TargetName).ToListAsync(cancellationToken),
-    ];
+    /// <summary>A name that has to be another anyway is a free one; one that is good but taken is a person's to decide.</summary>
+    private static string Propose(string name, HashSet<string> taken) => VmNames.IsLawful(name) ? name : VmNames.NextFree(VmNames.Propose(name), taken);
 
     private sealed record Candidate(
         DiscoveredVm Vm,
@@ -247,6 +247,7 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
         Policy Policy,
         string TargetName,
         IReadOnlyList<NicPlan> Nics,
+        HostPool? Pool,
         IReadOnlyList<string> Excluded,
         IReadOnlyList<Finding> Findings,
         Decision.Go Go);

@@ -1,10 +1,8 @@
 using Microsoft.EntityFrameworkCore;
 using Understudy.Api.Rest;
-using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Plans;
 using Understudy.Vault.Jobs;
-using Understudy.Vault.Sites;
 using Understudy.Vault.Storage;
 
 namespace Understudy.Vault.Protection.Commands;
@@ -15,9 +13,6 @@ namespace Understudy.Vault.Protection.Commands;
 /// </summary>
 internal sealed class SettingsCommand(CommandDesk desk)
 {
-    private const int MostCpus = 4096;
-    private const long LeastMemoryBytes = 1L << 20;
-
     public async Task<JobId> RunAsync(string vmName, VmSetDto request, string user, CancellationToken cancellationToken)
     {
         await using VaultDb db = desk.Open();
@@ -44,58 +39,24 @@ internal sealed class SettingsCommand(CommandDesk desk)
 
         if (request.Name is { } name && name != vm.TargetName)
         {
-            await RequireFreeNameAsync(db, vm, name, cancellationToken);
+            await AtTarget.RequireFreeNameAsync(db, vm, name, cancellationToken);
         }
 
-        Check(request);
+        await AtTarget.RequireHardwareAsync(db, vm, request.Cpus, request.MemoryBytes, cancellationToken);
+        if (request.Pool is { } pool && pool != (vm.Pool ?? HostPool.None))
+        {
+            throw new ErrorException(Errors.PoolStays(vm.Name, vm.Pool is { } stays ? $"storage pool {stays}" : "the agent's own folders"));
+        }
+
         return vm with
         {
             Policy = request.Policy ?? vm.Policy,
             TargetName = request.Name ?? vm.TargetName,
-            Nics = request.Nics is { } nics ? await NicsAsync(db, vm, nics, cancellationToken) : vm.Nics,
+            Nics = request.Nics is { } nics ? await AtTarget.NicsAsync(db, vm, nics, cancellationToken) : vm.Nics,
             Cpus = request.Cpus is { } cpus ? (cpus == 0 ? null : cpus) : vm.Cpus,
             MemoryBytes = request.MemoryBytes is { } memory ? (memory == 0 ? null : memory) : vm.MemoryBytes,
             ExcludedDisks = request.ExcludedDisks is { } excluded ? await ExcludedAsync(db, vm, excluded, cancellationToken) : vm.ExcludedDisks,
         };
-    }
-
-    public static void Check(VmSetDto request)
-    {
-        if (request.Cpus is < 0 or > MostCpus)
-        {
-            throw new ErrorException(Errors.BadValue("cpus", $"{request.Cpus}", $"1 to {MostCpus}, or 0 for as many as at the source"));
-        }
-
-        if (request.MemoryBytes is < 0 or (> 0 and < LeastMemoryBytes))
-        {
-            throw new ErrorException(Errors.BadValue("memoryBytes", $"{request.MemoryBytes}", $"at least {Sizes.Format(LeastMemoryBytes)}, or 0 for as much as at the source"));
-        }
-    }
-
-    private static async Task RequireFreeNameAsync(VaultDb db, ProtectedVm vm, string name, CancellationToken cancellationToken)
-    {
-        if (!VmNames.IsLawful(name))
-        {
-            throw new ErrorException(Errors.BadName("VM", name));
-        }
-
-        bool taken = await db.Vms.AnyAsync(row => row.HostId == vm.TargetHost.Value && row.Name == name && row.VmId != vm.Vm.Value, cancellationToken)
-            || await db.Protections.AnyAsync(row => row.TargetHost == vm.TargetHost.Value && row.TargetName == name && row.VmId != vm.Vm.Value, cancellationToken);
-        if (taken)
-        {
-            throw new ErrorException(Errors.NameTaken(await CommandDesk.HostNameAsync(db, vm.TargetHost, cancellationToken), name, $"{name}-2"));
-        }
-    }
-
-    private static async Task<IReadOnlyList<NicPlan>> NicsAsync(VaultDb db, ProtectedVm vm, IReadOnlyList<NicChoiceDto> choices, CancellationToken cancellationToken)
-    {
-        HostRow target = await db.Hosts.SingleAsync(row => row.Id == vm.TargetHost.Value, cancellationToken);
-        (IReadOnlyList<NicPlan> plans, ErrorInfo? error) = NicPlanner.Change(
-            vm.Nics,
-            [.. choices.Select(nic => new NicChoice(nic.Mac, nic.Network, nic.TestNetwork, nic.NewMac))],
-            target.Name,
-            HostStore.FactsOf(target)?.Networks ?? []);
-        return error is null ? plans : throw new ErrorException(error);
     }
 
     private static async Task<IReadOnlyList<string>> ExcludedAsync(VaultDb db, ProtectedVm vm, IReadOnlyList<string> excluded, CancellationToken cancellationToken)
@@ -117,7 +78,7 @@ internal sealed class SettingsCommand(CommandDesk desk)
             changed.Add(after.ExcludedDisks.Count == 0 ? "all disks take part" : $"without disks {string.Join(" ", after.ExcludedDisks)}");
         }
 
-        foreach ((NicPlan was, NicPlan now) in before.Nics.Zip(after.Nics).Where(pair => pair.First != pair.Second))
+        foreach (NicPlan now in after.Nics.Except(before.Nics))
         {
             changed.Add($"NIC {now.Mac} on {now.TargetNetwork ?? "no network"}{(now.NewMac is { } mac ? $" as {mac}" : "")}");
         }

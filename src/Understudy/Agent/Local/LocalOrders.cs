@@ -58,7 +58,7 @@ internal sealed class LocalOrders(
         return new LocalState(
             identity.Membership.Host, identity.Membership.Name, identity.Membership.Site, AgentVersion.Text, link.State,
             [.. replicas.OrderBy(replica => replica.VmName, StringComparer.Ordinal)], source.Locals(),
-            settings.ProxyState, await visibility.DescribeAsync(cancellationToken));
+            settings.ProxyState, await visibility.DescribeAsync(cancellationToken), target.Unavailable);
     }
 
     private async Task<LocalReplica> DescribeAsync(ReplicaHost host, CancellationToken cancellationToken)
@@ -67,7 +67,7 @@ internal sealed class LocalOrders(
         ReplicaHostStatus status = host.Status;
         return new LocalReplica(
             host.Spec.VmName,
-            host.Spec.TargetName,
+            order?.Name ?? host.Spec.TargetName,
             new HostId(host.Spec.Source),
             receiver.IsReceiving(host.Spec.Replica),
             receiver.IsReceiving(host.Spec.Replica) || target.HasCalled(host.Spec.Replica),

@@ -109,7 +109,11 @@ internal static partial class HostCommands
         ("proxy to the vault", host.Proxy is { } way ? $"{way.Proxy ?? "none"}{(way.OnTrial ? ", on trial" : "")}{(way.Problem is { } problem ? $". {problem}" : "")}" : null),
         ("networks", string.Join(", ", host.Networks.Select(n => n.Name))),
         ("replicas", Space(host.Replicas)),
-        ("spool", Space(host.Spool)));
+        ("spool", Space(host.Spool)),
+        ("storage pools", host.Pools is not { Count: > 0 } pools ? null : string.Join("; ", pools.Select(Pool))));
+
+    private static string Pool(HostPool pool) =>
+        $"{pool.Name} ({pool.Type}) {(!pool.Active ? "not active" : pool.IsFolder ? $"{pool.Path}, {Show.Bytes(pool.FreeBytes)} free" : "not for replicas")}";
 
     private static string? Space(StorageSpace? space) =>
         space is null ? null : space.Error ?? $"{space.Path}, {Show.Bytes(space.FreeBytes)} free";

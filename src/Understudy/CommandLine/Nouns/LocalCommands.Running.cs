@@ -3,15 +3,13 @@ using Understudy.Api.Control;
 using Understudy.Api.Rest;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
+using Understudy.Plans;
 
 namespace Understudy.CommandLine.Nouns;
 
 /// <summary>Starting VMs from their replicas, without the vault.</summary>
 internal static partial class LocalCommands
 {
-    private const string Isolated = "isolated";
-    private const string None = "none";
-
     private static readonly Option<string?> _network = new("--network")
     {
         Description = "isolated (default: a network made for the test), none, or a network of this host",
@@ -25,7 +23,7 @@ internal static partial class LocalCommands
 
     private static async Task<ExitCode> TestAsync(CommandContext c, CancellationToken ct)
     {
-        (LocalAgent agent, _, LocalReplica replica) = await FindAsync(c, ct);
+        (LocalAgent agent, LocalState state, LocalReplica replica) = await FindAsync(c, ct);
         if (c.Get(_complete) is { } named)
         {
             LocalTest test = replica.Tests.FirstOrDefault(test => test.VmName == named || test.Id.ToString() == named)
@@ -35,20 +33,24 @@ internal static partial class LocalCommands
         }
 
         RecoveryPointInfo point = await ChooseAsync(agent, replica, c.Get(_point), ct);
-        string network = c.Get(_network) ?? Isolated;
-        NicPlan[] nics = [.. replica.Settings.Nics.Select(nic => nic with { TestNetwork = network is Isolated or None ? null : network })];
-        if (network is not (Isolated or None) && nics.Length == 0)
+        string network = c.Get(_network) ?? TestNicPlanner.Isolated;
+        RunDto? run = RunOptions.Read(c);
+        await LocalRun.CheckAsync(agent, state, run, ct);
+        RecoverySettings settings = LocalRun.Settings(replica.Settings, run is null ? null : run with { Nics = null });
+        TestNicPlan nics = LocalRun.TestNics(replica.Settings, network, run);
+        if (network is not (TestNicPlanner.Isolated or NicPlanner.None) && nics.Nics.Count == 0)
         {
             throw new ErrorException(Errors.BadValue("--network", network, "the vault has not said which NICs the VM has: take isolated or none"));
         }
 
         TestStartRequest request = new(
-            replica.Report.Vm, replica.Report.Replica, new TestId(Guid.NewGuid()), point.Id, VmNames.ForTest(replica.TargetName, FreeNumber(replica)), network == Isolated, nics,
-            Cpus: replica.Settings.Cpus, MemoryBytes: replica.Settings.MemoryBytes);
+            replica.Report.Vm, replica.Report.Replica, new TestId(Guid.NewGuid()), point.Id, run?.Name ?? VmNames.ForTest(replica.TargetName, FreeNumber(replica)),
+            nics.RestIsolated, nics.Nics, Cpus: settings.Cpus, MemoryBytes: settings.MemoryBytes);
         TestStarted started = await agent.AskAsync(AgentMethods.TestStart, request, ShowProgress(c), ct);
         return c.Show(started, CommandContext.Types.TestStarted, (s, o) =>
         {
-            o.WriteLine($"{s.VmName} runs from {Show.Time(point.CutAt)}{(s.Network is { } on ? $" on network {on}" : ", without a network")}");
+            string[] on = [.. new[] { s.Network }.Concat(nics.Nics.Select(nic => nic.Network)).OfType<string>().Distinct()];
+            o.WriteLine($"{s.VmName} runs from {Show.Time(point.CutAt)}{(on.Length > 0 ? $" on network {string.Join(", ", on)}" : ", without a network")}");
             WriteNotes(s.Notes, o);
             o.WriteLine($"End it: understudy local test {replica.VmName} --complete {s.VmName}");
         });
@@ -58,17 +60,19 @@ internal static partial class LocalCommands
     {
         (LocalAgent agent, LocalState state, LocalReplica replica) = await FindAsync(c, ct);
         RequireNoVault(c, state, replica.VmName);
-        return await FailOverAsync(c, agent, replica, c.Get(_point), c.Get(_name), c.Get(_nic)!, ct); // has a default
+        RunDto? run = RunOptions.Read(c);
+        await LocalRun.CheckAsync(agent, state, run, ct);
+        return await FailOverAsync(c, agent, replica, c.Get(_point), run, ct);
     }
 
-    private static async Task<ExitCode> FailOverAsync(
-        CommandContext c, LocalAgent agent, LocalReplica replica, string? wanted, string? name, IReadOnlyList<string> nics, CancellationToken ct)
+    private static async Task<ExitCode> FailOverAsync(CommandContext c, LocalAgent agent, LocalReplica replica, string? wanted, RunDto? run, CancellationToken ct)
     {
+        RecoverySettings settings = LocalRun.Settings(replica.Settings, run);
         RecoveryPointInfo point = await ChooseAsync(agent, replica, wanted, ct);
         RequireWord(await WordAsync(c, WarningOf(replica, point), ct));
         FailoverStartRequest request = new(
-            replica.Report.Vm, replica.Report.Replica, point.Id, name ?? replica.TargetName, Plan(replica.Settings.Nics, nics),
-            BranchDays: replica.Settings.BranchDays, Cpus: replica.Settings.Cpus, MemoryBytes: replica.Settings.MemoryBytes);
+            replica.Report.Vm, replica.Report.Replica, point.Id, run?.Name ?? replica.TargetName, settings.Nics,
+            BranchDays: settings.BranchDays, Cpus: settings.Cpus, MemoryBytes: settings.MemoryBytes);
         FailoverStarted started = await agent.AskAsync(AgentMethods.FailoverStart, request, ShowProgress(c), ct);
         return c.Show(started, CommandContext.Types.FailoverStarted, (s, o) =>
         {
@@ -108,7 +112,7 @@ internal static partial class LocalCommands
         RequireNoVault(c, state, c.Get(_vm));
         if (FindSource(state, c.Get(_vm)) is not { } source)
         {
-            return await FailOverAsync(c, agent, Find(state, c.Get(_vm)), null, null, [], ct);
+            return await FailOverAsync(c, agent, Find(state, c.Get(_vm)), null, null, ct);
         }
 
         RequireWord(await WordAsync(c,
@@ -122,20 +126,6 @@ internal static partial class LocalCommands
 
     private static LocalSource? FindSource(LocalState state, string vm) => state.Sources.FirstOrDefault(source =>
         source.VmName == vm || string.Equals(source.Report.Vm.ToString(), vm, StringComparison.OrdinalIgnoreCase));
-
-    /// <summary>The vault's plan with the choices of this run in it.</summary>
-    public static IReadOnlyList<NicPlan> Plan(IReadOnlyList<NicPlan> ordered, IEnumerable<string> choices)
-    {
-        Dictionary<string, NicPlan> plans = ordered.ToDictionary(nic => nic.Mac, StringComparer.OrdinalIgnoreCase);
-        foreach (string choice in choices)
-        {
-            NicChoiceDto chosen = NicChoiceWords.Read(choice);
-            NicPlan before = plans.GetValueOrDefault(chosen.Mac, new NicPlan(chosen.Mac, null, null, null));
-            plans[chosen.Mac] = before with { TargetNetwork = chosen.Network == None ? null : chosen.Network, NewMac = chosen.NewMac ?? before.NewMac };
-        }
-
-        return [.. plans.Values];
-    }
 
     private static void RequireNoVault(CommandContext c, LocalState state, string vm)
     {

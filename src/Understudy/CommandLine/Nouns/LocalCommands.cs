@@ -16,13 +16,6 @@ internal static partial class LocalCommands
     };
 
     private static readonly Option<string?> _point = new("--point") { Description = "Id of a recovery point, its time, or 'latest' (default)" };
-    private static readonly Option<string?> _name = new("--name") { Description = "Name of the VM here (default: as the vault ordered)" };
-    private static readonly Option<string[]> _nic = new("--nic")
-    {
-        Description = "Choice for one NIC: MAC=NETWORK, or MAC=none; the rest as the vault ordered last",
-        DefaultValueFactory = _ => [],
-    };
-
     private static readonly Option<bool> _despiteVault = new("--despite-vault") { Description = "Also when the vault is connected and could do it" };
 
     public static Command Build(CommandFactory make) => CommandFactory.Noun(
@@ -31,8 +24,10 @@ internal static partial class LocalCommands
         make.Verb("list", "List the replicas here, and the VMs sent from here", ListAsync, _data),
         LocalSettingCommands.Set(make),
         make.Verb("points", "List the points a VM can be brought back to, oldest first", PointsAsync, _vm, _data),
-        make.Verb("test", "Start a copy of the VM from a recovery point, beside production", TestAsync, _vm, _point, _network, _complete, _data),
-        make.Verb("failover", "Make the VM run here, whatever the state of its source", FailoverAsync, _vm, _point, _name, _nic, _confirm, _despiteVault, _data),
+        make.Verb("test", "Start a copy of the VM from a recovery point, beside production", TestAsync,
+            [_vm, _point, _network, _complete, _data, .. RunOptions.All]),
+        make.Verb("failover", "Make the VM run here, whatever the state of its source", FailoverAsync,
+            [_vm, _point, _confirm, _despiteVault, _data, .. RunOptions.All]),
         make.Verb("cancel", "End a failover that is not committed; the VM goes back to its source", CancelAsync, _vm, _offline, _despiteVault, _data),
         make.Verb("claim", "Say that the VM belongs here although the other side cannot be asked; runs it", ClaimAsync, _vm, _confirm, _despiteVault, _data),
         make.Verb("export", "Write the disks of a point as ordinary images", ExportAsync, _vm, _point, _folder, _format, _data));
@@ -57,7 +52,7 @@ internal static partial class LocalCommands
         ];
         return found.Length switch
         {
-            0 => throw new ErrorException(Errors.UnknownReplica(vm)),
+            0 => throw new ErrorException(state.Unavailable?.FirstOrDefault(replica => replica.VmName == vm || replica.Vm.ToString() == vm)?.Error ?? Errors.UnknownReplica(vm)),
             1 => found[0],
             _ => throw new ErrorException(Errors.AmbiguousVm(vm, found.Select(replica => $"{state.Name} as replica {replica.Report.Replica}"))),
         };

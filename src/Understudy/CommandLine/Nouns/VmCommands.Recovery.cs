@@ -30,10 +30,13 @@ internal static partial class VmCommands
 
     private static IEnumerable<Command> RecoveryVerbs(CommandFactory make) =>
     [
-        make.Verb("test", "Start a copy of the VM from a recovery point or a branch, beside production", TestAsync, _vm, _point, _network, _label, _promote, _test, _confirm),
-        make.Verb("failover", "Make the VM run at the target", FailoverAsync, _vm, _unplanned, _point, _confirm, _shutDown, _shutdownLimit, _label),
+        make.Verb("test", "Start a copy of the VM from a recovery point or a branch, beside production", TestAsync,
+            [_vm, _point, _network, _label, _promote, _test, _confirm, .. RunOptions.All]),
+        make.Verb("failover", "Make the VM run at the target", FailoverAsync,
+            [_vm, _unplanned, _point, _confirm, _shutDown, _shutdownLimit, _label, .. RunOptions.All]),
         make.Verb("change-point", "Before commit: run the VM from another point; what ran is kept as a branch", async (c, ct) =>
-            await JobWatch.FollowAsync(c, await c.Vault.ChangePointAsync(c.Get(_vm), new ChangePointDto(c.Get(_newPoint)!, c.Get(_label)), ct), ct), _vm, _newPoint, _label), // required
+            await JobWatch.FollowAsync(c, await c.Vault.ChangePointAsync(c.Get(_vm), new ChangePointDto(c.Get(_newPoint)!, c.Get(_label), RunOptions.Read(c)), ct), ct), // required
+            [_vm, _newPoint, _label, .. RunOptions.All]),
         make.Verb("cancel", "Before commit: give the VM back to its source; what ran is kept as a branch", async (c, ct) =>
             await JobWatch.FollowAsync(c, await c.Vault.CancelFailoverAsync(c.Get(_vm), new CancelFailoverDto(c.Get(_offline)), ct), ct), _vm, _offline),
         make.Verb("commit", "Make a failover final: the VM ends on ordinary images, and runs all the while", async (c, ct) =>
@@ -47,7 +50,7 @@ internal static partial class VmCommands
             return await PromoteAsync(c, ct);
         }
 
-        TestVmDto request = new(c.Get(_point), c.Get(_network), c.Get(_label));
+        TestVmDto request = new(c.Get(_point), c.Get(_network), c.Get(_label), RunOptions.Read(c));
         return await JobWatch.FollowAsync(c, await c.Vault.TestAsync(c.Get(_vm), request, ct), ct);
     }
 
@@ -58,15 +61,17 @@ internal static partial class VmCommands
             throw new ErrorException(Errors.BadValue("--promote", "with --point or --network", "the test's own point becomes the VM, on the failover's networks"));
         }
 
+        RunDto? run = RunOptions.Read(c);
         string? word = c.Get(_confirm) ?? await AskAsync(c, ct);
-        return await JobWatch.FollowAsync(c, await c.Vault.PromoteAsync(c.Get(_vm), new PromoteDto(c.Get(_test), word, c.Get(_label)), ct), ct);
+        return await JobWatch.FollowAsync(c, await c.Vault.PromoteAsync(c.Get(_vm), new PromoteDto(c.Get(_test), word, c.Get(_label), run), ct), ct);
     }
 
     private static async Task<ExitCode> FailoverAsync(CommandContext c, CancellationToken ct)
     {
         bool unplanned = c.Get(_unplanned);
+        RunDto? run = RunOptions.Read(c);
         string? word = c.Get(_confirm) ?? (unplanned ? await AskAsync(c, ct) : null);
-        FailoverDto request = new(unplanned, c.Get(_point), word, c.Get(_shutDown), c.Get(_shutdownLimit), c.Get(_label));
+        FailoverDto request = new(unplanned, c.Get(_point), word, c.Get(_shutDown), c.Get(_shutdownLimit), c.Get(_label), run);
         return await JobWatch.FollowAsync(c, await c.Vault.FailoverAsync(c.Get(_vm), request, ct), ct);
     }
 

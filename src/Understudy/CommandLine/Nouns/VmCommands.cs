@@ -14,10 +14,11 @@ internal static partial class VmCommands
     private static readonly Option<string?> _name = new("--name") { Description = "Name of the VM at the target (default: its own)" };
     private static readonly Option<string[]> _nic = new("--nic")
     {
-        Description = "Choice for one NIC: MAC=NETWORK, or MAC=none to start unplugged, then perhaps ,mac=new and ,test=NETWORK; the rest follow the network map",
+        Description = "Choice for one NIC: MAC=NETWORK, or MAC=none to start unplugged, then perhaps ,mac=new or ,mac=ADDRESS or ,mac=keep, and ,test=NETWORK; the rest follow the network map",
         DefaultValueFactory = _ => [],
     };
 
+    private static readonly Option<string?> _pool = new("--pool") { Description = "Storage pool of the target that gets the replica, and with it the VM's disks (none: the agent's own folders; default: as mapped)" };
     private static readonly Option<int?> _cpus = new("--cpus") { Description = "CPUs at the target (0: as at the source)" };
     private static readonly Option<string?> _memory = new("--memory") { Description = "Memory at the target, e.g. 4GiB (0: as at the source)" };
     private static readonly Option<string[]> _exclude = new("--exclude") { Description = "Leave this disk out, by its device at the guest, e.g. vdb", DefaultValueFactory = _ => [] };
@@ -41,12 +42,12 @@ internal static partial class VmCommands
                 await c.Vault.ListVmsAsync(c.GetOptional(VmSelection.Vms), c.Get(VmSelection.Tag)!, ct), CommandContext.Types.IReadOnlyListVmDto, List), // has a default
                 VmSelection.Vms, VmSelection.Tag),
             make.Verb("show", "Show a VM and its protection", ShowAsync, _vm, _hours),
-            make.Verb("verify", "Say what would stand in the way of protecting a VM, or of starting a protected one at its target", VerifyAsync, _vm, _where, _policy, _name, _nic, _exclude, _seed, _seedImages),
+            make.Verb("verify", "Say what would stand in the way of protecting a VM, or of starting a protected one at its target", VerifyAsync, _vm, _where, _policy, _name, _nic, _pool, _cpus, _memory, _exclude, _seed, _seedImages),
             make.Verb(
                 "protect", "Replicate a VM to another host, or several by rule; they run on undisturbed", ProtectAsync,
-                VmSelection.Vms, VmSelection.Tag, VmSelection.DryRun, _to, _policy, _name, _nic, _cpus, _memory, _exclude, _seed, _seedImages, _startAt),
+                VmSelection.Vms, VmSelection.Tag, VmSelection.DryRun, _to, _policy, _name, _nic, _pool, _cpus, _memory, _exclude, _seed, _seedImages, _startAt),
             make.Verb("unprotect", "Stop protecting a VM; it stays where it runs", UnprotectAsync, _vm, _keep),
-            make.Verb("set", "Change a protected VM's settings; in every state, and without starting over", SetAsync, _vm, _policy, _name, _nic, _cpus, _memory, _exclude, _allDisks),
+            make.Verb("set", "Change a protected VM's settings; in every state, and without starting over", SetAsync, _vm, _policy, _name, _nic, _pool, _cpus, _memory, _exclude, _allDisks),
             make.Verb("pause", "Stop cutting until it is resumed; points stay", (c, ct) => VmSelection.RunAsync(
                 c, "pause", vm => c.Vault.PauseAsync(vm, ct), (vms, tags, preview) => c.Vault.PauseSelectedAsync(new SelectDto(vms, tags, preview), ct), ct),
                 VmSelection.Vms, VmSelection.Tag, VmSelection.DryRun),
@@ -65,10 +66,11 @@ internal static partial class VmCommands
         c.Get(_name),
         [.. c.Get(_nic)!.Select(NicChoiceWords.Read)], // has a default, as the lists below
         c.Get(_cpus),
-        Memory(c),
+        RunOptions.ReadMemory(c.Get(_memory)),
         c.Get(_exclude) is { Length: > 0 } excluded ? excluded : null,
         c.Get(_startAt),
-        c.Get(_seed) is { Length: > 0 } seeds ? [.. seeds.Select(seed => ReadSeed(seed, c.Get(_seedImages)))] : null);
+        c.Get(_seed) is { Length: > 0 } seeds ? [.. seeds.Select(seed => ReadSeed(seed, c.Get(_seedImages)))] : null,
+        c.Get(_pool));
 
     private static SeedDto ReadSeed(string text, string? images)
     {
@@ -80,10 +82,6 @@ internal static partial class VmCommands
             _ => throw new ErrorException(Errors.BadValue("--seed", text, "it is written DISK=PATH, or as the full path of an old replica's folder")),
         };
     }
-
-    private static long? Memory(CommandContext c) => c.Get(_memory) is not { } text ? null
-        : Sizes.TryParse(text, out long bytes) ? bytes
-        : throw new ErrorException(Errors.BadValue("--memory", text, "it is a whole number with a unit, such as 4GiB"));
 
     private static async Task<ExitCode> ShowAsync(CommandContext c, CancellationToken ct)
     {
@@ -136,8 +134,9 @@ internal static partial class VmCommands
             c.Get(_name),
             nics.Length == 0 ? null : [.. nics.Select(NicChoiceWords.Read)],
             c.Get(_cpus),
-            Memory(c),
-            c.Get(_allDisks) ? [] : excluded.Length == 0 ? null : excluded);
+            RunOptions.ReadMemory(c.Get(_memory)),
+            c.Get(_allDisks) ? [] : excluded.Length == 0 ? null : excluded,
+            c.Get(_pool));
         return await JobWatch.FollowAsync(c, await c.Vault.SetVmAsync(c.Get(_vm), request, ct), ct);
     }
 

@@ -46,10 +46,11 @@ internal static class VmPage
             output,
             ("direction", p.Direction),
             ("active site", p.ActiveSite),
-            ("target", $"{p.TargetHost}, as {p.TargetName}"),
+            ("target", $"{p.TargetHost}, as {p.TargetName}{(p.Pool is { } pool ? $", in storage pool {pool}" : "")}"),
             ("policy", p.Policy),
             ("health", p.Health.Level.Word()),
-            ("failover", p.Failover is { } f ? $"{f.Kind.Word()}, from {Show.Time(f.PointCutAt)}, since {Show.Time(f.StartedAt)}{(f.Label is null ? "" : $", {f.Label}")}" : null),
+            ("failover", p.Failover is { } f ? $"{f.Kind.Word()}, from {Show.Time(f.PointCutAt)}, since {Show.Time(f.StartedAt)}, as {f.VmName}{(f.Label is null ? "" : $", {f.Label}")}" : null),
+            ("for this run", RunOf(p.Failover?.Run)),
             ("countdown", p.Countdown is { } countdown ? $"{countdown.Does} in {Show.Seconds(countdown.SecondsLeft)}" : null),
             ("RPO now", Show.Seconds(p.RpoSeconds)),
             ("RPO, 24 h", p.Rpo is { WorstSeconds: { } worst, WithinShare: { } within } ? $"{Show.Percent(within)} of the time within {Show.Seconds(p.Rpo.WarningSeconds)}, at worst {Show.Seconds(worst)}" : null),
@@ -109,6 +110,19 @@ internal static class VmPage
         }
 
         table.WriteTo(output);
+    }
+
+    /// <summary>Only what differs from the stored settings.</summary>
+    private static string? RunOf(RunChoices? run)
+    {
+        string[] chosen =
+        [
+            .. run?.Name is { } name ? [$"name {name}"] : Array.Empty<string>(),
+            .. run?.Cpus is { } cpus ? [cpus == 0 ? "CPUs as in the point" : $"{cpus} CPUs"] : Array.Empty<string>(),
+            .. run?.MemoryBytes is { } memory ? [memory == 0 ? "memory as in the point" : Show.Bytes(memory)!] : Array.Empty<string>(), // null only for null
+            .. (run?.Nics ?? []).Select(nic => $"NIC {nic.Mac} on {nic.TargetNetwork ?? "no network"}{(nic.NewMac is { } mac ? $" as {mac}" : "")}"),
+        ];
+        return chosen.Length == 0 ? null : string.Join(", ", chosen);
     }
 
     private static string? Hardware(ProtectionDto p)
