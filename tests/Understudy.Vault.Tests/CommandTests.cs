@@ -178,7 +178,7 @@ public sealed class CommandTests : IAsyncLifetime
         await DoneAsync(_lab.Client.UnprotectAsync("web1", keepAtTarget: true, Ct));
         Assert.True(_beta.LastUnprotected?.SourceUntold);
 
-        await _lab.Client.RemoveHostAsync("alpha", Ct);
+        await _lab.Client.RemoveHostAsync("alpha", "burnt down", Ct);
 
         EventDto said = Assert.Single(await _lab.Client.ListEventsAsync(0, 1000, Ct), e => e.Kind == "host-removed");
         Assert.Contains("has not heard that web1 came to stay", said.Text, StringComparison.Ordinal);

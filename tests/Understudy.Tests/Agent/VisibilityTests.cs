@@ -85,7 +85,7 @@ public sealed class VisibilityTests : IDisposable
         GuardFolder guard = new(new FolderStore(Directory.CreateDirectory(Path.Combine(_folder, "guard")).FullName), "boot-1", 1);
         OwnershipServices ownership = new(guard, "boot-1", TimeProvider.System, NullLogger.Instance);
         SourceMachine machine = new(_vms, null!, null!, null!, null!); // a refusal asks for nothing but the inventory
-        await using SourceSide source = new(settings, machine, ownership, guard, () => throw new NotSupportedException(), new SourceNews(), new SystemIds(), NullLoggerFactory.Instance);
+        await using SourceSide source = new(settings, machine, ownership, guard, new PeerDialler(settings, () => throw new NotSupportedException()), new SourceNews(), new SystemIds(), NullLoggerFactory.Instance);
         SourceProtectRequest request = new(
             _vms.All[1].Id, new ReplicaId(Guid.NewGuid()), new LineId(1, 1), new HostId(Guid.NewGuid()), "beta:7443", new SourceSettings(TimeSpan.FromMinutes(5), true));
 
