@@ -147,8 +147,10 @@ public sealed class LinkTests
 
             await lab.Client.LinkSitesAsync(new SiteLinkSetDto("lyon", "berlin", "default"), Ct);
             await Lab.UntilAsync(() => Task.FromResult(gamma.Listens));
-            await lab.ProtectAsync(gamma, "web1");
+            JobDto job = await lab.Client.ProtectAsync(
+                "web1", new ProtectDto("gamma", "every-15s", null, [new NicChoiceDto("52:54:00:00:00:01", "default", null, null)]), Ct);
             Assert.Equal("site-not-listening", await RefusalAsync(lab, "lyon", "berlin", "berlin"));
+            await lab.Client.CancelJobAsync(job.Id, Ct);
         }
     }
 

@@ -17,7 +17,7 @@ public sealed record ProxyChoice(Uri? Proxy, IReadOnlyList<string> Except)
     public static string? WhyNot(string exception) => exception switch
     {
         "" => "it is empty",
-        _ when exception.Contains('/') => IPNetwork.TryParse(exception, out _) ? null : "a network is written ADDRESS/BITS, with no bits set behind them",
+        _ when exception.Contains('/') => IPNetwork.TryParse(exception, out _) ? null : "a network is written ADDRESS/BITS",
         _ when IPAddress.TryParse(exception, out _) => null,
         _ when Uri.CheckHostName(exception.TrimStart('.')) == UriHostNameType.Dns => null,
         _ => "it is no name, no address and no network",
