@@ -29,7 +29,11 @@ public sealed partial class Replica
         }
 
         PointState point = FindListed(parent);
-        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(newLine.Counter, _manifest.Line.Counter, nameof(newLine));
+        if (!newLine.IsNewerThan(_manifest.Line))
+        {
+            throw new ArgumentException($"line {newLine} is not newer than {_manifest.Line}", nameof(newLine));
+        }
+
         await SealAsync(cancellationToken);
         LineHistory history = new(newLine, parent, mintedBy, _env.Time.GetUtcNow());
         Manifest next = _manifest with { Line = newLine, Lines = [.. _manifest.Lines, history] };

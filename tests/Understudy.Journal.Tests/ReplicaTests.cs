@@ -167,6 +167,21 @@ public sealed class ReplicaTests
         await replica.DisposeAsync();
     }
 
+    /// <summary>Both sides of a cut have minted with the same counter: the lines are in one order all the same.</summary>
+    [Fact]
+    public async Task Of_two_lines_with_one_counter_the_one_with_the_greater_random_part_takes_over()
+    {
+        SourceModel source = new(TestRig.Line1);
+        Replica replica = await Replica.CreateAsync(TestRig.Environment(new CrashDisk()), TestRig.Spec, default);
+        await replica.AppendAsync(source.SetGeometry(TestRig.Disk(0, 65536)), source.Checkpoint(TestRig.Start));
+        await replica.FlushAsync(default);
+        await replica.MintLineAsync(new LineId(2, 5), source.LastPoint, "a failover", default);
+        await Assert.ThrowsAsync<ArgumentException>(async () => await replica.MintLineAsync(new LineId(2, 4), source.LastPoint, "a claim", default));
+        await replica.MintLineAsync(new LineId(2, 6), source.LastPoint, "a claim", default);
+        Assert.Equal(new LineId(2, 6), replica.Line);
+        await replica.DisposeAsync();
+    }
+
     private static async Task AssertNewestAsync(Replica replica, params byte[][] disks)
     {
         for (int i = 0; i < disks.Length; i++)

@@ -159,6 +159,17 @@ public sealed class LifeCycleTests
         Assert.Equal([StepKind.RetireSource, StepKind.RemoveReplica], go.Steps);
     }
 
+    /// <summary>The source owns it again: there is nothing to retire there, and what the commit at the target waits for never comes.</summary>
+    [Fact]
+    public void Protection_that_ends_after_a_claim_at_the_source_lets_the_target_go_first()
+    {
+        VmSituation claimed = Bare(ProtectionState.FailedOver) with { OwnedAtSource = true, MergeWaits = "VM web1 is off" };
+
+        Decision.Go go = Assert.IsType<Decision.Go>(LifeCycle.Decide(claimed, VmCommand.Unprotect));
+
+        Assert.Equal([StepKind.RemoveReplica, StepKind.StopSource], go.Steps);
+    }
+
     [Fact]
     public void A_planned_failover_fences_before_it_shuts_down_and_offers_after_the_last_change()
     {

@@ -13,7 +13,7 @@ public static partial class LifeCycle
     {
         VmCommand.Protect => new(JobAction.Protect, [CheckBothSides, CreateReplica, StartSource, FirstCopy]),
         // The side that may refuse comes first: a source that had let go of its record would never hear of a failover made there meanwhile.
-        VmCommand.Unprotect => new(JobAction.Unprotect, vm.State == ProtectionState.FailedOver ? [RetireSource, RemoveReplica] : [RemoveReplica, StopSource]),
+        VmCommand.Unprotect => new(JobAction.Unprotect, vm is { State: ProtectionState.FailedOver, OwnedAtSource: false } ? [RetireSource, RemoveReplica] : [RemoveReplica, StopSource]),
         VmCommand.Set => new(JobAction.Set, [SettingsAtSource, DisksAtSource, SettingsAtTarget]),
         VmCommand.Pause => new(JobAction.Pause, [PauseSource]),
         VmCommand.Resume => new(JobAction.Resume, [ResumeSource]),

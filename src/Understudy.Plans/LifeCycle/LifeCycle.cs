@@ -80,7 +80,7 @@ public static partial class LifeCycle
         VmCommand.Unprotect when vm.Tests > 0 => Tested,
         VmCommand.Unprotect when vm.Mounts + vm.Attached > 0 => Verdict.Mounted,
         VmCommand.Unprotect when vm.TargetBranches > 0 => Branched,
-        VmCommand.Unprotect when vm.State == ProtectionState.FailedOver && vm.MergeWaits is not null => Merging,
+        VmCommand.Unprotect when vm is { State: ProtectionState.FailedOver, OwnedAtSource: false, MergeWaits: not null } => Merging,
         _ => Go,
     };
 }

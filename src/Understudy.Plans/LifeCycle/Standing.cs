@@ -44,6 +44,10 @@ public static class Standing
     public static bool IsOvertaken(SourceReport? source, TargetReport? target) =>
         source?.Ownership is { State: OwnershipState.Elsewhere } heard && (target?.Ownership is not { } known || heard.Line.IsNewerThan(known.Line));
 
+    /// <summary>The source owns the VM by its own record, and the target's says so too.</summary>
+    public static bool IsOwnedAtSource(SourceReport? source, TargetReport? target) =>
+        source?.Ownership is { State: OwnershipState.Here } && target?.Ownership is { State: OwnershipState.Elsewhere };
+
     /// <summary>What the user may be waited for, beside the state.</summary>
     /// <param name="countdown">A policy will commit or cancel by itself.</param>
     /// <param name="atRest">The VM is off for the maintenance of its host.</param>

@@ -39,6 +39,9 @@ public sealed record VmSituation
     /// <summary>The target's record says that the VM is its own.</summary>
     public bool OwnedAtTarget { get; init; }
 
+    /// <summary>Both records say that the VM is its source's own: after a failover that was committed a human has claimed it there.</summary>
+    public bool OwnedAtSource { get; init; }
+
     /// <summary>The source has heard of a newer line than the target's last report has: it was failed over there without the vault.</summary>
     public bool Overtaken { get; init; }
 

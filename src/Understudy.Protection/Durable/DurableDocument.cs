@@ -52,6 +52,44 @@ internal sealed class DurableDocument<T>(string kind, JsonTypeInfo<T> json)
         }
     }
 
+    /// <summary>All of a folder that holds nothing else. It is made where it is missing, and what a crash has left half
+    /// written in it goes: nobody would ever write that name again.</summary>
+    public async ValueTask<IReadOnlyList<T>> LoadAllAsync(IFileStore store, string folder, CancellationToken cancellationToken)
+    {
+        await store.CreateFolderAsync(folder, cancellationToken);
+        await store.FlushFolderAsync("", cancellationToken); // A document is only as durable as its folder's own name.
+        await SweepAsync(store, folder, cancellationToken);
+        List<T> found = [];
+        foreach (StoreEntry entry in await store.ListAsync(folder, cancellationToken))
+        {
+            if (await LoadAsync(store, entry.Name, cancellationToken) is { } document)
+            {
+                found.Add(document);
+            }
+        }
+
+        return found;
+    }
+
+    /// <summary>Removes what a crash, or a disk that failed, has left half written in a folder of documents.</summary>
+    public static async ValueTask SweepAsync(IFileStore store, string folder, CancellationToken cancellationToken)
+    {
+        bool any = false;
+        foreach (StoreEntry entry in await store.ListAsync(folder, cancellationToken))
+        {
+            if (entry.Name.EndsWith(NewSuffix, StringComparison.Ordinal))
+            {
+                await store.DeleteAsync(entry.Name, cancellationToken);
+                any = true;
+            }
+        }
+
+        if (any)
+        {
+            await store.FlushFolderAsync(folder, cancellationToken);
+        }
+    }
+
     public async ValueTask SaveAsync(IFileStore store, string name, T document, CancellationToken cancellationToken)
     {
         string unfinished = name + NewSuffix;

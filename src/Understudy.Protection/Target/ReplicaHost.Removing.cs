@@ -1,3 +1,4 @@
+using Understudy.Blocks;
 using Understudy.Journal;
 using Understudy.Protection.Durable;
 using Understudy.Protection.Ownership;
@@ -22,6 +23,42 @@ public sealed partial class ReplicaHost
     /// <param name="withBranches">Branches that are kept go too; otherwise they are in the way and named.</param>
     public async ValueTask<RemovedThings> UnprotectAsync(bool withBranches, CancellationToken cancellationToken)
     {
+        List<string> gone;
+        _context.IsLeaving = true;
+        try
+        {
+            await _tests.DrainAsync(cancellationToken);
+            await _mounts.DrainAsync(cancellationToken);
+            gone = await ClearTheWayAsync(withBranches, cancellationToken);
+            ReplicaSpec leaving = _spec with { Removal = _failover.Current is null ? ReplicaRemoval.WithImages : ReplicaRemoval.KeepingImages };
+            await RunFiles.ReplicaDocument.SaveAsync(_stores.State, RunFiles.Replica, leaving, cancellationToken);
+            _spec = leaving;
+        }
+        catch
+        {
+            // The next agent goes by what the file says, and so does this one: what is begun now must not be removed then.
+            _context.IsLeaving = await IsMarkedAsync();
+            throw;
+        }
+
+        return await RemoveAsync(gone, cancellationToken);
+    }
+
+    /// <summary>Whether the file says that it is being removed, or cannot be read.</summary>
+    private async ValueTask<bool> IsMarkedAsync()
+    {
+        try
+        {
+            return await RunFiles.ReplicaDocument.LoadAsync(_stores.State, RunFiles.Replica, CancellationToken.None) is not { Removal: ReplicaRemoval.None };
+        }
+        catch (StorageException)
+        {
+            return true;
+        }
+    }
+
+    private async ValueTask<List<string>> ClearTheWayAsync(bool withBranches, CancellationToken cancellationToken)
+    {
         if (_tests.Current is [var test, ..])
         {
             throw new RefusedException(RefusalCode.Busy, $"{_context.Vm}: test {test.VmName} stands.", "Complete it first (understudy job complete).");
@@ -39,9 +76,7 @@ public sealed partial class ReplicaHost
         List<string> gone = await DeleteBranchesAsync(withBranches, cancellationToken);
         await _failover.TendAsync(cancellationToken); // The last merge may have waited for just those.
         RequireCommitted();
-        _spec = _spec with { Removal = _failover.Current is null ? ReplicaRemoval.WithImages : ReplicaRemoval.KeepingImages };
-        await RunFiles.ReplicaDocument.SaveAsync(_stores.State, RunFiles.Replica, _spec, cancellationToken);
-        return await RemoveAsync(gone, cancellationToken);
+        return gone;
     }
 
     /// <exception cref="RefusedException">There are branches, and nobody has agreed to their end.</exception>
@@ -65,7 +100,7 @@ public sealed partial class ReplicaHost
 
     private void RequireCommittable()
     {
-        if (_failover.Current is { Step: < FailoverStep.EndingViews })
+        if (_failover.Current is { Step: < FailoverStep.EndingViews } && !HasLost)
         {
             throw NotCommitted();
         }
@@ -73,11 +108,15 @@ public sealed partial class ReplicaHost
 
     private void RequireCommitted()
     {
-        if (_failover.Current is { Step: not FailoverStep.Committed })
+        if (_failover.Current is { Step: not FailoverStep.Committed } && !HasLost)
         {
             throw NotCommitted();
         }
     }
+
+    /// <summary>The VM was claimed at its source when the commit had begun here. Nobody can start it here any more, so a commit that
+    /// waits for that never ends; from the release of the base on what it wrote can be kept without it.</summary>
+    private bool HasLost => _failover.Current is { Step: >= FailoverStep.Releasing } && _context.Token.Record.State is OwnershipState.Elsewhere;
 
     private RefusedException NotCommitted() => new(
         RefusalCode.NotCommitted,
@@ -89,7 +128,11 @@ public sealed partial class ReplicaHost
         gone.Insert(0, $"replica {_spec.Replica} of {_spec.VmName}");
         List<string> kept = [];
         await _context.Slot.CloseAsync();
-        if (_failover.Current is { } committed)
+        if (await IsClaimedElsewhereAsync(cancellationToken))
+        {
+            await _failover.EndLostAsync(gone, kept, cancellationToken);
+        }
+        else if (_failover.Current is { } committed)
         {
             await RemoveTrackingAsync(committed, gone, cancellationToken);
             kept.Add($"VM {committed.VmName} ({_spec.Vm}), an ordinary VM on {string.Join(", ", committed.Disks.Select(disk => disk.Base))}");
@@ -110,10 +153,20 @@ public sealed partial class ReplicaHost
         await Replica.DeleteAsync(JournalEnvironment(), cancellationToken);
         await DurableDocument<FailoverRecord>.DeleteAsync(_stores.State, RunFiles.Failover, cancellationToken);
         await DurableDocument<SeedRecord>.DeleteAsync(_stores.State, RunFiles.Seed, cancellationToken);
+        foreach (string folder in RunFiles.Folders)
+        {
+            await DurableDocument<ReplicaSpec>.SweepAsync(_stores.State, folder, cancellationToken); // Of what was never begun.
+        }
+
         await EndTokenAsync(cancellationToken);
         await DurableDocument<ReplicaSpec>.DeleteAsync(_stores.State, RunFiles.Replica, cancellationToken); // Last: it says that this goes on.
         return new RemovedThings(gone, kept);
     }
+
+    /// <summary>The token ends after the VM that has lost, so a removal that goes on after a restart still finds it.</summary>
+    private async ValueTask<bool> IsClaimedElsewhereAsync(CancellationToken cancellationToken) =>
+        _failover.Current is not null
+        && await OwnershipToken.OpenAsync(_context.Services.Ownership, _stores.State, cancellationToken) is { Record.State: OwnershipState.Elsewhere };
 
     /// <summary>With it ends what the guard holds against the VM's start.</summary>
     private async ValueTask EndTokenAsync(CancellationToken cancellationToken)
@@ -129,11 +182,15 @@ public sealed partial class ReplicaHost
         }
     }
 
-    /// <summary>Checkpoints of ours with their bitmaps; from the images themselves when the VM is off.</summary>
+    /// <summary>
+    /// Checkpoints of ours with their bitmaps, and bitmaps that no checkpoint stands for: one whose QEMU was killed is not
+    /// taken as a checkpoint by libvirt, and lies in the image all the same.
+    /// </summary>
     private async ValueTask RemoveTrackingAsync(FailoverRecord committed, List<string> gone, CancellationToken cancellationToken)
     {
         IHypervisor hypervisor = _context.Services.Hypervisor;
-        if (await hypervisor.FindVmAsync(_spec.Vm, cancellationToken) is { } vm)
+        VmFacts? found = await hypervisor.FindVmAsync(_spec.Vm, cancellationToken);
+        if (found is { } vm)
         {
             foreach (string checkpoint in await hypervisor.ListCheckpointsAsync(vm.Id, cancellationToken))
             {
@@ -143,16 +200,16 @@ public sealed partial class ReplicaHost
                     gone.Add($"checkpoint {checkpoint}");
                 }
             }
-
-            if (vm.State is not (VmRunState.Off or VmRunState.Crashed))
-            {
-                return; // The images are the running VM's: what it held of ours went with the checkpoints.
-            }
         }
 
+        bool runs = found is not null and not { State: VmRunState.Off or VmRunState.Crashed };
         foreach (FailoverDisk disk in committed.Disks)
         {
-            await _context.Services.Images.RemoveBitmapAsync(disk.Base, committed.Bitmap, cancellationToken);
+            // The images of a running VM are its QEMU's, and nobody else may write them.
+            if (!runs || !await LiveBitmap.TryRemoveAsync(hypervisor, _spec.Vm, disk.Base, committed.Bitmap, cancellationToken))
+            {
+                await _context.Services.Images.RemoveBitmapAsync(disk.Base, committed.Bitmap, cancellationToken);
+            }
         }
     }
 }

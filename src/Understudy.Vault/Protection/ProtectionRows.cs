@@ -144,6 +144,7 @@ internal static class ProtectionRows
             PausedBy = reports.Source?.PausedBy,
             Fenced = HealthRules.IsFencedOwner(reports.Source),
             OwnedAtTarget = reports.Target?.Ownership?.State == OwnershipState.Here,
+            OwnedAtSource = Standing.IsOwnedAtSource(reports.Source, reports.Target),
             Overtaken = Standing.IsOvertaken(reports.Source, reports.Target),
             StartsAtTarget = reports.Target?.Phase == TargetPhase.FailingOver,
             MergeWaits = reports.Target switch

@@ -50,6 +50,27 @@ public sealed class FailoverTests(PrivateHost libvirtHost, ITestOutputHelper out
         await AssertDisksAsync(guest);
     }
 
+    /// <summary>As after a crash between the last merge and the checkpoint: libvirt knows of none, and QEMU has found the bitmap in use.</summary>
+    [Fact]
+    public async Task A_bitmap_that_no_checkpoint_stands_for_leaves_the_running_VMs_images_with_the_protection()
+    {
+        RecoveryPointId point = await _site.Source.PointAsync(_site.Host.Sink, blocks: 60);
+        await _site.Host.StartFailoverAsync(RecoverySite.Failover(point), default);
+        Assert.Null((await _site.Host.CommitAsync(default)).Pending);
+        string bitmap = _site.Host.Status.Failover!.Bitmap;
+        await _site.Hypervisor.DestroyAsync(SourceFeed.Vm, default); // In order: the bitmap is stored.
+        await _site.Hypervisor.StartAsync(SourceFeed.Vm, default);
+        await QemuFolder.Run("virsh", "-c", libvirtHost.Uri, "checkpoint-delete", "web1", bitmap, "--metadata");
+        await QemuFolder.Kill(libvirtHost.PidOf("web1"));
+        await RunStateIsAsync(VmRunState.Crashed);
+        await _site.Hypervisor.StartAsync(SourceFeed.Vm, default);
+        Assert.Contains(bitmap, await QemuFolder.Run("qemu-img", "info", "-U", _site.At("pool/web1/vda-0.qcow2")), StringComparison.Ordinal);
+
+        await _site.StopAgentAsync();
+        await _site.Host.UnprotectAsync(withBranches: false, default);
+        await AssertNothingOfOursAsync();
+    }
+
     [Fact]
     public async Task The_old_line_is_refused_from_the_moment_of_the_failover_on()
     {
@@ -170,6 +191,15 @@ public sealed class FailoverTests(PrivateHost libvirtHost, ITestOutputHelper out
             byte[] content = await _site.ReadImageAsync(image);
             int wrong = content.AsSpan().CommonPrefixLength(guest.Disks[disk]);
             Assert.True(wrong == content.Length, $"{file} differs from what the guest wrote at {wrong}, after {guest.Writes} writes");
+        }
+    }
+
+    private async Task RunStateIsAsync(VmRunState state)
+    {
+        using PeriodicTimer look = new(TimeSpan.FromMilliseconds(20));
+        while (await _site.Hypervisor.GetRunStateAsync(SourceFeed.Vm, default) != state)
+        {
+            await look.WaitForNextTickAsync(TestContext.Current.CancellationToken);
         }
     }
 

@@ -34,6 +34,95 @@ public sealed class FoundInSitesTests
         });
     });
 
+    /// <summary>Power went while the file of a test was first written. What was left of it was nobody's, and kept the replica's
+    /// folder for ever: the VM could not be protected to this host again.</summary>
+    [Fact]
+    public void Of_a_test_that_was_never_begun_nothing_is_left() => HostBench.Run(async bench =>
+    {
+        string half = "";
+        await bench.LifeAsync(async (self, host) =>
+        {
+            RecoveryPoint point = await bench.FeedAsync(self, host);
+            bench.Machine.Host.Disk.Faults.FlushFailure = 1;
+            await Assert.ThrowsAsync<StorageException>(async () => await host.StartTestAsync(HostBench.Test(point.Id), default));
+            half = Assert.Single(bench.Machine.Host.Disk.ListAll(""), file => file.Name.EndsWith(".new", StringComparison.Ordinal)).Name;
+            bench.Machine.Host.Disk.Faults.Clear();
+        });
+        await bench.LifeAsync((_, _) =>
+        {
+            Assert.DoesNotContain(bench.Machine.Host.Disk.ListAll(""), file => file.Name == half);
+            return Task.CompletedTask;
+        });
+    });
+
+    /// <summary>Its host was full when a protection was to end: the order failed, and yet the next change of a setting wrote that the
+    /// replica is being removed. It was failed over, and the next agent took the journal away from under the running VM.</summary>
+    [Fact]
+    public void An_end_of_protection_that_failed_does_not_come_back() => HostBench.Run(async bench =>
+    {
+        await bench.LifeAsync(async (self, host) =>
+        {
+            RecoveryPoint point = await bench.FeedAsync(self, host);
+            bench.Machine.Host.Disk.Faults.Full = true;
+            await Assert.ThrowsAsync<StorageException>(async () => await host.UnprotectAsync(withBranches: false, default));
+            bench.Machine.Host.Disk.Faults.Full = false;
+            await host.ConfigureAsync(TimeSpan.FromHours(2), default);
+            await host.StartFailoverAsync(HostBench.Failover(point), default);
+        });
+        await bench.LifeAsync((_, host) =>
+        {
+            Assert.Equal(FailoverStep.Running, host.Status.Failover?.Step);
+            Assert.Single(host.Points);
+            return Task.CompletedTask;
+        });
+    });
+
+    /// <summary>An agent died when all but the last file of an ended protection was gone. The next one did not find the failover
+    /// any more that the images belonged to, took them for those of a replica, and deleted the disks of the VM.</summary>
+    [Fact]
+    public void The_disks_of_a_committed_VM_outlive_an_end_of_protection_that_dies_anywhere()
+    {
+        bool hasEnded = false;
+        for (int operations = 1; !hasEnded; operations++)
+        {
+            HostBench.Run(1, async bench =>
+            {
+                hasEnded = await DiesRemovingAsync(bench, operations);
+                await bench.Machine.Simulator.DelayAsync(TimeSpan.FromSeconds(1));
+                Assert.NotNull(bench.Machine.Images.GetValueOrDefault("/images/vm0/vda-0.qcow2"));
+            });
+        }
+    }
+
+    /// <summary>False when the agent died of it.</summary>
+    private static async Task<bool> DiesRemovingAsync(HostBench bench, int operations)
+    {
+        bool hasEnded = false;
+        await bench.LifeAsync(async (self, host) =>
+        {
+            RecoveryPoint point = await bench.FeedAsync(self, host);
+            await host.StartFailoverAsync(HostBench.Failover(point), default);
+            while ((await host.CommitAsync(default)).Pending is not null)
+            {
+                await self.TakeTimeAsync(TimeSpan.FromSeconds(1));
+            }
+
+            long last = bench.Machine.Host.Disk.Counters.Operations + operations;
+            bench.Machine.Host.Disk.OnOperation = number =>
+            {
+                if (number == last)
+                {
+                    self.Kill();
+                }
+            };
+            await host.UnprotectAsync(withBranches: false, default);
+            hasEnded = true;
+        });
+        bench.Machine.Host.Disk.OnOperation = null;
+        await bench.OpenAsync();
+        return hasEnded;
+    }
+
     /// <summary>The write that was to remove an export's pin failed. The export was over, nobody owned the pin any more, and it
     /// held up the commit for ever.</summary>
     [Fact]

@@ -25,7 +25,7 @@ internal sealed class HostBench
     {
         _context = context;
         Machine = new ModelMachine(context, context.AddHost("target")) { ExpectedOf = ExpectedOf };
-        Vm = new ModelVm(new VmId(new Guid(9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9)), "vm0", [4 * 65536], context.AddHost("source")) { DevicesXml = DomainXml.Devices("vm0", 1) };
+        Vm = new ModelVm(new VmId(new Guid(9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9)), "vm0", [4 * 65536], context.AddHost("source")) { DevicesXml = DomainXml.Devices };
         Vm.Write(0, 65536, new byte[512].AsSpan());
         _feeder = new Feeder(Vm, _random.Fork(1)) { Line = Line };
     }
@@ -41,10 +41,15 @@ internal sealed class HostBench
     {
         for (ulong seed = 1; seed <= 8; seed++)
         {
-            var context = new RunContext(seed, Plant.None, null);
-            context.Simulator.Run(async () => await body(new HostBench(context)));
-            Assert.Null(context.Violations.First);
+            Run(seed, body);
         }
+    }
+
+    public static void Run(ulong seed, Func<HostBench, Task> body)
+    {
+        var context = new RunContext(seed, Plant.None, null);
+        context.Simulator.Run(async () => await body(new HostBench(context)));
+        Assert.Null(context.Violations.First);
     }
 
     /// <summary>One life of an agent, up to the end of <paramref name="body"/> or to its death in it.</summary>
@@ -59,6 +64,20 @@ internal sealed class HostBench
             await body(self, host);
             stop.Cancel();
             await running;
+        });
+        await process.Ended;
+        Assert.Null(process.Failure);
+    }
+
+    /// <summary>A new agent looks at what stands, as it does at its start, and ends.</summary>
+    public async Task OpenAsync()
+    {
+        SimProcess process = Machine.Host.Start("agent", async self =>
+        {
+            if (await ReplicaHost.OpenAsync(Services(Machine, self, _random), Stores(self), default) is { } host)
+            {
+                await host.DisposeAsync();
+            }
         });
         await process.Ended;
         Assert.Null(process.Failure);
@@ -82,6 +101,8 @@ internal sealed class HostBench
         return replica.Points[^1];
     }
 
+    public static FailoverRequest Failover(RecoveryPoint point) => new(point.Id, "vm0", [new Protection.Target.Definition.CardPlan(DomainXml.Mac, "office-here")]);
+
     public static TestRequest Test(RecoveryPointId point) => new(new Guid(7, 0, 0, new byte[8]), point, "vm0-test", TestNetworkKind.Bubble, []);
 
     public static TargetServices Services(RunContext context, SimHost host, SimProcess self) => Services(new ModelMachine(context, host), self, new SimRandom(3));
@@ -90,7 +111,7 @@ internal sealed class HostBench
         new MachineHypervisor(machine, self, random.Fork(2)),
         new ModelDaemons(machine, self),
         new ModelImageTool(machine, self),
-        new NoHostDevices(),
+        new ModelHostDevices(machine, self),
         new ModelSockets(machine, self),
         self.Time,
         new SeededIds(random.Fork(3)),
@@ -108,11 +129,14 @@ internal sealed class HostBench
             await root.FlushFolderAsync(folder.Contains('/', StringComparison.Ordinal) ? folder[..folder.LastIndexOf('/')] : "", default);
         }
 
-        ReplicaStores stores = new(Machine.Host.Disk.OpenStore(self, $"{Folder}/replica"), Machine.Host.Disk.OpenStore(self, $"{Folder}/host"));
+        ReplicaStores stores = Stores(self);
         ReplicaSpec spec = new(
             new ReplicaId(new Guid(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)), Vm.Id, Vm.Name, Vm.Name, Guid.Empty, Line, "/images/vm0", TimeSpan.FromHours(1));
         return await ReplicaHost.OpenAsync(services, stores, default) ?? await ReplicaHost.CreateAsync(services, stores, spec, default);
     }
+
+    private ReplicaStores Stores(SimProcess self) =>
+        new(Machine.Host.Disk.OpenStore(self, $"{Folder}/replica"), Machine.Host.Disk.OpenStore(self, $"{Folder}/host"));
 
     /// <summary>The bench tests what stands, not what is in it: every view is taken for the newest cut.</summary>
     private DiskImage ExpectedOf(ImageBacking.Nbd server) => Vm.Now().Disks[0];

@@ -7,5 +7,8 @@ internal interface IPointOwner
 {
     ModelVm Vm { get; }
 
+    /// <summary>It was ordered at some time that a disk takes no part.</summary>
+    bool LeavesDisksOut => false;
+
     void Violate(string checker, string what);
 }

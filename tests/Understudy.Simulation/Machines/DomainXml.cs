@@ -25,11 +25,28 @@ internal static class DomainXml
         return domain.ToString();
     }
 
+    public static string With(string xml, XElement disk)
+    {
+        XElement domain = XElement.Parse(xml);
+        domain.Element("devices")?.Add(disk);
+        return domain.ToString();
+    }
+
+    public static string Without(string xml, string target)
+    {
+        XElement domain = XElement.Parse(xml);
+        domain.Element("devices")?.Elements("disk").FirstOrDefault(d => TargetOf(d) == target)?.Remove();
+        return domain.ToString();
+    }
+
+    /// <summary>A VM of somebody else, without disks.</summary>
+    public static string Bystander(Blocks.Identity.VmId id, string name) => $"<domain type='kvm'><name>{name}</name><uuid>{id}</uuid><devices/></domain>";
+
     /// <summary>The devices of a VM at its source.</summary>
-    public static string Devices(string vmName, int disks) =>
+    public static string Devices(ModelVm vm) =>
         "<os><type arch='x86_64' machine='pc-q35-9.2'>hvm</type></os><memory unit='MiB'>64</memory><vcpu>1</vcpu><devices>"
-        + string.Concat(Enumerable.Range(0, disks).Select(i =>
-            $"<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{SourceImage(vmName, i)}'/><target dev='vd{(char)('a' + i)}' bus='virtio'/></disk>"))
+        + string.Concat(Enumerable.Range(0, vm.Disks.Count).Where(vm.IsPlugged).Select(i =>
+            $"<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{SourceImage(vm.Name, i)}'/><target dev='{vm.Targets[i]}' bus='virtio'/></disk>"))
         + $"<interface type='network'><mac address='{Mac}'/><source network='office'/><model type='virtio'/></interface></devices>";
 
     public static string SourceImage(string vmName, int disk) => $"/images/{vmName}-{disk}.qcow2";

@@ -29,6 +29,11 @@ internal sealed partial class MachineHypervisor
             throw new HypervisorException(HypervisorFault.Busy, $"{vm.Name} has a capture already (simulated)");
         }
 
+        if (request.TargetDevices.FirstOrDefault(target => !IsPlugged(vm, target)) is { } missing)
+        {
+            throw Refused($"{vm.Name} has no disk {missing}");
+        }
+
         if (request.Since is { } since && !vm.IsTracked(since))
         {
             throw new HypervisorException(HypervisorFault.TrackingLost, $"{vm.Name}: checkpoint {since} is missing or inconsistent (simulated)");
@@ -130,6 +135,8 @@ internal sealed partial class MachineHypervisor
         _machine.Networks.Remove(name);
         await EndAsync("removing a network", cancellationToken);
     }
+
+    private static bool IsPlugged(ModelVm vm, string target) => vm.Targets.IndexOf(target) is >= 0 and var disk && vm.IsPlugged(disk);
 
     private NetworkFacts[] Networks() => [.. _machine.Networks.Select(n => new NetworkFacts(n.Key, true, true, n.Value))];
 }

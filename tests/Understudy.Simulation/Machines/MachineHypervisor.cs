@@ -122,21 +122,37 @@ internal sealed partial class MachineHypervisor(ModelMachine machine, SimProcess
     public async ValueTask<string> MonitorCommandAsync(VmId vm, string qmpJson, CancellationToken cancellationToken)
     {
         await BeginAsync("a command to the monitor", cancellationToken);
+        string answer = "";
+        await InQemuAsync(async () => answer = await Running(vm).ExecuteAsync(qmpJson));
+        return answer;
+    }
+
+    public async ValueTask AttachDiskAsync(VmId vm, string diskXml, CancellationToken cancellationToken)
+    {
+        await BeginAsync("plugging in a disk", cancellationToken);
+        await InQemuAsync(() => Running(vm).PlugAsync(diskXml));
+        await EndAsync("plugging in a disk", cancellationToken);
+    }
+
+    public async ValueTask RequestDetachAsync(VmId vm, string alias, CancellationToken cancellationToken)
+    {
+        await BeginAsync("asking for a disk back", cancellationToken);
+        await InQemuAsync(() => Running(vm).RequestUnplugAsync(alias));
+        await EndAsync("asking for a disk back", cancellationToken);
+    }
+
+    /// <summary>It may end in the middle of it.</summary>
+    private static async ValueTask InQemuAsync(Func<Task> act)
+    {
         try
         {
-            return await Running(vm).ExecuteAsync(qmpJson);
+            await act();
         }
         catch (IOException gone)
         {
             throw new HypervisorException(HypervisorFault.NotRunning, gone.Message);
         }
     }
-
-    /// <summary>No point is given to other VMs in this model: what it shows is read by tests and exports.</summary>
-    public ValueTask AttachDiskAsync(VmId vm, string diskXml, CancellationToken cancellationToken) => throw Refused("no disk can be plugged in here");
-
-    /// <summary>Nothing was ever plugged in.</summary>
-    public ValueTask RequestDetachAsync(VmId vm, string alias, CancellationToken cancellationToken) => default;
 
     private async ValueTask ChangeAsync(string what, VmId vm, Action<ModelQemu> change, CancellationToken cancellationToken)
     {
@@ -157,7 +173,7 @@ internal sealed partial class MachineHypervisor(ModelMachine machine, SimProcess
         HasGuestAgentChannel: false,
         HasSnapshots: false,
         domain.Tracked is { } vm
-            ? [.. vm.Disks.Select((d, i) => new VmDiskFacts(vm.Targets[i], "virtio", "disk", "qcow2", "file", DomainXml.SourceImage(vm.Name, i), d.SizeBytes, false, false))]
+            ? [.. vm.Disks.Select((d, i) => new VmDiskFacts(vm.Targets[i], "virtio", "disk", "qcow2", "file", DomainXml.SourceImage(vm.Name, i), d.SizeBytes, false, false)).Where((_, i) => vm.IsPlugged(i))]
             : [.. DomainXml.Disks(domain.Inactive).Select(d => new VmDiskFacts(
                 d.Target, "virtio", "disk", "qcow2", "file", d.Path, _machine.Images.GetValueOrDefault(d.Path)?.SizeBytes ?? 0, false, false))],
         [new VmNicFacts(DomainXml.Mac, "office", "virtio")],

@@ -1,6 +1,7 @@
 using Understudy.Blocks;
 using Understudy.Nbd;
 using Understudy.Protection.Ports;
+using Understudy.Simulation.Models;
 using Understudy.Testing.Simulation;
 using Understudy.Testing.Simulation.Network;
 
@@ -21,7 +22,7 @@ internal sealed class ModelDaemon(ModelMachine machine, StorageDaemonSpec spec)
     public Task<StorageException?> Ready => _ready.Task;
 
     public bool Exports(string image, bool forWriting) =>
-        Spec.Exports.Any(e => e.Backing is StorageBacking.Image open && open.Path == image && (e.Writable || !forWriting));
+        Spec.Exports.Any(e => PathOf(e.Backing) == image && (e.Writable || !forWriting));
 
     public void Start()
     {
@@ -39,22 +40,20 @@ internal sealed class ModelDaemon(ModelMachine machine, StorageDaemonSpec spec)
         {
             foreach (StorageExport export in Spec.Exports)
             {
-                if (export.Backing is StorageBacking.Nbd view)
-                {
-                    NbdNode node = new(_machine, self, view.SocketPath, view.ExportName, view.ReconnectDelay);
-                    await node.ConnectAsync();
-                    _nodes[export.Name] = node;
-                }
-                else if (export.Backing is StorageBacking.Image image)
-                {
-                    _machine.RequireLock(image.Path, export.Writable, this);
-                }
+                await OpenAsync(self, export.Name, export.Backing, export.Writable);
             }
         }
         catch (StorageException refused)
         {
             _ready.TrySetResult(refused);
             return;
+        }
+
+        if (Spec.SocketPath.Length == 0)
+        {
+            _ready.TrySetResult(null);
+            await LookAtDevicesAsync(self);
+            await new TaskCompletionSource().Task; // Until it is killed.
         }
 
         using SimLocalListener listener = _machine.Sockets.Listen(self, Spec.SocketPath);
@@ -65,6 +64,83 @@ internal sealed class ModelDaemon(ModelMachine machine, StorageDaemonSpec spec)
             Serve(server, await listener.AcceptAsync(default));
         }
     }
+
+    private async Task OpenAsync(SimProcess self, string export, StorageBacking backing, bool writable)
+    {
+        switch (backing)
+        {
+            case StorageBacking.Nbd view:
+                NbdNode node = new(_machine, self, view.SocketPath, view.ExportName, view.ReconnectDelay);
+                await node.ConnectAsync();
+                _nodes[export] = node;
+                break;
+            case StorageBacking.Image image:
+                _machine.RequireLock(image.Path, writable, this);
+                break;
+            case StorageBacking.Overlay overlay:
+                _machine.RequireLock(overlay.Path, writable, this);
+                await OpenAsync(self, export, overlay.Below, writable: false);
+                break;
+            default:
+                throw new System.Diagnostics.UnreachableException();
+        }
+    }
+
+    /// <summary>Somebody reads what is shown as devices of the host, all of it and at once.</summary>
+    private async Task LookAtDevicesAsync(SimProcess self)
+    {
+        try
+        {
+            foreach (StorageExport export in Spec.Exports)
+            {
+                NbdNode node = _nodes[export.Name];
+                ModelImage? top = PathOf(export.Backing) is { } path ? _machine.Image(path) : null;
+                DiskImage? expected = top is null ? _machine.ExpectedOf(new ImageBacking.Nbd(node.Socket, node.Export)) : top.Expected;
+                for (int block = 0; expected is not null && block < expected.BlockCount; block++)
+                {
+                    byte[] content = await ReadAsync(export.Backing, node, block);
+                    if (!content.AsSpan(0, expected.Block(block).Length).SequenceEqual(expected.Block(block)))
+                    {
+                        _machine.Context.Violations.Report("mount", $"a device of {self.Name} shows a wrong block {block} of {node.Export}");
+                    }
+                }
+            }
+        }
+        catch (StorageException)
+        {
+            // What it stands on has failed or ended: whoever reads a device sees an error.
+        }
+    }
+
+    private async Task<byte[]> ReadAsync(StorageBacking backing, NbdNode node, int block)
+    {
+        byte[] content = new byte[BlockSize.Bytes];
+        if (backing is StorageBacking.Overlay overlay)
+        {
+            if (_machine.Image(overlay.Path).Layer is var layer && (block >= layer.BlockCount || layer.IsHole(block)))
+            {
+                return await ReadAsync(overlay.Below, node, block);
+            }
+
+            layer.Block(block).CopyTo(content);
+            return content;
+        }
+
+        long start = (long)block * BlockSize.Bytes;
+        if (start < node.SizeBytes)
+        {
+            await node.ReadAsync(start, content.AsMemory(0, (int)Math.Min(BlockSize.Bytes, node.SizeBytes - start)));
+        }
+
+        return content;
+    }
+
+    private static string? PathOf(StorageBacking backing) => backing switch
+    {
+        StorageBacking.Image image => image.Path,
+        StorageBacking.Overlay overlay => overlay.Path,
+        _ => null,
+    };
 
     private static async void Serve(NbdServer server, Stream stream) => await server.ServeAsync(stream, default);
 

@@ -1,3 +1,4 @@
+using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Protection.Ports;
 using Understudy.Simulation.Models;
@@ -8,6 +9,9 @@ namespace Understudy.Simulation.Machines;
 /// <summary>A VM of a host: its definition, what of its tracking the hypervisor knows, and its QEMU while it runs.</summary>
 internal sealed class ModelDomain : IGuestDisks
 {
+    /// <summary>A seed does not become longer by them.</summary>
+    private const int MostDisks = 4;
+
     private readonly ModelMachine _machine;
     private string _inactive;
 
@@ -60,6 +64,9 @@ internal sealed class ModelDomain : IGuestDisks
     /// <summary>Its guest does things.</summary>
     public bool IsActive => State is VmRunState.Running or VmRunState.ShuttingDown;
 
+    /// <summary>It runs on that image, or the next start would.</summary>
+    public bool Stands(string image) => DomainXml.Disks(Inactive).Any(disk => disk.Path == image) || Qemu?.Disks.Exists(disk => disk.Active.Path == image) == true;
+
     public string VmName => Name;
 
     public int Count => Tracked?.Disks.Count ?? Running.Disks.Count;
@@ -97,6 +104,41 @@ internal sealed class ModelDomain : IGuestDisks
         HasCrashed = false;
         Guest.IsStopping = false;
         return await qemu.StartAsync();
+    }
+
+    /// <summary>Somebody adds a disk, takes one away for good, or makes one larger; the first one stays. Not while it is read for a point:
+    /// QEMU refuses that then.</summary>
+    public bool TryChangeDisks(SimRandom random)
+    {
+        if (Tracked is not { IsRunning: true, Capture: null } vm)
+        {
+            return false;
+        }
+
+        int last = vm.Disks.Count - 1;
+        switch (random.Next(3))
+        {
+            case 0 when last < MostDisks - 1:
+                long size = random.Between(2, 6) * (long)BlockSize.Bytes;
+                string added = DomainXml.SourceImage(Name, last + 1);
+                _machine.Images[added] = new ModelImage(added, "qcow2", size, null);
+                vm.Plug(size);
+                break;
+            case 1 when last > 0 && vm.IsPlugged(last):
+                _machine.Images.Remove(DomainXml.SourceImage(Name, last));
+                vm.Unplug(last);
+                break;
+            case 2 when vm.IsPlugged(last):
+                long grown = vm.Disks[last].SizeBytes + (random.Between(1, 4) * (long)BlockSize.Bytes);
+                _machine.Image(DomainXml.SourceImage(Name, last)).Grow(grown);
+                vm.Grow(last, grown);
+                break;
+            default:
+                return false;
+        }
+
+        _machine.Trace("disks changed", Name);
+        return true;
     }
 
     /// <summary>Some guests ignore the first times that they are asked.</summary>

@@ -130,6 +130,11 @@ internal sealed class ModelImageTool(ModelMachine machine, SimProcess agent) : I
     public async ValueTask DeleteAsync(string path, CancellationToken cancellationToken)
     {
         await TakeTimeAsync(cancellationToken);
+        if (_machine.Domains.Find(domain => domain.Stands(path)) is { } user)
+        {
+            _machine.Context.Violations.Report("lost disk", $"{path} is deleted at {_machine.Host.Name}, and VM {user.Name} stands on it");
+        }
+
         if (_machine.Images.Remove(path, out ModelImage? image) && image.IsOnDisk)
         {
             _machine.Host.Disk.Remove(image.DiskFile);

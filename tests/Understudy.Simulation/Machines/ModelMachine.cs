@@ -60,6 +60,12 @@ internal sealed class ModelMachine
     /// <summary>Whether a guest that starts now looks at all its disks first.</summary>
     public bool ReadsAllAtBoot() => _random.Chance(0.3);
 
+    /// <summary>Whether somebody has a device open that is to go.</summary>
+    public bool IsDeviceOpen() => _random.Chance(0.2);
+
+    /// <summary>Whether a guest lets go of a disk when it is asked to.</summary>
+    public bool LetsGo() => _random.Chance(0.7);
+
     /// <summary>What the host calls its present boot.</summary>
     public string Boot => $"{Host.Name}-{Host.BootNumber}";
 

@@ -19,10 +19,20 @@ internal sealed partial class ModelQemu
                 return;
             }
 
+            if (disk >= Disks.Count)
+            {
+                return; // It was pulled.
+            }
+
+            QemuDisk from = Disks[disk];
             try
             {
-                byte[] block = await ReadBlockAsync(Disks[disk], (int)(offset / BlockSize.Bytes));
+                byte[] block = await ReadBlockAsync(from, (int)(offset / BlockSize.Bytes));
                 block.AsSpan((int)(offset % BlockSize.Bytes), buffer.Length).CopyTo(buffer.Span);
+                return;
+            }
+            catch (StorageException) when (from.Alias is not null)
+            {
                 return;
             }
             catch (StorageException)

@@ -92,7 +92,7 @@ internal sealed partial class ModelQemu
         _machine.Trace("pivot", to.Path);
     }
 
-    /// <summary>The few commands with which a backing connection is replaced.</summary>
+    /// <summary>The few commands with which a backing connection is replaced, or a bitmap removed.</summary>
     public Task<string> ExecuteAsync(string command) => (Process ?? throw Refused("no process")).InvokeAsync(() => ExecuteInQemuAsync(command));
 
     private async Task<string> ExecuteInQemuAsync(string command)
@@ -115,13 +115,23 @@ internal sealed partial class ModelQemu
                 return "{}";
             case "blockdev-reopen":
                 JsonNode options = root["arguments"]?["options"]?[0] ?? throw Refused("no options");
-                int index = int.Parse(((string?)options["node-name"] ?? "").Split('-')[1], CultureInfo.InvariantCulture);
-                Disks[index].Chain.Replace(Disks[index].Active, _added[(string?)options["backing"] ?? ""]);
+                QemuDisk reopened = DiskOf((string?)options["node-name"]);
+                reopened.Chain.Replace(reopened.Active, _added[(string?)options["backing"] ?? ""]);
+                return "{}";
+            case "block-dirty-bitmap-remove":
+                JsonNode arguments = root["arguments"] ?? throw Refused("no arguments");
+                if (!DiskOf((string?)arguments["node"]).Active.Bitmaps.Remove((string?)arguments["name"] ?? ""))
+                {
+                    throw Refused($"Dirty bitmap '{arguments["name"]}' not found");
+                }
+
                 return "{}";
             case var other:
                 throw Refused($"the model's monitor does not know {other}");
         }
     }
+
+    private QemuDisk DiskOf(string? node) => Disks[int.Parse((node ?? "").Split('-')[1], CultureInfo.InvariantCulture)];
 
     private static async Task Connected(NbdNode node)
     {
@@ -142,14 +152,20 @@ internal sealed partial class ModelQemu
         {
             foreach (string driver in (string[])["file", "qcow2"])
             {
-                nodes.Add(new JsonObject
+                JsonObject node = new()
                 {
                     ["node-name"] = string.Create(CultureInfo.InvariantCulture, $"{driver}-{i}"),
                     ["drv"] = driver,
                     ["detect_zeroes"] = "off",
                     ["cache"] = new JsonObject { ["direct"] = true, ["no-flush"] = false },
                     ["image"] = new JsonObject { ["filename"] = Disks[i].Active.Path },
-                });
+                };
+                if (driver == "qcow2" && Disks[i].Active.Bitmaps.Count > 0)
+                {
+                    node["dirty-bitmaps"] = new JsonArray([.. Disks[i].Active.Bitmaps.Keys.Select(bitmap => new JsonObject { ["name"] = bitmap })]);
+                }
+
+                nodes.Add(node);
             }
         }
 

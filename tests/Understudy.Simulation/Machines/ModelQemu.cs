@@ -33,7 +33,7 @@ internal sealed partial class ModelQemu
     public string LiveXml { get; private set; }
 
     /// <summary>Empty for a VM with images of its own.</summary>
-    public IReadOnlyList<QemuDisk> Disks { get; }
+    public List<QemuDisk> Disks { get; }
 
     public Task<HypervisorException?> StartAsync()
     {
@@ -171,6 +171,9 @@ internal sealed class QemuDisk(string target, ModelImage active, ImageChain chai
     public ImageChain Chain { get; set; } = chain;
 
     public ModelJob? Job { get; set; }
+
+    /// <summary>Set for one that was plugged in while the VM ran: an error of it is the guest's to handle.</summary>
+    public string? Alias { get; init; }
 }
 
 internal sealed record ModelJob(BlockJobKind Kind, string Destination, int Looks);

@@ -67,6 +67,11 @@ internal sealed class DiskImage
     /// <summary>The first block that holds something else; null when there is none.</summary>
     public int? FirstDifference(DiskImage other)
     {
+        if (other.BlockCount != BlockCount)
+        {
+            return Math.Min(other.BlockCount, BlockCount);
+        }
+
         for (int block = 0; block < BlockCount; block++)
         {
             if (_blocks[block] != other._blocks[block] && !Block(block).SequenceEqual(other.Block(block)))

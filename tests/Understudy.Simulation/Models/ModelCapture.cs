@@ -131,7 +131,7 @@ internal sealed class ModelCaptureHandle : ICapture
     {
         for (int i = 0; i < _capture.Vm.Targets.Count; i++)
         {
-            if (_capture.Vm.Targets[i] == target)
+            if (_capture.Vm.Targets[i] == target && i < _capture.Cut.Disks.Count)
             {
                 return i;
             }

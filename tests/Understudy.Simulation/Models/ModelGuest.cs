@@ -46,7 +46,7 @@ internal sealed class ModelGuest(IGuestDisks disks, SimRandom random, ulong run 
         while (!IsStopping)
         {
             await qemu.TakeTimeAsync(_pause * (0.1 + _random.NextFraction()));
-            if (Reads && _random.Chance(0.3))
+            if (Reads && _disks.Count > 0 && _random.Chance(0.3))
             {
                 await ReadSomethingAsync();
             }

@@ -12,6 +12,7 @@ namespace Understudy.Simulation.Models;
 internal sealed class ModelVm
 {
     private readonly List<Checkpoint> _checkpoints = [];
+    private readonly List<bool> _isPlugged;
     private readonly Dictionary<DateTimeOffset, Cut> _cuts = [];
     private DateTimeOffset _lastCutAt;
 
@@ -21,7 +22,8 @@ internal sealed class ModelVm
         Name = name;
         Host = host;
         Disks = [.. diskSizes.Select(size => new DiskImage(size))];
-        Targets = [.. diskSizes.Select((_, i) => $"vd{(char)('a' + i)}")];
+        Targets = [.. diskSizes.Select((_, i) => NameOf(i))];
+        _isPlugged = [.. diskSizes.Select(_ => true)];
     }
 
     public VmId Id { get; }
@@ -30,9 +32,13 @@ internal sealed class ModelVm
 
     public SimHost Host { get; }
 
-    public IReadOnlyList<DiskImage> Disks { get; }
+    /// <summary>All that it ever had, also those that were unplugged: no device's name is given to a second one.</summary>
+    public List<DiskImage> Disks { get; }
 
-    public IReadOnlyList<string> Targets { get; }
+    public List<string> Targets { get; }
+
+    /// <summary>Disks came, went or grew.</summary>
+    public bool HasOtherDisksThanFirst { get; private set; }
 
     public bool IsRunning { get; set; }
 
@@ -43,12 +49,12 @@ internal sealed class ModelVm
 
     public IEnumerable<string> CheckpointNames => _checkpoints.Select(c => c.Name);
 
-    /// <summary>What stands in its definition beside name, identity and version.</summary>
-    public string DevicesXml { get; init; } = "";
+    /// <summary>What stands in its definition beside name, identity and version; empty for disks alone.</summary>
+    public Func<ModelVm, string>? DevicesXml { get; init; }
 
     public string DefinitionXml =>
         $"<domain type='kvm'><name>{Name}</name><uuid>{Id}</uuid><description>{DefinitionVersion}</description>"
-        + (DevicesXml.Length > 0 ? DevicesXml : $"<devices>{DisksXml}</devices>") + "</domain>";
+        + (DevicesXml?.Invoke(this) ?? $"<devices>{DisksXml}</devices>") + "</domain>";
 
     private string DisksXml => string.Concat(Targets.Select(target => $"<disk device='disk'><target dev='{target}'/></disk>"));
 
@@ -60,6 +66,36 @@ internal sealed class ModelVm
         return int.Parse(version, System.Globalization.CultureInfo.InvariantCulture);
     }
 
+    public bool IsPlugged(int disk) => _isPlugged[disk];
+
+    /// <summary>A new disk, empty, while the VM runs.</summary>
+    public void Plug(long sizeBytes)
+    {
+        Disks.Add(new DiskImage(sizeBytes));
+        Targets.Add(NameOf(Disks.Count - 1));
+        _isPlugged.Add(true);
+        ChangeDisks();
+    }
+
+    /// <summary>For good.</summary>
+    public void Unplug(int disk)
+    {
+        _isPlugged[disk] = false;
+        ChangeDisks();
+    }
+
+    /// <summary>What is new reads as zeros and counts as unchanged.</summary>
+    public void Grow(int disk, long toBytes)
+    {
+        Disks[disk] = Disks[disk].Grown(toBytes);
+        foreach (Checkpoint checkpoint in _checkpoints)
+        {
+            checkpoint.Grow(disk, Disks[disk].BlockCount);
+        }
+
+        ChangeDisks();
+    }
+
     /// <summary>What the disks held at each cut, by the cut's time (unique by construction).</summary>
     public Cut? FindCut(DateTimeOffset cutAt) => _cuts.GetValueOrDefault(cutAt);
 
@@ -68,12 +104,22 @@ internal sealed class ModelVm
 
     public void Write(int disk, long offset, ReadOnlySpan<byte> data)
     {
+        if (!IsPlugged(disk))
+        {
+            return;
+        }
+
         Touch(disk, (int)(offset / BlockSize.Bytes));
         Disks[disk].Write(offset, data);
     }
 
     public void Discard(int disk, int block)
     {
+        if (!IsPlugged(disk))
+        {
+            return;
+        }
+
         Touch(disk, block);
         Disks[disk].Discard(block);
     }
@@ -99,7 +145,7 @@ internal sealed class ModelVm
     {
         int from = _checkpoints.FindIndex(c => c.Name == checkpoint);
         int to = before.Length == 0 ? _checkpoints.Count : _checkpoints.FindIndex(c => c.Name == before);
-        if (from < 0 || to < 0 || _checkpoints.Skip(from).Take(to - from).Any(c => !c.IsConsistent))
+        if (from < 0 || to < 0 || _checkpoints.Skip(from).Take(to - from).Any(c => !c.IsConsistent || !c.Has(disk)))
         {
             return null;
         }
@@ -178,9 +224,17 @@ internal sealed class ModelVm
         return at;
     }
 
+    private static string NameOf(int disk) => $"vd{(char)('a' + disk)}";
+
+    private void ChangeDisks()
+    {
+        HasOtherDisksThanFirst = true;
+        DefinitionVersion++;
+    }
+
     private void Touch(int disk, int block)
     {
-        if (_checkpoints.Count > 0)
+        if (_checkpoints.Count > 0 && _checkpoints[^1].Has(disk))
         {
             _checkpoints[^1].Dirty[disk][block] = true;
         }
@@ -210,6 +264,17 @@ internal sealed class ModelVm
 
         public bool IsConsistent { get; set; } = true;
 
+        /// <summary>A disk that came after it is not in it.</summary>
+        public bool Has(int disk) => disk < Dirty.Length;
+
+        public void Grow(int disk, int blocks)
+        {
+            if (Has(disk))
+            {
+                Array.Resize(ref Dirty[disk], blocks);
+            }
+        }
+
         public void Merge(Checkpoint newer)
         {
             IsConsistent &= newer.IsConsistent;
@@ -230,7 +295,7 @@ internal sealed record Cut(IReadOnlyList<DiskImage> Disks, int DefinitionVersion
     /// <summary>Where the disks hold something else; null when they do not.</summary>
     public string? FirstDifference(Cut other)
     {
-        for (int disk = 0; disk < Disks.Count; disk++)
+        for (int disk = 0; disk < Math.Min(Disks.Count, other.Disks.Count); disk++)
         {
             if (Disks[disk].FirstDifference(other.Disks[disk]) is { } block)
             {

@@ -16,9 +16,15 @@ internal enum Plant
     SaveAPreImageTwice,
     SumAnUnverifiedBlock,
     CompareWithoutTheSeed,
+
+    // Only a run of two whole sides can meet those that follow.
     LeaveTheGuardOpen,
     SkipTheLastChange,
     ForgetToPause,
+    TakeBackUnrefused,
+    GiveAwayBeforeItIsDurable,
+    KeepNoBranch,
+    KeepTheNews,
 }
 
 internal static class Plants
@@ -26,7 +32,7 @@ internal static class Plants
     public static IReadOnlyList<Plant> All { get; } = [.. Enum.GetValues<Plant>().Where(p => p != Plant.None)];
 
     /// <summary>Only a run of two whole sides can meet it.</summary>
-    public static bool IsOfSites(this Plant plant) => plant is Plant.LeaveTheGuardOpen or Plant.SkipTheLastChange or Plant.ForgetToPause;
+    public static bool IsOfSites(this Plant plant) => plant >= Plant.LeaveTheGuardOpen;
 
     public static string Words(this Plant plant) => plant switch
     {
@@ -44,6 +50,10 @@ internal static class Plants
         Plant.LeaveTheGuardOpen => "hand the VM over and leave the guard open",
         Plant.SkipTheLastChange => "hand the VM over without its last change",
         Plant.ForgetToPause => "hear of a newer line and let the guest run on",
+        Plant.TakeBackUnrefused => "take a transfer back that the target has not refused",
+        Plant.GiveAwayBeforeItIsDurable => "answer that the VM is given away before the record is durable",
+        Plant.KeepNoBranch => "end what ran at the target and keep no record of its branch",
+        Plant.KeepTheNews => "say nothing of the newer line to a source that is heard again",
         _ => throw new ArgumentOutOfRangeException(nameof(plant), plant, null),
     };
 

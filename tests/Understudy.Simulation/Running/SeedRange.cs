@@ -71,6 +71,21 @@ internal static class SeedRange
         output.WriteLine("reached:");
         counters.Print(output);
         coverage.Print(output);
+        foreach (string impossible in coverage.Impossible)
+        {
+            violations++;
+            output.WriteLine($"VIOLATION coverage: it cannot be, and was reached: {impossible}");
+        }
+
+        if (counters[$"runs: {RunKind.Sites}"] >= Coverage.EnoughRuns)
+        {
+            foreach (string missing in coverage.Missing([.. Coverage.AllPairs, .. Coverage.AllOwners]))
+            {
+                violations++;
+                output.WriteLine($"VIOLATION coverage: never reached: {missing}");
+            }
+        }
+
         TimeSpan elapsed = Stopwatch.GetElapsedTime(started);
         TimeSpan used = Environment.CpuUsage.TotalTime - usedBefore;
         output.WriteLine(string.Create(

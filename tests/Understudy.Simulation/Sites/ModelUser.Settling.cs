@@ -40,9 +40,28 @@ internal sealed partial class ModelUser
         {
             await vault.RetryAsync(last);
         }
-        else if (_world.Database.JobsOf(vm.Id).All(j => j.HasEnded) && Remedy(now) is { } remedy)
+        else if (now.Fenced && _world.Database.JobsOf(vm.Id).LastOrDefault(j => j is { HasEnded: true, Action: JobAction.Maintenance }) is { State: JobState.Failed } resting)
         {
+            await vault.RetryAsync(resting); // Its host was away when it was to give the VM back.
+        }
+        else if (now is { State: ProtectionState.FailedOver, OwnedAtSource: true })
+        {
+            await RetireAsync(vm); // Claimed back after the commit: the VM runs at its source, and nothing here is a replica any more.
+        }
+        else if (!_world.Database.Leases.ContainsKey(vm.Id) && Remedy(now) is { } remedy)
+        {
+            // A job that only waits holds nobody up: the first copy of a VM that is paused ends when somebody resumes it.
             await OrderAsync(vm, remedy);
+        }
+    }
+
+    /// <summary>A VM that somebody has claimed and not started is resumed by hand where it was paused.</summary>
+    public void ResumeClaimed(VmWatch vm)
+    {
+        Site source = _world.Source;
+        if (vm.Claims > 0 && source.TokenOf(vm.Id).Now is { } owner && owner.MayRun(source.Machine.Boot) && source.Machine.Find(vm.Id)?.Qemu is { } qemu)
+        {
+            qemu.Resume();
         }
     }
 
@@ -52,6 +71,8 @@ internal sealed partial class ModelUser
         VmSituation now = _world.Database.Situation(vm);
         await OrderAsync(vm, now switch
         {
+            { Mounts: > 0 } => VmCommand.Unmount,
+            { Attached: > 0 } => VmCommand.Detach,
             { TargetBranches: > 0 } or { State: ProtectionState.Unprotected, SourceBranches: > 0 } => VmCommand.DeleteBranch,
             { State: ProtectionState.CommitPending } => VmCommand.Commit,
             _ => VmCommand.Unprotect,

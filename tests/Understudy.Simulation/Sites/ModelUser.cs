@@ -14,15 +14,35 @@ internal sealed partial class ModelUser(SitesWorld world)
 {
     private readonly SitesWorld _world = world;
     private readonly SimRandom _random = world.Context.Random.Fork(50);
+    private readonly bool _changesDisks = world.Context.Random.Fork(53).Chance(0.3);
     private readonly SwarmWeights<VmCommand> _commands = new(world.Context.Random.Fork(51), absent: 0.3);
+
+    /// <summary>Does not wait for the first copy, and types fastest where a state does not last.</summary>
+    public bool IsHasty { get; } = world.Context.Random.Fork(52).Chance(0.3);
+
+    /// <summary>Asks for the protection of every VM and looks no further.</summary>
+    public async Task ProtectAsync()
+    {
+        while (_world.Vault is null)
+        {
+            await _world.Simulator.DelayAsync(TimeSpan.FromSeconds(1));
+        }
+
+        foreach (VmWatch vm in _world.Vms)
+        {
+            await OrderAsync(vm, VmCommand.Protect);
+        }
+    }
 
     public async Task RunAsync()
     {
         TimeSpan pace = _random.Between(TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(30));
         while (!_world.Context.HasDoneEnough)
         {
-            await _world.Simulator.DelayAsync(pace * (0.2 + _random.NextFraction()));
             VmWatch vm = _random.Pick(_world.Vms);
+            bool passes = IsHasty && _world.Database.Situation(vm).State is ProtectionState.Preparing or ProtectionState.FirstCopy
+                or ProtectionState.Resynchronising or ProtectionState.TargetFull or ProtectionState.FailingOver;
+            await _world.Simulator.DelayAsync((passes ? pace * 0.03 : pace) * (0.2 + _random.NextFraction()));
             try
             {
                 await ActAsync(vm);
@@ -49,7 +69,7 @@ internal sealed partial class ModelUser(SitesWorld world)
                 await MeddleAsync(vault, _random.Chance(0.7) ? jobs[^1] : _random.Pick(jobs));
                 break;
             case 8:
-                await OrderAtHostAsync(vm);
+                await (_random.Chance(0.3) ? ClaimAsync(vm) : OrderAtHostAsync(vm));
                 break;
             default:
                 await MeddleAtHostAsync(vm);
@@ -82,8 +102,11 @@ internal sealed partial class ModelUser(SitesWorld world)
             return;
         }
 
-        switch (_random.Next(5))
+        switch (_random.Next(6))
         {
+            case 5 when _changesDisks && domain.TryChangeDisks(_random):
+                _world.Context.Counters.Add("user: changes the disks");
+                break;
             case 0 or 1 when domain.Qemu is null:
                 _world.Context.Counters.Add("user: starts the VM by hand");
                 await domain.StartAsync();
@@ -134,6 +157,17 @@ internal sealed partial class ModelUser(SitesWorld world)
         }
     }
 
+    /// <summary>The word that the VM belongs to the source, at that host's own command line.</summary>
+    private async Task ClaimAsync(VmWatch vm)
+    {
+        if (_world.Source.Agent is { } agent && _world.Database.Protections.GetValueOrDefault(vm.Id) is { } row && _random.Chance(0.3))
+        {
+            _world.Context.Counters.Add("user: claims at the source");
+            vm.Claims++;
+            await agent.AnswerAsync(LocalMethods.Claim, new OperationId(_world.Ids.NewGuid()), new LocalClaimRequest(vm.Id, row.Replica, _random.Chance(0.7)));
+        }
+    }
+
     private JobInput? Fill(VmWatch vm, VmCommand command, JobInput input, VmSituation situation)
     {
         bool endsIt = command == VmCommand.Unprotect || (command == VmCommand.Commit && _random.Chance(0.5));
@@ -154,8 +188,11 @@ internal sealed partial class ModelUser(SitesWorld world)
             VmCommand.PlannedFailover or VmCommand.Cancel => usual with { Transfer = new TransferId(_world.Ids.NewGuid()), Running = command == VmCommand.Cancel ? row?.RanAtSource ?? false : usual.Running },
             VmCommand.UnplannedFailover => usual with { Point = _random.Chance(0.5) ? null : point, ShutDownSource = _random.Chance(0.4) },
             VmCommand.DeleteBranch => ChooseBranch(vm, usual, branch),
-            VmCommand.Set => usual with { Retention = _random.Between(TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(20)) },
-            VmCommand.Mount or VmCommand.Attach or VmCommand.Unmount or VmCommand.Detach => null, // A point is read by tests and exports here.
+            VmCommand.Set => usual with { Excluded = _random.Chance(0.5) ? null : ChooseExcluded(vm), Retention = _random.Between(TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(20)) },
+            VmCommand.Mount or VmCommand.Attach when branch is not null && _random.Chance(0.5) => Given(usual) with { Point = branch.Point, Branch = branch.Id },
+            VmCommand.Mount or VmCommand.Attach => point is null ? null : Given(usual) with { Point = point },
+            VmCommand.Unmount => ChooseMount(vm, usual, attached: false),
+            VmCommand.Detach => ChooseMount(vm, usual, attached: true),
             _ => usual,
         };
     }
@@ -173,6 +210,18 @@ internal sealed partial class ModelUser(SitesWorld world)
     }
 
     private JobInput Tested(JobInput input, VmWatch vm) => input with { Test = new TestId(_world.Ids.NewGuid()), Name = $"{vm.Name}-test-{_random.Next(1000)}" };
+
+    /// <summary>To a VM that has nothing to do with it.</summary>
+    private JobInput Given(JobInput input) => input with { Mount = new MountId(_world.Ids.NewGuid()), Name = "office", Writable = _random.Chance(0.5) };
+
+    /// <summary>Any but the first, which keeps something to protect.</summary>
+    private IReadOnlyList<string> ChooseExcluded(VmWatch vm) => _random.Chance(0.5) ? [] : [.. vm.Vm.Targets.Skip(1).Where(_ => _random.Chance(0.5))];
+
+    private JobInput? ChooseMount(VmWatch vm, JobInput input, bool attached)
+    {
+        MountInfo[] given = [.. _world.Database.Targets.GetValueOrDefault(vm.Id)?.Mounts?.Where(mount => mount.ToVm is not null == attached) ?? []];
+        return given.Length == 0 ? null : input with { Mount = _random.Pick(given).Id };
+    }
 
     private JobInput? ChooseBranch(VmWatch vm, JobInput input, BranchInfo? atTarget)
     {

@@ -17,7 +17,27 @@ internal sealed class SiteFaults(SitesWorld world)
     /// <summary>Disks that have ever misbehaved; what a process dies of there is excused.</summary>
     public HashSet<SimDisk> FaultyDisks { get; } = [];
 
-    public async Task RunAsync()
+    public Task RunAsync() => Task.WhenAll(StrikeAgainAndAgainAsync(), FillTheTargetAsync());
+
+    /// <summary>In some runs the target has no space to spare, and is full for minutes again and again.</summary>
+    private async Task FillTheTargetAsync()
+    {
+        if (!_random.Chance(0.08))
+        {
+            return;
+        }
+
+        FaultyDisks.Add(_world.Target.Host.Disk);
+        while (!_context.HasDoneEnough)
+        {
+            await _context.Simulator.DelayAsync(_random.Between(TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(90)));
+            _world.Target.Host.Disk.Faults.Full = true;
+            await HoldAsync(_world.Target, TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(120));
+            _world.Target.Host.Disk.Faults.Full = false;
+        }
+    }
+
+    private async Task StrikeAgainAndAgainAsync()
     {
         TimeSpan pace = _random.Between(TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(60));
         while (!_context.HasDoneEnough)

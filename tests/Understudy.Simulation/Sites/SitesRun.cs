@@ -58,7 +58,7 @@ internal sealed class SitesRun
 
     private async Task TellAsync()
     {
-        await ProtectAllAsync();
+        await (_user.IsHasty ? _user.ProtectAsync() : ProtectAllAsync());
         Task user = _user.RunAsync();
         await _faults.RunAsync();
         await user;
@@ -96,6 +96,7 @@ internal sealed class SitesRun
                 return true;
             }
 
+            _user.ResumeClaimed(vm);
             await TryAsync(() => _user.SettleAsync(vm));
             return false;
         });
@@ -112,7 +113,7 @@ internal sealed class SitesRun
 
         await _context.Simulator.DelayAsync(TimeSpan.FromSeconds(2));
         long quiet = _context.Simulator.NowTicks;
-        await WaitUntilAsync("in agreement", vm => Task.FromResult(!Replicates(vm) || PointAfter(vm, quiet) is not null));
+        await WaitUntilAsync("in agreement", vm => Task.FromResult(!Replicates(vm) || (PointAfter(vm, quiet) is not null && HasAllDisks(vm))));
         foreach (VmWatch vm in _world.Vms.Where(Replicates))
         {
             Cut now = vm.Vm.Now();
@@ -165,6 +166,14 @@ internal sealed class SitesRun
         && owner.MayRun(site.Machine.Boot)
         && _world.PeerOf(site).TokenOf(vm.Id).Now is { State: OwnershipState.Elsewhere } other && other.Line == owner.Line
         && _world.PeerOf(site).Machine.Find(vm.Id) is null or { IsActive: false } or { Qemu.IsLinked: false };
+
+    /// <summary>Those that the VM has and nobody wanted to be left out, and no others, take part.</summary>
+    private bool HasAllDisks(VmWatch vm)
+    {
+        IReadOnlyList<string> excluded = _world.Source.Orders.GetValueOrDefault(vm.Id)?.ExcludedDisks ?? [];
+        IEnumerable<string> wanted = vm.Vm.Targets.Where((target, disk) => vm.Vm.IsPlugged(disk) && !excluded.Contains(target));
+        return wanted.ToHashSet().SetEquals(vm.Ledger(_world.Database.Protections[vm.Id].Replica).Members);
+    }
 
     private bool Replicates(VmWatch vm) => StateOf(vm) == ProtectionState.Protected;
 
@@ -257,6 +266,11 @@ internal sealed class SitesRun
                 {
                     await domain.StartAsync();
                 }
+            }
+
+            if (site.Host.IsUp && site.Machine.Find(_world.Bystander) is { Qemu: null } bystander && await bystander.StartAsync() is { } refused)
+            {
+                _context.Violations.Report("guard", $"a VM that nobody protects could not be started: {refused.Message}");
             }
 
             await _context.Simulator.DelayAsync(_random.Between(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(30)));

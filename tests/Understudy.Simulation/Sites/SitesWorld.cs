@@ -41,6 +41,9 @@ internal sealed class SitesWorld
             AddVm($"vm{i}");
         }
 
+        var bystander = new ModelDomain(Target.Machine, Bystander, "office", DomainXml.Bystander(Bystander, "office"), null, Random.Fork(6));
+        bystander.Guest.IsQuiet = true;
+        Target.Machine.Domains.Add(bystander);
         Target.Machine.ExpectedOf = ExpectedOf;
         foreach (Site site in Sites)
         {
@@ -90,6 +93,9 @@ internal sealed class SitesWorld
 
     public OwnershipChecker Owners { get; }
 
+    /// <summary>A VM of the target host that nobody protects: points are given to it.</summary>
+    public VmId Bystander { get; } = new(new Guid(0xb, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1));
+
     /// <summary>From now on nothing goes wrong any more.</summary>
     public bool IsCalm { get; set; }
 
@@ -107,7 +113,7 @@ internal sealed class SitesWorld
     private void AddVm(string name)
     {
         long[] sizes = [.. Enumerable.Range(0, Random.Chance(0.7) ? 1 : 2).Select(_ => (long)Random.Between(2, 6) * Blocks.BlockSize.Bytes)];
-        var vm = new ModelVm(new VmId(Ids.NewGuid()), name, sizes, Source.Host) { DevicesXml = DomainXml.Devices(name, sizes.Length) };
+        var vm = new ModelVm(new VmId(Ids.NewGuid()), name, sizes, Source.Host) { DevicesXml = DomainXml.Devices };
         Vms.Add(new VmWatch(vm, Context.Violations));
         Source.Machine.Domains.Add(new ModelDomain(Source.Machine, vm.Id, name, vm.DefinitionXml, vm, Random.Fork(5)));
         for (int i = 0; i < sizes.Length; i++)
@@ -138,7 +144,7 @@ internal sealed class SitesWorld
             return null;
         }
 
-        int disk = int.Parse(export[(last + 1)..], System.Globalization.CultureInfo.InvariantCulture);
-        return Vms.SelectMany(vm => vm.Ledgers.Values).Select(ledger => ledger.CutOf(point)).FirstOrDefault(cut => cut is not null)?.Disks[disk];
+        var disk = new DiskId(ushort.Parse(export[(last + 1)..], System.Globalization.CultureInfo.InvariantCulture));
+        return Vms.SelectMany(vm => vm.Ledgers.Values).Select(ledger => ledger.ContentOf(point, disk)).FirstOrDefault(content => content is not null);
     }
 }

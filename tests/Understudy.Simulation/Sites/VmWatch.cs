@@ -19,6 +19,9 @@ internal sealed class VmWatch(ModelVm vm, Violations violations)
     /// <summary>How often a human has given the word that it shall run at the target whatever the source does.</summary>
     public int Words { get; set; }
 
+    /// <summary>How often a human has given the word that it belongs to the source whatever the target does.</summary>
+    public int Claims { get; set; }
+
     /// <summary>One for each protection there ever was.</summary>
     public Dictionary<ReplicaId, PointLedger> Ledgers { get; } = [];
 

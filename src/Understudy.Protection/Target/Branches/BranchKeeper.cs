@@ -1,7 +1,6 @@
 using System.Globalization;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
-using Understudy.Blocks.Storage;
 using Understudy.Protection.Durable;
 using Understudy.Protection.Target.Hosting;
 using Understudy.Protection.Target.Runs;
@@ -34,15 +33,9 @@ internal sealed class BranchKeeper(ReplicaContext context)
     public async ValueTask RecoverAsync(CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
-        await context.State.CreateFolderAsync(RunFiles.BranchFolder, cancellationToken);
-        await context.State.FlushFolderAsync("", cancellationToken);
-        foreach (StoreEntry entry in await context.State.ListAsync(RunFiles.BranchFolder, cancellationToken))
+        foreach (BranchRecord branch in await RunFiles.BranchDocument.LoadAllAsync(context.State, RunFiles.BranchFolder, cancellationToken))
         {
-            if (entry.Name.EndsWith(".state", StringComparison.Ordinal)
-                && await RunFiles.BranchDocument.LoadAsync(context.State, entry.Name, cancellationToken) is { } branch)
-            {
-                _branches[branch.Id.Value] = branch;
-            }
+            _branches[branch.Id.Value] = branch;
         }
 
         foreach (BranchRecord branch in _branches.Values.Where(branch => branch.Step == BranchStep.Deleting).ToArray())

@@ -46,7 +46,11 @@ internal sealed class PointPins(ReplicaSlot slot)
             }
         }
 
-        _owed.TryRemove(owner, out _);
+        // One that has stopped may hold a pin on disk whose making it reported as failed: it is looked for again when it is open.
+        if (!slot.NeedsOpening)
+        {
+            _owed.TryRemove(owner, out _);
+        }
     }
 
     /// <summary>What could not be removed when its owner ended.</summary>

@@ -1,6 +1,5 @@
 using System.Runtime.ExceptionServices;
 using Understudy.Blocks;
-using Understudy.Blocks.Storage;
 using Understudy.Journal;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Target.Hosting;
@@ -32,15 +31,10 @@ internal sealed partial class MountRuns(ReplicaContext context)
     public async ValueTask LoadAsync(CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
-        await context.State.CreateFolderAsync(RunFiles.MountFolder, cancellationToken);
-        foreach (StoreEntry entry in await context.State.ListAsync(RunFiles.MountFolder, cancellationToken))
+        foreach (MountRecord mount in await RunFiles.MountDocument.LoadAllAsync(context.State, RunFiles.MountFolder, cancellationToken))
         {
-            if (entry.Name.EndsWith(".state", StringComparison.Ordinal)
-                && await RunFiles.MountDocument.LoadAsync(context.State, entry.Name, cancellationToken) is { } mount)
-            {
-                Put(mount);
-                await HoldAsync(mount, serve: false, cancellationToken);
-            }
+            Put(mount);
+            await HoldAsync(mount, serve: false, cancellationToken);
         }
     }
 
@@ -54,6 +48,12 @@ internal sealed partial class MountRuns(ReplicaContext context)
         }
     }
 
+    /// <summary>What was being made when this was called stands, or has come to nothing, when it returns.</summary>
+    public async ValueTask DrainAsync(CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+    }
+
     /// <summary>Refuses without having changed anything, or says the devices, in the order of the disks.</summary>
     public async ValueTask<MountRecord> MountAsync(MountOrder order, CancellationToken cancellationToken)
     {
@@ -65,8 +65,14 @@ internal sealed partial class MountRuns(ReplicaContext context)
                 return known;
             }
 
-            await RequireRemovedAsync(known, cancellationToken); // The attempt before this one failed half way.
+            // The attempt before this one failed half way, and a guest may have kept a disk of it.
+            if (await RequireRemovedAsync(known, cancellationToken) is { } waiting)
+            {
+                throw new RefusedException(RefusalCode.Busy, $"{waiting}.", "Attach it again then.");
+            }
         }
+
+        context.RequireStays();
 
         MountRecord mount = await PlanAsync(order, cancellationToken);
         await SaveAsync(mount, cancellationToken);

@@ -89,7 +89,7 @@ internal static class BackingReopen
     });
 
     /// <summary>QEMU shows a file by its path, or as JSON once options beyond the path are set.</summary>
-    private static bool StandsOn(string shown, string path) =>
+    internal static bool StandsOn(string shown, string path) =>
         shown == path || (shown.StartsWith("json:", StringComparison.Ordinal) && shown.Contains($"\"{path}\"", StringComparison.Ordinal));
 
     private static string Command(string name, JsonObject arguments) =>

@@ -22,6 +22,7 @@ internal sealed partial class FailoverRuns
             return await GoOnAsync(known, request, cancellationToken);
         }
 
+        context.RequireStays();
         PointContents contents = await TestRuns.GetPointAsync(context.Slot.Replica, request.Point, cancellationToken);
         RequireAcceptable(request);
         tests.RequirePromotable(request.FromTest, request.Point);

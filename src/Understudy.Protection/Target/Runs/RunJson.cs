@@ -33,6 +33,9 @@ internal static class RunFiles
     public const string BranchFolder = "branches";
     public const string MountFolder = "mounts";
 
+    /// <summary>Folders with one file for each thing of a kind.</summary>
+    public static IReadOnlyList<string> Folders { get; } = [TestFolder, BranchFolder, MountFolder];
+
     public static DurableDocument<ReplicaSpec> ReplicaDocument { get; } = new("understudy-replica", RunJson.Default.ReplicaSpec);
 
     public static DurableDocument<TestRecord> TestDocument { get; } = new("understudy-test", RunJson.Default.TestRecord);

@@ -1,7 +1,6 @@
 using System.Runtime.ExceptionServices;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
-using Understudy.Blocks.Storage;
 using Understudy.Journal;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Target.Definition;
@@ -26,16 +25,10 @@ internal sealed partial class TestRuns(ReplicaContext context)
     public async ValueTask RecoverAsync(CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
-        await context.State.CreateFolderAsync(RunFiles.TestFolder, cancellationToken);
-        await context.State.FlushFolderAsync("", cancellationToken); // A test's file is only as durable as the folder's own name.
-        foreach (StoreEntry entry in await context.State.ListAsync(RunFiles.TestFolder, cancellationToken))
+        foreach (TestRecord test in await RunFiles.TestDocument.LoadAllAsync(context.State, RunFiles.TestFolder, cancellationToken))
         {
-            if (entry.Name.EndsWith(".state", StringComparison.Ordinal)
-                && await RunFiles.TestDocument.LoadAsync(context.State, entry.Name, cancellationToken) is { } test)
-            {
-                Put(test);
-                await ReserveAgainAsync(test, cancellationToken);
-            }
+            Put(test);
+            await ReserveAgainAsync(test, cancellationToken);
         }
 
         // Those that stand first: what is removed lets go of a branch that another may stand on.
@@ -52,6 +45,12 @@ internal sealed partial class TestRuns(ReplicaContext context)
         }
     }
 
+    /// <summary>What was being made when this was called stands, or has come to nothing, when it returns.</summary>
+    public async ValueTask DrainAsync(CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+    }
+
     /// <summary>Refuses when the point is not listed or the name or network cannot be had; then nothing was changed.</summary>
     public async ValueTask<TestStarted> StartAsync(TestRequest request, CancellationToken cancellationToken)
     {
@@ -65,6 +64,8 @@ internal sealed partial class TestRuns(ReplicaContext context)
 
             await RemoveAsync(known, cancellationToken); // The attempt before this one failed half way.
         }
+
+        context.RequireStays();
 
         PointContents contents = request.Branch is { } branch
             ? await context.Slot.Replica.GetPointAsync(context.Branches.Find(branch).Point, cancellationToken)

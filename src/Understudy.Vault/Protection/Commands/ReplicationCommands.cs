@@ -32,7 +32,7 @@ internal sealed class ReplicationCommands(CommandDesk desk)
     {
         await using VaultDb db = desk.Open();
         Subject subject = await desk.DecideAsync(db, vmName, VmCommand.Unprotect, cancellationToken);
-        bool atTarget = subject.Vm.Stage == ProtectionStage.FailedOver;
+        bool atTarget = subject.Go.Steps.Contains(StepKind.RetireSource);
         if (atTarget && !request.KeepAtTarget)
         {
             throw new ErrorException(Errors.StayUnsaid(subject.Vm.Name, await CommandDesk.HostNameAsync(db, subject.Vm.TargetHost, cancellationToken)));

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using System.Xml.Linq;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
@@ -212,7 +213,29 @@ internal sealed class ModelHypervisor(ModelHost host, ModelSockets sockets) : IH
 
     public ValueTask RequestShutdownAsync(VmId vm, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public ValueTask<string> MonitorCommandAsync(VmId vm, string qmpJson, CancellationToken cancellationToken) => throw new NotSupportedException();
+    /// <summary>Bitmaps of the images that a running VM stands on, by nodes that have its devices' names.</summary>
+    public ValueTask<string> MonitorCommandAsync(VmId vm, string qmpJson, CancellationToken cancellationToken)
+    {
+        Dictionary<string, string> disks = Disks(Running(vm).Live!);
+        JsonNode command = JsonNode.Parse(qmpJson)!;
+        switch ((string?)command["execute"])
+        {
+            case "query-named-block-nodes":
+                return new(new JsonArray([.. disks.Select(disk => Node(disk.Key, disk.Value))]).ToJsonString());
+            case "block-dirty-bitmap-remove":
+                Require(host.Image(disks[(string)command["arguments"]!["node"]!]).Bitmaps.Remove((string)command["arguments"]!["name"]!), "bitmap not found");
+                return new("{}");
+            default:
+                throw new NotSupportedException(qmpJson);
+        }
+    }
+
+    private JsonObject Node(string device, string path) => new()
+    {
+        ["node-name"] = device,
+        ["image"] = new JsonObject { ["filename"] = path },
+        ["dirty-bitmaps"] = new JsonArray([.. host.Image(path).Bitmaps.Select(bitmap => new JsonObject { ["name"] = bitmap })]),
+    };
 
     private static VmFacts Facts(VmId vm, ModelDomain domain) => new(
         vm, domain.Name, domain.Live is null ? VmRunState.Off : VmRunState.Running, 1, 1, "bios", "pc", true, false, false, [], []);

@@ -32,6 +32,11 @@ internal sealed class LedgerSink(IReplicaSink inner, ReplicaHost host, PointLedg
     public async ValueTask<AppendOutcome> AppendAsync(ReadOnlyMemory<byte> record, CancellationToken cancellationToken)
     {
         RecordHeader.Read(record.Span, out RecordHeader header);
+        if (header.Kind == RecordKind.Geometry)
+        {
+            NoteDisks(header, record.Span[RecordHeader.SizeBytes..]);
+        }
+
         LineId before = _inner.Current.Line;
         AppendOutcome outcome = await GuardAsync(_inner.AppendAsync(record, cancellationToken));
         if (outcome is AppendOutcome.Accepted && header.Line != before && header.Line != _inner.Current.Line)
@@ -51,6 +56,16 @@ internal sealed class LedgerSink(IReplicaSink inner, ReplicaHost host, PointLedg
 
     public ValueTask<IBlockDevice?> OpenNewestAsync(DiskId disk, CancellationToken cancellationToken) => _inner.OpenNewestAsync(disk, cancellationToken);
 
+    private void NoteDisks(RecordHeader header, ReadOnlySpan<byte> payload)
+    {
+        byte[] body = new byte[header.LengthBytes];
+        using var codec = new RecordCodec();
+        if (codec.TryDecode(header, payload, body) && GeometryBody.TryRead(body) is { } disks)
+        {
+            _ledger.NoteDisks(disks);
+        }
+    }
+
     /// <summary>A replica that failed is closed for good: the agent ends, and the next one opens it anew.</summary>
     private async ValueTask<T> GuardAsync<T>(ValueTask<T> call)
     {
@@ -58,8 +73,9 @@ internal sealed class LedgerSink(IReplicaSink inner, ReplicaHost host, PointLedg
         {
             return await call;
         }
-        catch (StorageException fault) when (fault.Kind != FaultKind.Full)
+        catch (StorageException fault) when (fault.Kind != FaultKind.Full && !(fault.Kind == FaultKind.Closed && _ledger.IsEnding))
         {
+            // One that is being removed is closed under its connection, and that is all.
             _died.TrySetException(fault);
             throw;
         }

@@ -40,6 +40,8 @@ internal sealed class SiteAgent
         Source = new SourceSide(world, site, process, hypervisor, ownership, guard, random.Fork(3), _died);
         TargetOrders.Register(_operations, Target);
         SourceOrders.Register(_operations, Source);
+        _operations.On(LocalMethods.Claim, (request, _, ct) => OrderAnswer.Of(
+            async () => new LocalClaimed(await Source.FindHost(request.Vm, request.Replica).ClaimAsync(request.Start, ct)))); // As the executable's LocalOrders.
     }
 
     public SourceSide Source { get; }

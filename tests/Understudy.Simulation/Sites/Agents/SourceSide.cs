@@ -273,7 +273,7 @@ internal sealed class SourceSide : ICalledSources
     /// <param name="order">Null for what is retired: it has nobody to speak to.</param>
     private SourceHostEnvironment Environment(VmId vm, SourceOrder? order) => new(
         _machine,
-        _site.Host.Disk.OpenStore(_process, FolderOf(vm)),
+        ForgetfulStore.Planted(_world.Context.Plant, _site.Host.Disk.OpenStore(_process, FolderOf(vm))),
         order?.Target.Value ?? Guid.Empty,
         _reaches[vm] = new PeerReach(new SiteConnector(_world, _process, _world.PeerOf(_site)), dials: !_world.TargetDials, _process.Time),
         _limiter,

@@ -12,6 +12,7 @@ using Understudy.Replication.Receiving;
 using Understudy.Replication.Wire;
 using Understudy.Simulation.Checkers;
 using Understudy.Simulation.Machines;
+using Understudy.Simulation.Running;
 using Understudy.Simulation.Sites;
 using Understudy.Simulation.Sites.Agents;
 using Understudy.Simulation.Sites.Checkers;
@@ -51,7 +52,7 @@ internal sealed class TargetSide : IReplicaDirectory
             hypervisor,
             new ModelDaemons(site.Machine, process),
             new ModelImageTool(site.Machine, process),
-            new NoHostDevices(),
+            new ModelHostDevices(site.Machine, process),
             new ModelSockets(site.Machine, process),
             process.Time,
             new SeededIds(random.Fork(1)),
@@ -201,6 +202,11 @@ internal sealed class TargetSide : IReplicaDirectory
             return new DirectoryAnswer.Refused(new Refusal(Replication.Wire.RefusalCode.UnknownReplica, FaultClass.NeedsOperator, "no such replica", "-"));
         }
 
+        if (_world.Context.Plant == Plant.KeepTheNews && hello.Line != host.CurrentLine.Line)
+        {
+            return new DirectoryAnswer.Refused(new Refusal(Replication.Wire.RefusalCode.Busy, FaultClass.Transient, "later", "-"));
+        }
+
         await host.HeardAsync(hello.Line, cancellationToken);
         return host.TryGetSink() is { } sink
             ? new DirectoryAnswer.Found(new LedgerSink(sink, host, Ledger(host), _died))
@@ -217,7 +223,8 @@ internal sealed class TargetSide : IReplicaDirectory
     private PointLedger Ledger(ReplicaHost host) => _world.Watch(host.Spec.Vm).Ledger(host.Spec.Replica);
 
     private ReplicaStores Stores(VmId vm) => new(
-        _site.Host.Disk.OpenStore(_process, $"{FolderOf(vm)}/replica"), _site.Host.Disk.OpenStore(_process, $"{FolderOf(vm)}/host"));
+        _site.Host.Disk.OpenStore(_process, $"{FolderOf(vm)}/replica"),
+        ForgetfulStore.Planted(_world.Context.Plant, _site.Host.Disk.OpenStore(_process, $"{FolderOf(vm)}/host")));
 
     private async Task StartAsync(ReplicaHost host)
     {
@@ -293,9 +300,9 @@ internal sealed class TargetSide : IReplicaDirectory
         {
             await checker.CheckAsync(replica, point);
         }
-        catch (StorageException unread) when (unread.Kind is FaultKind.Io or FaultKind.Closed or FaultKind.FlushFailed)
+        catch (StorageException unread) when (unread.Kind is FaultKind.Io or FaultKind.Closed or FaultKind.FlushFailed or FaultKind.Denied)
         {
-            // Looked at again later.
+            // Looked at again later; or, denied, a commit has given the base to the VM between two reads.
         }
     }
 }

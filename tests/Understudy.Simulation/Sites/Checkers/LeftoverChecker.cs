@@ -23,9 +23,14 @@ internal sealed class LeftoverChecker(SitesWorld world)
         ModelMachine machine = site.Machine;
         foreach (ModelDomain domain in machine.Domains)
         {
-            if (!_world.Vms.Exists(vm => vm.Id == domain.Id))
+            if (!_world.Vms.Exists(vm => vm.Id == domain.Id) && domain.Id != _world.Bystander)
             {
                 yield return $"domain {domain.Name}";
+            }
+
+            if (domain.Qemu?.Disks.Find(disk => disk.Alias is not null) is { } plugged)
+            {
+                yield return $"disk {plugged.Active.Path} of {domain.Name}";
             }
 
             foreach (string checkpoint in domain.Tracked?.CheckpointNames ?? domain.Checkpoints)
@@ -35,9 +40,15 @@ internal sealed class LeftoverChecker(SitesWorld world)
         }
 
         HashSet<string> used = [.. machine.Domains.SelectMany(d => DomainXml.Disks(d.Inactive)).Select(d => d.Path)];
+        foreach (string gone in used.Where(path => !machine.Images.ContainsKey(path)))
+        {
+            yield return $"a VM without its disk {gone}";
+        }
+
         foreach (ModelImage image in machine.Images.Values)
         {
-            if (!used.Contains(image.Path) && !image.Path.StartsWith("/exports/", StringComparison.Ordinal))
+            bool isKept = _world.Database.Kept.Exists(kept => kept.Contains($"image {image.Path}", StringComparison.Ordinal));
+            if (!used.Contains(image.Path) && !isKept && !image.Path.StartsWith("/exports/", StringComparison.Ordinal))
             {
                 yield return $"image {image.Path}";
             }

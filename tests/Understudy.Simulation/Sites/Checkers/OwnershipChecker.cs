@@ -60,7 +60,9 @@ internal sealed class OwnershipChecker(SitesWorld world)
         {
             foreach (OwnershipRecord other in MayRun(target, _world.Target).Where(r => r.Replica == one.Replica))
             {
-                if (!other.Line.IsNewerThan(one.Line) || !history.ByWord.Contains(other.Line))
+                // A claim at the source may come while the VM is in transit: the target then accepts, and either line may be the newer.
+                bool isByWord = history.ByWord.Contains(one.Line) || (other.Line.IsNewerThan(one.Line) && history.ByWord.Contains(other.Line));
+                if (one.Line == other.Line || !isByWord)
                 {
                     vm.Violate("token", $"both sides may run it: the source on line {one.Line}, the target on line {other.Line}");
                 }
@@ -106,7 +108,7 @@ internal sealed class OwnershipChecker(SitesWorld world)
         history.BothSince ??= now;
         OwnershipRecord? source = _world.Source.TokenOf(vm.Id).Now;
         OwnershipRecord? target = _world.Target.TokenOf(vm.Id).Now ?? history.Target; // Its record goes when its protection ends; its line stays.
-        if (target is not { State: OwnershipState.Here } || !history.ByWord.Contains(target.Line) || (source is not null && !target.Line.IsNewerThan(source.Line) && source.State is OwnershipState.Here))
+        if (!history.IsByWord(target, source) && !history.IsByWord(source, null))
         {
             vm.Violate("two copies", $"it runs at both sides; the source's record is {source?.State} on {source?.Line}, the target's {target?.State} on {target?.Line}");
             return;
@@ -115,7 +117,7 @@ internal sealed class OwnershipChecker(SitesWorld world)
         TimeSpan limit = _world.Isolated == Model.IsolatedSourceAction.ShutDown ? ShutDownWithin : PausedWithin;
         if (history.ContactSince is { } contact && now - Math.Max(contact, history.BothSince.Value) > limit.Ticks)
         {
-            vm.Violate("two copies", $"it runs at both sides {limit.TotalSeconds} s after the source could be reached; the source's record is {source?.State} on {source?.Line}, the target's line is {target.Line}");
+            vm.Violate("two copies", $"it runs at both sides {limit.TotalSeconds} s after the source could be reached; the source's record is {source?.State} on {source?.Line}, the target's is {target?.State} on {target?.Line}");
         }
     }
 
@@ -160,8 +162,8 @@ internal sealed class OwnershipChecker(SitesWorld world)
 
         if (before is { State: OwnershipState.Here })
         {
-            // Another point, by its owner: of the source it knows what it knew before.
-            if (history.ByWord.Contains(before.Line))
+            // Another point, by its owner: of the source it knows what it knew before, which may be less than there is to know.
+            if (history.ByWord.Contains(before.Line) || (history.Source is { State: OwnershipState.Here } claimed && history.ByWord.Contains(claimed.Line)))
             {
                 history.ByWord.Add(now.Line);
             }
@@ -180,8 +182,9 @@ internal sealed class OwnershipChecker(SitesWorld world)
             return;
         }
 
-        // In good order: what the target begins with is all that the source ever wrote.
-        if (now.Parent is { } point && vm.Ledger(now.Replica).CutOf(point) is { } there && there.FirstDifference(vm.Vm.Now()) is { } where)
+        // In good order: what the target begins with is all that the source ever wrote, but after a claim there meanwhile.
+        bool wasClaimed = history.Source is { } source && history.ByWord.Contains(source.Line);
+        if (!wasClaimed && now.Parent is { } point && vm.Ledger(now.Replica).CutOf(point) is { } there && there.FirstDifference(vm.Vm.Now()) is { } where)
         {
             vm.Violate("lost writes", $"transfer {now.Accepted} was accepted at {point}, which differs from what the source had at {where}");
         }
@@ -191,6 +194,15 @@ internal sealed class OwnershipChecker(SitesWorld world)
     {
         OwnershipRecord? before = history.Source is { } known && known.Replica == now.Replica ? known : null;
         history.Source = now;
+        if (now.State is OwnershipState.Here && before is not null && now.Line.IsNewerThan(before.Line) && now.Accepted == before.Accepted)
+        {
+            history.ByWord.Add(now.Line);
+            if (vm.Claims == 0)
+            {
+                vm.Violate("token", $"the source took line {now.Line} and nobody has said so");
+            }
+        }
+
         if (now.State is OwnershipState.Offered && before?.State is OwnershipState.Here)
         {
             history.Given = vm.Vm.Now();
@@ -222,8 +234,12 @@ internal sealed class OwnershipChecker(SitesWorld world)
 
         public OwnershipRecord? Target { get; set; }
 
-        /// <summary>Lines that the target took without the source, by a human's word.</summary>
+        /// <summary>Lines that a side took without the other, by a human's word.</summary>
         public HashSet<LineId> ByWord { get; } = [];
+
+        /// <summary>A side has taken the VM by a human's word; and what the other says, where that is asked for, is older or gives way.</summary>
+        public bool IsByWord(OwnershipRecord? taker, OwnershipRecord? other) => taker is { State: OwnershipState.Here } && ByWord.Contains(taker.Line)
+            && (other is not { State: OwnershipState.Here } || taker.Line.IsNewerThan(other.Line));
 
         /// <summary>What the source's disks held when the VM was offered.</summary>
         public Cut? Given { get; set; }

@@ -1,5 +1,6 @@
 using Understudy.Blocks.Identity;
 using Understudy.Journal;
+using Understudy.Journal.Records;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Runs;
 using Understudy.Simulation.Checkers;
@@ -15,6 +16,7 @@ internal sealed class PointLedger : IPointOwner
 {
     private readonly VmWatch _watch;
     private readonly Dictionary<RecoveryPointId, RecoveryPoint> _known = [];
+    private readonly Dictionary<DiskId, string> _devices = [];
     private IReadOnlyList<RecoveryPoint> _listed = [];
     private LineId _line;
     private ulong _oldestKept;
@@ -38,6 +40,11 @@ internal sealed class PointLedger : IPointOwner
     /// <summary>Its protection has been ordered to end: nothing is promised any more.</summary>
     public bool IsEnding { get; set; }
 
+    public bool LeavesDisksOut { get; set; }
+
+    /// <summary>Devices that the newest table of disks of the source names, without those whose own first copy is under way.</summary>
+    public IReadOnlyList<string> Members { get; private set; } = [];
+
     public IReadOnlyList<RecoveryPoint> Listed => _listed;
 
     /// <summary>All that were ever listed.</summary>
@@ -56,6 +63,23 @@ internal sealed class PointLedger : IPointOwner
     /// <summary>A point that is or was listed.</summary>
     public RecoveryPoint? Find(RecoveryPointId point) => _known.GetValueOrDefault(point);
 
+    /// <summary>The source has sent a table of its disks. A number is never given to two disks.</summary>
+    public void NoteDisks(GeometryBody disks)
+    {
+        Members = [.. disks.OfPoint.Disks.Select(disk => disk.Target)];
+        foreach (DiskGeometry disk in disks.Disks)
+        {
+            if (_devices.TryAdd(disk.Disk, disk.Target) is false && _devices[disk.Disk] != disk.Target)
+            {
+                Violate("points", $"disk {disk.Disk} was {_devices[disk.Disk]} and is {disk.Target} now");
+            }
+        }
+    }
+
+    /// <summary>What the source held on a disk at a point.</summary>
+    public DiskImage? ContentOf(RecoveryPointId point, DiskId disk) =>
+        CutOf(point) is { } cut && _devices.TryGetValue(disk, out string? device) ? cut.Disks[Vm.Targets.IndexOf(device)] : null;
+
     /// <summary>Compares what is listed now with what was before. Called whenever it may have changed.</summary>
     public void Look(ReplicaHost host)
     {
@@ -68,7 +92,7 @@ internal sealed class PointLedger : IPointOwner
 
         if (status.Replica is { } open)
         {
-            if (_line.Counter > open.Line.Counter)
+            if (_line.IsNewerThan(open.Line))
             {
                 Violate("lines", $"the replica is on line {open.Line}, it was on {_line} before");
             }

@@ -4,6 +4,7 @@ using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Plans;
+using Understudy.Simulation.Running;
 
 namespace Understudy.Simulation.Sites.Vault;
 
@@ -144,6 +145,16 @@ internal sealed partial class ModelVault
                 }
             }
         }
+
+        ReuniteAll();
+    }
+
+    private void ReuniteAll()
+    {
+        foreach (VmWatch vm in _world.Vms)
+        {
+            Reunite(vm.Id);
+        }
     }
 
     private void ReadSources(IReadOnlyList<SourceReport> reports)
@@ -158,10 +169,6 @@ internal sealed partial class ModelVault
             Db.Sources.Remove(gone);
         }
 
-        foreach (VmWatch vm in _world.Vms)
-        {
-            Reunite(vm.Id);
-        }
     }
 
     /// <summary>The agents are right and the vault follows, outside of a job.</summary>
@@ -188,28 +195,32 @@ internal sealed partial class ModelVault
     /// <summary>What one side is owed because of what the other says; a VM in a job is left to its job.</summary>
     private async void Reunite(VmId vm)
     {
-        if (!Db.Protections.TryGetValue(vm, out ProtectionRow? row) || Db.Leases.ContainsKey(vm) || !_world.Sites.All(IsConnected) || !_reuniting.Add(vm))
+        if (!Db.Protections.TryGetValue(vm, out ProtectionRow? row) || Db.Leases.ContainsKey(vm) || !IsConnected(_world.Target) || !_reuniting.Add(vm))
         {
             return;
         }
 
         ReplicaId replica = row.Replica;
-        if (Reunion.Of(Db.Sources.GetValueOrDefault(vm)?.Ownership, Db.Targets.GetValueOrDefault(vm)?.Ownership) is { } owed)
+        OwnershipInfo? source = Db.Sources.GetValueOrDefault(vm)?.Ownership;
+        OwnershipInfo? target = Db.Targets.GetValueOrDefault(vm)?.Ownership;
+        Owed? news = IsConnected(_world.Source) ? Reunion.Of(source, target) : Reunion.OfTargetAlone(source, target);
+        if (_world.Context.Plant != Plant.KeepTheNews && news is { } owed)
         {
             _world.Context.Counters.Add($"vault: passed on {owed.GetType().Name}");
             OperationId operation = NewOperation();
-            CancelAt(_world.Simulator.NowTicks + NewsLimit.Ticks, owed is Owed.Settle ? _world.Target : _world.Source, operation);
+            CancelAt(_world.Simulator.NowTicks + NewsLimit.Ticks, owed is Owed.Settle or Owed.RevalidateTarget ? _world.Target : _world.Source, operation);
             _ = await (owed switch
             {
-                Owed.Depose news => TryAskAsync(
-                    _world.Source, AgentMethods.SourceDepose, operation, new SourceDeposeRequest(vm, replica, news.Line, news.MintedAt, _world.Isolated)),
-                Owed.HandOver news => TryAskAsync(
-                    _world.Source, AgentMethods.SourceHandedOver, operation, new SourceHandedOverRequest(vm, replica, news.Transfer, news.Line)),
-                Owed.Accept news => TryAskAsync(
-                    _world.Source, AgentMethods.SourceAccept, operation, new SourceAcceptRequest(vm, replica, news.Transfer, news.Line, news.Parent, row.RanAtSource)),
-                Owed.Settle news => TryAskAsync(_world.Target, AgentMethods.TransferSettled, operation, new TransferSettledRequest(replica, news.Transfer)),
-                Owed.Revalidate news => TryAskAsync(
-                    _world.Source, AgentMethods.SourceRevalidate, operation, new SourceRevalidateRequest(vm, replica, news.Line, news.Valid)),
+                Owed.Depose told => TryAskAsync(
+                    _world.Source, AgentMethods.SourceDepose, operation, new SourceDeposeRequest(vm, replica, told.Line, told.MintedAt, _world.Isolated)),
+                Owed.HandOver told => TryAskAsync(
+                    _world.Source, AgentMethods.SourceHandedOver, operation, new SourceHandedOverRequest(vm, replica, told.Transfer, told.Line)),
+                Owed.Accept told => TryAskAsync(
+                    _world.Source, AgentMethods.SourceAccept, operation, new SourceAcceptRequest(vm, replica, told.Transfer, told.Line, told.Parent, row.RanAtSource)),
+                Owed.Settle told => TryAskAsync(_world.Target, AgentMethods.TransferSettled, operation, new TransferSettledRequest(replica, told.Transfer)),
+                Owed.RevalidateTarget known => TryAskAsync(_world.Target, AgentMethods.TargetRevalidate, operation, new TargetRevalidateRequest(replica, known.Line)),
+                Owed.Revalidate told => TryAskAsync(
+                    _world.Source, AgentMethods.SourceRevalidate, operation, new SourceRevalidateRequest(vm, replica, told.Line, told.Valid)),
                 _ => throw new System.Diagnostics.UnreachableException(),
             });
         }
@@ -244,9 +255,11 @@ internal sealed partial class ModelVault
             {
                 await WriteAsync();
                 Db.Cleanups.Remove(row);
-                if (row.Retirement is not null && response.Body is { } body)
+                Removed? removed = response.Body is { } body ? body.Deserialize(AgentMethods.SourceUnprotect.Answer) : null;
+                Db.Kept.AddRange(removed?.Kept ?? []);
+                if (row.Retirement is not null && removed is not null)
                 {
-                    NoteKept(row.Replica, body.Deserialize(AgentMethods.SourceUnprotect.Answer)!); // No answer is null.
+                    NoteKept(row.Replica, removed);
                 }
 
                 if (response.Error is not null)

@@ -1,6 +1,7 @@
 using Understudy.Api.Control;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
+using Understudy.Simulation.Running;
 
 namespace Understudy.Simulation.Sites.Vault;
 
@@ -93,6 +94,11 @@ internal sealed partial class ModelVault
         RecoveryPointId point = job.Input.Point ?? await LatestAsync(job, step);
         FailoverStarted started = await AskAsync(_world.Target, step, AgentMethods.FailoverStart, new FailoverStartRequest(
             vm.Id, job.Input.Replica, point, vm.Name, Nics, job.Input.Transfer, job.Input.Test, BranchDays));
+        if (_world.Context.Plant == Plant.TakeBackUnrefused && job.Input.Transfer is not null && _random.Chance(0.3))
+        {
+            throw new StepFailedException("too-slow", "it has accepted, and the answer was not waited for");
+        }
+
         await WriteAsync();
         Promise(job, started.Branch);
         ProtectionRow row = Row(job);
@@ -142,7 +148,11 @@ internal sealed partial class ModelVault
             throw new StepFailedException("token-in-transit", "the target is away");
         }
 
-        await AskAsync(_world.Target, step, AgentMethods.TransferRefuse, new TransferRefuseRequest(job.Input.Replica, transfer));
+        if (_world.Context.Plant != Plant.TakeBackUnrefused)
+        {
+            await AskAsync(_world.Target, step, AgentMethods.TransferRefuse, new TransferRefuseRequest(job.Input.Replica, transfer));
+        }
+
         return await AtSourceAsync(step, AgentMethods.SourceTakeBack, new SourceTakeBackRequest(job.Vm, job.Input.Replica, transfer, job.Input.Running));
     }
 

@@ -18,7 +18,7 @@ internal sealed partial class ModelVault
         StepKind.RetireSource => RetireSourceAsync(job, step),
         StepKind.RemoveReplica => RemoveReplicaAsync(job, step),
         StepKind.SettingsAtSource => SettingsAtSourceAsync(job, step),
-        StepKind.DisksAtSource => Task.FromResult(StepOutcome.Done),
+        StepKind.DisksAtSource => DisksAtSourceAsync(job, step),
         StepKind.SettingsAtTarget => SettingsAtTargetAsync(job, step),
         StepKind.PauseSource => AtSourceAsync(step, AgentMethods.SourcePause, new SourcePauseRequest(job.Vm, job.Input.Replica, "user")),
         StepKind.ResumeSource => AtSourceAsync(step, AgentMethods.SourceResume, new SourceResumeRequest(job.Vm, job.Input.Replica)),
@@ -45,6 +45,14 @@ internal sealed partial class ModelVault
         StepKind.SettleTransfer => SettleTransferAsync(job, step),
         StepKind.CommitAtTarget => CommitAsync(job, step),
         StepKind.ExportPoint => ExportAsync(job, step),
+        StepKind.MountPoint => AtTargetAsync(step, AgentMethods.PointMount, new PointMountRequest(
+            job.Input.Replica, Required(job.Input.Point), job.Input.Branch, Required(job.Input.Mount), job.Input.Writable)),
+        StepKind.AttachPoint => AtTargetAsync(step, AgentMethods.PointAttach, new PointAttachRequest(
+            job.Input.Replica, Required(job.Input.Point), job.Input.Branch, Required(job.Input.Mount), job.Input.Name, job.Input.Writable)),
+        StepKind.UnmountPoint => AtTargetAsync(step, AgentMethods.PointUnmount, new PointUnmountRequest(job.Input.Replica, Required(job.Input.Mount))),
+        StepKind.DetachPoint => AtTargetAsync(step, AgentMethods.PointDetach, new PointDetachRequest(job.Input.Replica, Required(job.Input.Mount))),
+        StepKind.FenceForMaintenance => AtSourceAsync(step, AgentMethods.SourceFence, new SourceFenceRequest(job.Vm, job.Input.Replica, $"maintenance (job {job.Id})")),
+        StepKind.EndMaintenance => EndMaintenanceAsync(job, step),
         StepKind.DeleteBranch => DeleteBranchAsync(job, step),
         _ => throw new StepFailedException("not-modelled", step.Kind.ToString()),
     };
@@ -58,6 +66,18 @@ internal sealed partial class ModelVault
         await AskAsync(_world.Source, step, method, body);
         return StepOutcome.Done;
     }
+
+    private async Task<StepOutcome> AtTargetAsync<TRequest, TAnswer>(StepRow step, AgentMethod<TRequest, TAnswer> method, TRequest body)
+    {
+        await AskAsync(_world.Target, step, method, body);
+        return StepOutcome.Done;
+    }
+
+    /// <summary>Waits for the host when it is away. A VM that went over to its target meanwhile stays there.</summary>
+    private async Task<StepOutcome> EndMaintenanceAsync(JobRow job, StepRow step) =>
+        Db.Protections.TryGetValue(job.Vm, out ProtectionRow? row) && row.Replica == job.Input.Replica && row.Stage == ProtectionStage.Replicating
+            ? await AtSourceAsync(step, AgentMethods.SourceUnfence, new SourceUnfenceRequest(job.Vm, job.Input.Replica, job.Input.Running))
+            : StepOutcome.Done;
 
     private async Task<StepOutcome> CheckAsync(JobRow job)
     {
@@ -120,6 +140,17 @@ internal sealed partial class ModelVault
         return StepOutcome.Done;
     }
 
+    private async Task<StepOutcome> DisksAtSourceAsync(JobRow job, StepRow step)
+    {
+        if (job.Input.Excluded is { } excluded && Row(job).Stage != ProtectionStage.Preparing && IsConnected(_world.Source))
+        {
+            _world.Watch(job.Vm).Ledger(job.Input.Replica).LeavesDisksOut = true;
+            await AskAsync(_world.Source, step, AgentMethods.SourceDisks, new SourceDisksRequest(job.Vm, job.Input.Replica, excluded));
+        }
+
+        return StepOutcome.Done;
+    }
+
     private async Task<StepOutcome> SettingsAtTargetAsync(JobRow job, StepRow step)
     {
         ProtectionRow row = Row(job);
@@ -177,7 +208,8 @@ internal sealed partial class ModelVault
             return await RemoveLaterAsync(job, step, atSource: false);
         }
 
-        await AskAsync(_world.Target, step, AgentMethods.TargetUnprotect, new TargetUnprotectRequest(job.Vm, job.Input.Replica));
+        Removed removed = await AskAsync(_world.Target, step, AgentMethods.TargetUnprotect, new TargetUnprotectRequest(job.Vm, job.Input.Replica));
+        Db.Kept.AddRange(removed.Kept);
         return StepOutcome.Done;
     }
 

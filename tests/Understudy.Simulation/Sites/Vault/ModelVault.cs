@@ -54,9 +54,9 @@ internal sealed partial class ModelVault
         VmSituation situation = Db.Situation(vm);
         Decision decision = LifeCycle.Decide(situation, command);
         string verdict = decision is Decision.Go ? "go" : ((Decision.Refuse)decision).Error.Code;
-        _world.Context.Coverage.Pair(situation.State, command);
         if (decision is not Decision.Go go)
         {
+            _world.Context.Coverage.Pair(situation.State, command);
             return verdict;
         }
 
@@ -65,9 +65,9 @@ internal sealed partial class ModelVault
             return "vm-busy";
         }
 
-        if (command == VmCommand.Protect && Db.Retired.ContainsValue(vm.Id))
+        if (command == VmCommand.Protect && (Db.Retired.ContainsValue(vm.Id) || _world.Source.Machine.Find(vm.Id) is null))
         {
-            return "old-disks"; // What is left of it at the source is no VM to protect.
+            return "unknown-vm"; // What is left of it at the source, if anything, is no VM to protect.
         }
 
         ReplicaId replica = command == VmCommand.Protect ? new ReplicaId(_world.Ids.NewGuid()) : Db.ReplicaOf(vm.Id);
@@ -76,6 +76,7 @@ internal sealed partial class ModelVault
             return "nothing to name";
         }
 
+        _world.Context.Coverage.Pair(situation.State, command);
         if (command == VmCommand.Protect)
         {
             Db.Protections[vm.Id] = new ProtectionRow(vm.Id, replica) { Retention = _world.Retention };
@@ -108,7 +109,7 @@ internal sealed partial class ModelVault
             job.Input = job.Input with { PowerOff = powerOff };
         }
 
-        job.Completed = wait.For == JobWait.TestCompletion;
+        job.Completed = wait.For is JobWait.TestCompletion or JobWait.Maintenance;
         Begin(job);
         return true;
     });
@@ -232,7 +233,7 @@ internal sealed partial class ModelVault
             case FlowAction.Wait wait:
                 job.State = JobState.Waiting;
                 job.Steps[wait.Index].State = StepState.Waiting;
-                if (wait.For == JobWait.TestCompletion)
+                if (wait.For is JobWait.TestCompletion or JobWait.Maintenance)
                 {
                     LeaveLease(job);
                 }

@@ -26,6 +26,9 @@ internal sealed class VaultDatabase
     /// <summary>Old disks at the source that are listed until they are deleted by name.</summary>
     public Dictionary<ReplicaId, VmId> Retired { get; } = [];
 
+    /// <summary>What the hosts have said to have kept when a protection ended.</summary>
+    public List<string> Kept { get; } = [];
+
     /// <summary>What a command about the VM is about: its protection, or the one that it had.</summary>
     public ReplicaId ReplicaOf(VmId vm) => Protections.GetValueOrDefault(vm)?.Replica
         ?? Retired.FirstOrDefault(r => r.Value == vm).Key;
@@ -42,18 +45,19 @@ internal sealed class VaultDatabase
             Vm = vm.Name,
             State = row is null ? ProtectionState.Unprotected : Standing.Of(row.Stage, source, target, row.Tests.Count),
             Target = row is null ? null : "target",
-            HasPoints = row is not null && (target is { PointCount: > 0 } || source?.LastPoint is not null),
+            HasPoints = row is { Stage: not ProtectionStage.FailedOver } && (target is { PointCount: > 0 } || source?.LastPoint is not null),
             Tests = row?.Tests.Count ?? 0,
             TargetBranches = row is null ? 0 : target?.Branches?.Count ?? 0,
             SourceBranches = row is null ? Retired.Values.Count(old => old == vm.Id) : source?.Branches?.Count ?? 0,
             Mounts = row is null ? 0 : target?.Mounts?.Count(m => m.ToVm is null) ?? 0,
             Attached = row is null ? 0 : target?.Mounts?.Count(m => m.ToVm is not null) ?? 0,
             PausedBy = source?.PausedBy,
-            Fenced = source is { Fenced: true },
+            Fenced = HealthRules.IsFencedOwner(source),
             OwnedAtTarget = target?.Ownership is { State: OwnershipState.Here },
+            OwnedAtSource = Standing.IsOwnedAtSource(source, target),
             Overtaken = Standing.IsOvertaken(source, target),
             StartsAtTarget = row is not null && target is { Phase: TargetPhase.FailingOver },
-            MergeWaits = target?.Waiting,
+            MergeWaits = target?.Waiting ?? (target is { Phase: TargetPhase.Committing } ? "its disks are being merged" : null),
         };
     }
 }
@@ -163,7 +167,11 @@ internal sealed record JobInput(ReplicaId Replica)
 
     public MountId? Mount { get; init; }
 
+    /// <summary>Of a test; or of the VM that a point is attached to.</summary>
     public string Name { get; init; } = "";
+
+    /// <summary>Of what is mounted or attached.</summary>
+    public bool Writable { get; init; }
 
     /// <summary>The VM ran at its source when the job was made.</summary>
     public bool Running { get; init; }
@@ -178,6 +186,9 @@ internal sealed record JobInput(ReplicaId Replica)
     public bool ShutDownSource { get; init; }
 
     public TimeSpan? Retention { get; init; }
+
+    /// <summary>Devices that shall take no part; null when that is not asked for.</summary>
+    public IReadOnlyList<string>? Excluded { get; init; }
 
     public TimeSpan ShutdownLimit { get; init; } = TimeSpan.FromMinutes(2);
 
