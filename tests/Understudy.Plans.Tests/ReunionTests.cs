@@ -28,9 +28,6 @@ public sealed class ReunionTests
     [InlineData("here 3", "offered 3", "settle")]
     [InlineData("elsewhere 2", "elsewhere 2", null)]
     [InlineData("here 3", "elsewhere 3", null)]
-    [InlineData("elsewhere 2", "here 2 unsure", "revalidate the target")]
-    [InlineData("elsewhere 3", "here 2 unsure", null)] // it has heard of a newer owner than this one
-    [InlineData("here 1", "here 2 unsure", "depose 2")]
     public void Each_side_is_told_what_the_others_record_says(string source, string target, string? owed)
     {
         string? said = Reunion.Of(Read(source, Mine), Read(target, Mine)) switch
@@ -40,7 +37,6 @@ public sealed class ReunionTests
             Owed.Accept offer => $"accept {offer.Line.Counter}",
             Owed.Settle => "settle",
             Owed.Revalidate asked => $"revalidate {asked.Valid}",
-            Owed.RevalidateTarget => "revalidate the target",
             _ => null,
         };
 
@@ -53,17 +49,6 @@ public sealed class ReunionTests
         Assert.Null(Reunion.Of(null, Read("here 2", Mine)));
         Assert.Null(Reunion.Of(Read("here 1 unsure", Mine), null));
     }
-
-    /// <summary>The site of the source may be gone for good: the VM must come up with its host all the same.</summary>
-    [Theory]
-    [InlineData(null, "here 2 unsure", true)]
-    [InlineData("here 1", "here 2 unsure", true)]
-    [InlineData("elsewhere 2", "here 2 unsure", true)]
-    [InlineData("here 3", "here 2 unsure", false)]
-    [InlineData("here 1", "here 2", false)]
-    [InlineData("here 1", "elsewhere 1", false)]
-    public void A_target_that_has_booted_is_answered_by_what_the_vault_knows_when_its_source_is_away(string? source, string target, bool valid) =>
-        Assert.Equal(valid, Reunion.OfTargetAlone(source is null ? null : Read(source, Mine), Read(target, Mine)) is Owed.RevalidateTarget);
 
     private static OwnershipInfo Read(string text, TransferId transfer)
     {

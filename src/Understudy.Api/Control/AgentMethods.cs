@@ -121,9 +121,6 @@ public static class AgentMethods
     public static AgentMethod<TransferRefuseRequest, Nothing> TransferRefuse { get; } =
         new("transfer.refuse", true, _json.TransferRefuseRequest, _json.Nothing);
 
-    public static AgentMethod<TargetRevalidateRequest, Nothing> TargetRevalidate { get; } =
-        new("target.revalidate", true, _json.TargetRevalidateRequest, _json.Nothing);
-
     public static AgentMethod<TransferSettledRequest, Nothing> TransferSettled { get; } =
         new("transfer.settled", true, _json.TransferSettledRequest, _json.Nothing);
 

@@ -91,7 +91,3 @@ public sealed record CommitRequest(VmId Vm, ReplicaId Replica);
 /// <param name="Images">Where the VM's disks are now.</param>
 /// <param name="Pending">Why the last merge waits; null when the VM stands on one image a disk.</param>
 public sealed record Committed(IReadOnlyList<string> Images, string? Pending);
-
-/// <summary>Target: after a boot, the VM still is owned here.</summary>
-/// <param name="Line">The newest line that is known.</param>
-public sealed record TargetRevalidateRequest(ReplicaId Replica, LineId Line);

@@ -22,9 +22,6 @@ public abstract record Owed
     /// <summary>The source has taken what the target offered.</summary>
     public sealed record Settle(TransferId Transfer) : Owed;
 
-    /// <summary>The target has booted and asks the same.</summary>
-    public sealed record RevalidateTarget(LineId Line) : Owed;
-
     /// <summary>The source has booted and asks whether the VM still is its own.</summary>
     public sealed record Revalidate(LineId Line, bool Valid) : Owed;
 }
@@ -36,7 +33,7 @@ public abstract record Owed
 public static class Reunion
 {
     /// <param name="source">Of an agent that is connected now, as the target's; anything older proves nothing.</param>
-    /// <returns>Owed to the source (all but <see cref="Owed.Settle"/> and <see cref="Owed.RevalidateTarget"/>), or to the target. At most one: the next report shows what follows.</returns>
+    /// <returns>Owed to the source (all but <see cref="Owed.Settle"/>), or to the target. At most one: the next report shows what follows.</returns>
     public static Owed? Of(OwnershipInfo? source, OwnershipInfo? target) => (source, target) switch
     {
         (null, _) or (_, null) => null,
@@ -54,23 +51,8 @@ public static class Reunion
 
         ({ State: OwnershipState.Here, Validated: false } asks, { State: OwnershipState.Elsewhere } other)
             => new Owed.Revalidate(other.Line, Valid: !other.Line.IsNewerThan(asks.Line)),
-
-        // A retired source says no hello any more, by which a target would hear the same.
-        ({ State: OwnershipState.Elsewhere } other, { State: OwnershipState.Here, Validated: false } asks)
-            when !other.Line.IsNewerThan(asks.Line) => new Owed.RevalidateTarget(asks.Line),
         _ => null,
     };
-
-    /// <summary>
-    /// The same for a target whose source is away, perhaps for good: it took the VM over from a side that did not answer then
-    /// either, and the vault knows of no newer line. The other way round nothing is said: a target may have been given the
-    /// word meanwhile.
-    /// </summary>
-    /// <param name="lastOfSource">Its newest report, however old; null for none.</param>
-    public static Owed? OfTargetAlone(OwnershipInfo? lastOfSource, OwnershipInfo? target) =>
-        target is { State: OwnershipState.Here, Validated: false } asks && lastOfSource?.Line.IsNewerThan(asks.Line) != true
-            ? new Owed.RevalidateTarget(asks.Line)
-            : null;
 
     /// <summary>Both sides say that the VM is theirs: two humans have decided, or one without knowing of the other.</summary>
     public static bool IsContested(OwnershipInfo? source, OwnershipInfo? target) =>

@@ -156,9 +156,6 @@ public sealed partial class ReplicaHost : IAsyncDisposable
     /// <inheritdoc cref="FailoverRuns.HeardAsync"/>
     public ValueTask HeardAsync(LineId line, CancellationToken cancellationToken) => _failover.HeardAsync(line, cancellationToken);
 
-    /// <inheritdoc cref="FailoverRuns.RevalidateAsync"/>
-    public ValueTask RevalidateAsync(LineId line, CancellationToken cancellationToken) => _failover.RevalidateAsync(line, cancellationToken);
-
     /// <inheritdoc cref="MountRuns.MountAsync"/>
     public ValueTask<MountRecord> MountAsync(MountOrder order, CancellationToken cancellationToken) => _mounts.MountAsync(order, cancellationToken);
 
@@ -183,7 +180,7 @@ public sealed partial class ReplicaHost : IAsyncDisposable
     {
         ReplicaSpec changed = _spec with { Retention = retention };
         await RunFiles.ReplicaDocument.SaveAsync(_stores.State, RunFiles.Replica, changed, cancellationToken);
-        (_spec, _context.IsLeaving) = (changed, changed.Removal != ReplicaRemoval.None);
+        _spec = changed;
     }
 
     public ValueTask DisposeAsync() => _context.Slot.CloseAsync();

@@ -61,17 +61,13 @@ internal sealed partial class Reunions(VaultStorage storage, AgentRegistry agent
             await using VaultDb db = storage.Open();
             ProtectionRow? row = await db.Protections.AsNoTracking().SingleOrDefaultAsync(candidate => candidate.VmId == vm.Value, either.Token);
             if (row is null || await db.Leases.AnyAsync(lease => lease.VmId == vm.Value, either.Token)
-                || agents.Find(new HostId(row.TargetHost)) is not { } target)
+                || agents.Find(new HostId(row.SourceHost)) is not { } source || agents.Find(new HostId(row.TargetHost)) is not { } target)
             {
                 return; // of a side that is away only old news is known: it is asked when it is back
             }
 
-            AgentSession? source = agents.Find(new HostId(row.SourceHost));
             VmReports reports = board.Get(vm);
-            Owed? news = source is null
-                ? Reunion.OfTargetAlone(reports.Source?.Ownership, reports.Target?.Ownership)
-                : Reunion.Of(reports.Source?.Ownership, reports.Target?.Ownership);
-            if (news is { } owed)
+            if (Reunion.Of(reports.Source?.Ownership, reports.Target?.Ownership) is { } owed)
             {
                 Policy policy = await db.PolicyOfAsync(row.Policy, either.Token);
                 Telling(logger, row.Name, owed);
@@ -91,13 +87,11 @@ internal sealed partial class Reunions(VaultStorage storage, AgentRegistry agent
         }
     }
 
-    private Task<AgentReply<Nothing>> SendAsync(Owed owed, ProtectionRow row, Policy policy, AgentSession? source, AgentSession target, CancellationToken cancellationToken)
+    private Task<AgentReply<Nothing>> SendAsync(Owed owed, ProtectionRow row, Policy policy, AgentSession source, AgentSession target, CancellationToken cancellationToken)
     {
         (VmId vm, ReplicaId replica) = (new VmId(row.VmId), new ReplicaId(row.Replica));
         return owed switch
         {
-            Owed.RevalidateTarget asked => AskAsync(target, AgentMethods.TargetRevalidate, new TargetRevalidateRequest(replica, asked.Line)),
-            _ when source is null => throw new System.Diagnostics.UnreachableException($"owed {owed} to nobody"),
             Owed.Depose deposed => AskAsync(source, AgentMethods.SourceDepose, new SourceDeposeRequest(vm, replica, deposed.Line, deposed.MintedAt, policy.IsolatedSource)),
             Owed.HandOver taken => AskAsync(source, AgentMethods.SourceHandedOver, new SourceHandedOverRequest(vm, replica, taken.Transfer, taken.Line)),
             Owed.Accept offer => AskAsync(source, AgentMethods.SourceAccept, new SourceAcceptRequest(vm, replica, offer.Transfer, offer.Line, offer.Parent, row.RanAtSource)),

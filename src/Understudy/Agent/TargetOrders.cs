@@ -36,7 +36,6 @@ internal static class TargetOrders
             return new Api.Control.FailoverCancelled(cancelled.Line, cancelled.Parent, cancelled.Branch);
         }));
         operations.On(AgentMethods.TransferRefuse, (request, _, ct) => OrderAnswer.Done(() => target.Find(request.Replica).RefuseTransferAsync(request.Transfer, ct).AsTask()));
-        operations.On(AgentMethods.TargetRevalidate, (request, _, ct) => OrderAnswer.Done(() => target.Find(request.Replica).RevalidateAsync(request.Line, ct).AsTask()));
         operations.On(AgentMethods.TransferSettled, (request, _, ct) => OrderAnswer.Done(() => target.Find(request.Replica).SettleTransferAsync(request.Transfer, ct).AsTask()));
         operations.On(AgentMethods.Commit, (request, _, ct) => OrderAnswer.Of(async () =>
         {

@@ -56,16 +56,6 @@ internal sealed partial class FailoverRuns
         }
     }
 
-    /// <summary>After a boot: somebody who would know of a newer line knows of none.</summary>
-    /// <param name="line">The newest that is known there.</param>
-    public async ValueTask RevalidateAsync(LineId line, CancellationToken cancellationToken)
-    {
-        if (!line.IsNewerThan(Token.Record.Line))
-        {
-            await Token.TakeAsync(new OwnershipMessage.Validate(), cancellationToken);
-        }
-    }
-
     private bool IsBehind(LineId line) => context.Slot.TryGet() is { } replica && line.IsNewerThan(replica.Line);
 
     /// <summary>
