@@ -12,7 +12,8 @@ public sealed partial class Replica
 {
     /// <summary>
     /// Reads and verifies every record, every index page, every pre-image and every block of the base. Goes on beside
-    /// appends and views, not beside an apply. Damage is reported, never repaired; a fault of the device itself throws.
+    /// appends and views, not beside an apply. A segment that goes meanwhile, because the last view or pin that needed it has
+    /// ended, is nobody's any more and no damage. Damage is reported, never repaired; a fault of the device itself throws.
     /// </summary>
     public async ValueTask<VerifyReport> VerifyAsync(IProgress<VerifyProgress>? progress, CancellationToken cancellationToken)
     {
@@ -35,7 +36,7 @@ public sealed partial class Replica
         verification.TotalBytes = segments.Sum(s => s.Segment.FileBytes) + bases.Sum(b => b.Geometry.SizeBytes);
         foreach ((string what, SegmentFile segment) in segments)
         {
-            await VerifySegmentAsync(what, segment, verification, cancellationToken);
+            await VerifyIfNeededAsync(what, segment, verification, cancellationToken);
         }
 
         foreach ((BaseDisk? disk, DiskGeometry geometry, StorageException? fault) in bases)
@@ -50,6 +51,34 @@ public sealed partial class Replica
         }
 
         return verification.Report();
+    }
+
+    /// <summary>What is found in a segment counts while something still needs it.</summary>
+    private async ValueTask VerifyIfNeededAsync(string what, SegmentFile segment, Verification verification, CancellationToken cancellationToken)
+    {
+        long found = verification.Found;
+        try
+        {
+            await VerifySegmentAsync(what, segment, verification, cancellationToken);
+        }
+        catch (StorageException)
+        {
+            if (await IsNeededAsync(segment, cancellationToken))
+            {
+                throw;
+            }
+        }
+
+        if (verification.Found > found && !await IsNeededAsync(segment, cancellationToken))
+        {
+            verification.ForgetAfter(found);
+        }
+    }
+
+    private async ValueTask<bool> IsNeededAsync(SegmentFile segment, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass pass = await _gate.EnterAsync(cancellationToken);
+        return _log.Segments.Contains(segment) || _pins.Exists(pin => pin.PreImages?.Segments.Contains(segment) == true);
     }
 
     private async ValueTask<(BaseDisk?, DiskGeometry, StorageException?)> TryGetBaseAsync(DiskGeometry disk, CancellationToken cancellationToken)
@@ -143,6 +172,17 @@ public sealed partial class Replica
         private long _found;
 
         public long TotalBytes { get; set; }
+
+        public long Found => _found;
+
+        public void ForgetAfter(long found)
+        {
+            _found = found;
+            if (_damages.Count > found)
+            {
+                _damages.RemoveRange((int)found, _damages.Count - (int)found);
+            }
+        }
 
         public void Add(string where, ByteRange range, DiskId? disk, string what)
         {

@@ -1,5 +1,9 @@
+using Microsoft.EntityFrameworkCore;
 using Understudy.Api.Rest;
 using Understudy.Model;
+using Understudy.Vault.Backup;
+using Understudy.Vault.Sites;
+using Understudy.Vault.Storage;
 
 namespace Understudy.Vault.Tests;
 
@@ -109,6 +113,25 @@ public sealed class MaintenanceTests : IAsyncLifetime
         await _lab.Client.CancelJobAsync(job, Ct);
         Assert.Equal(JobState.Cancelled, (await _lab.EndOfAsync(job)).State);
         Assert.Equal((true, false), (Source.Running, Source.Token.IsFenced));
+    }
+
+    [Fact]
+    public async Task A_maintenance_that_a_vault_left_half_begun_goes_on_with_the_next_vault()
+    {
+        await _lab.StopVaultAsync();
+        VaultStorage storage = await VaultStorage.OpenAsync(Path.Combine(_lab.Folder, CopyMaker.Database), Ct);
+        await using (VaultDb db = storage.Open())
+        {
+            HostRow row = await db.Hosts.AsTracking().SingleAsync(host => host.Name == "alpha", Ct);
+            MaintenanceNote note = new(_lab.Time.GetUtcNow(), Until: null, "new kernel", "admin", _alpha.Boot, StillToBegin: TimeSpan.FromMinutes(5));
+            row.MaintenanceJson = VaultJson.Write(note, VaultJson.Default.MaintenanceNote);
+            await db.SaveChangesAsync(Ct);
+        }
+
+        await _lab.StartVaultAsync();
+        await Lab.UntilAsync(async () => Assert.Single((await _lab.Client.ShowMaintenanceAsync("alpha", Ct)).Vms).Ready);
+        Assert.False(Source.Running);
+        Assert.NotNull((await _lab.Client.GetHostAsync("alpha", Ct)).Maintenance);
     }
 
     private FakeSource Source => _alpha.Sources.Values.Single();

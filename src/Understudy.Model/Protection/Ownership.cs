@@ -59,7 +59,7 @@ public enum IsolatedSourceAction
     [JsonStringEnumMemberName("cut NICs")] CutNics,
 }
 
-/// <summary>A source that learned that its VM is owned elsewhere.</summary>
+/// <summary>A source that learned that its VM is owned elsewhere, and whose copy does nothing any more.</summary>
 /// <param name="MintedAt">When the newer line began.</param>
 /// <param name="StoppedAt">When the copy here was stopped; null when it was off already.</param>
 public sealed record DeposedInfo(LineId Line, DateTimeOffset MintedAt, DateTimeOffset? StoppedAt, IsolatedSourceAction Action);

@@ -4,4 +4,7 @@ namespace Understudy.Model;
 /// <param name="Cpus">Null: as in the recovery point. Likewise the memory.</param>
 /// <param name="Name">Of the VM there; null: as it was when the replica was made.</param>
 /// <param name="BranchDays">How long what a cancelled failover or a changed point leaves is kept.</param>
-public sealed record RecoverySettings(IReadOnlyList<NicPlan> Nics, int? Cpus, long? MemoryBytes, int BranchDays, string? Name = null);
+/// <param name="GuardStartsAfter">After a boot of the target nobody may have said that the VM still is owned there: then it is
+/// started after this time; null holds it.</param>
+public sealed record RecoverySettings(
+    IReadOnlyList<NicPlan> Nics, int? Cpus, long? MemoryBytes, int BranchDays, string? Name = null, TimeSpan? GuardStartsAfter = null);

@@ -73,4 +73,10 @@ internal static partial class Log
 
     [LoggerMessage(6022, LogLevel.Warning, "{Vm}: a seed is gone on without, the rest is sent: {Reason}")]
     public static partial void SeedGivenUp(ILogger logger, string vm, string reason);
+
+    [LoggerMessage(6023, LogLevel.Warning, "{Vm}: a copy ran here although line {Line} owns the VM elsewhere; it is paused")]
+    public static partial void GuestPaused(ILogger logger, string vm, LineId line);
+
+    [LoggerMessage(6024, LogLevel.Information, "{Vm}: the guest ran before this boot of the host and is started again")]
+    public static partial void GuestGoesOn(ILogger logger, string vm);
 }

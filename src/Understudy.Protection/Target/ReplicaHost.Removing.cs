@@ -151,6 +151,7 @@ public sealed partial class ReplicaHost
 
         await _context.Services.Images.DeleteFolderIfEmptyAsync(_context.Places.RuntimeFolder, cancellationToken);
         await Replica.DeleteAsync(JournalEnvironment(), cancellationToken);
+        await DurableDocument<GuestSeen>.DeleteAsync(_stores.State, RunFiles.Guest, cancellationToken);
         await DurableDocument<FailoverRecord>.DeleteAsync(_stores.State, RunFiles.Failover, cancellationToken);
         await DurableDocument<SeedRecord>.DeleteAsync(_stores.State, RunFiles.Seed, cancellationToken);
         foreach (string folder in RunFiles.Folders)

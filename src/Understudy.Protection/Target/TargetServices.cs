@@ -3,6 +3,7 @@ using Understudy.Blocks;
 using Understudy.Journal;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
+using Understudy.Protection.Source;
 using Understudy.Protection.Target.Hosting;
 
 namespace Understudy.Protection.Target;
@@ -22,6 +23,9 @@ public sealed record TargetServices(
 {
     /// <summary>Null on a host that can begin with none.</summary>
     public ISeeds? Seeds { get; init; }
+
+    /// <summary>Where events of this side go, as those of a source do; null where nobody listens.</summary>
+    public ISourceEvents? News { get; init; }
 
     /// <summary>Numbers of bubbles, shared by all replicas of the host.</summary>
     internal BubbleNumbers Bubbles { get; } = new(Hypervisor);

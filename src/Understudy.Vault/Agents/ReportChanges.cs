@@ -49,7 +49,7 @@ internal static class ReportChanges
 
     private static string Deposed(string vm, DeposedInfo deposed) => deposed.StoppedAt is { } stopped
         ? $"{vm} still ran at its source after it had been taken over (line {deposed.Line}). Both copies ran for at most "
-            + $"{Durations.Rough(stopped > deposed.MintedAt ? stopped - deposed.MintedAt : TimeSpan.Zero)}; the old one was stopped ({deposed.Action.Word()}) and is kept as a branch."
+            + $"{Durations.Rough(stopped > deposed.MintedAt ? stopped - deposed.MintedAt : TimeSpan.Zero)} by the two hosts' clocks; the old one was stopped ({deposed.Action.Word()}) and is kept as a branch."
         : $"The source of {vm} has learned that the VM was taken over (line {deposed.Line}); its copy was off. Its disks are kept as a branch.";
 }
 

@@ -1,5 +1,6 @@
 using Microsoft.EntityFrameworkCore;
 using Understudy.Api.Rest;
+using Understudy.Blocks;
 using Understudy.Model;
 using Understudy.Plans;
 using Understudy.Vault.Agents;
@@ -17,6 +18,8 @@ namespace Understudy.Vault.Protection;
 /// </summary>
 internal sealed class HostMaintenance(CommandDesk desk, JobRunner runner, AgentRegistry agents, EventJournal events, Changes changes, TimeProvider time)
 {
+    private readonly AsyncGate _beginning = new();
+
     /// <summary>Who is concerned, and how; begins nothing.</summary>
     public async Task<HostMaintenanceDto> ShowAsync(string host, CancellationToken cancellationToken)
     {
@@ -35,6 +38,7 @@ internal sealed class HostMaintenance(CommandDesk desk, JobRunner runner, AgentR
 
         TimeSpan limit = FailoverCommands.ShutdownLimit(request.ShutdownLimit);
         string? reason = CommandDesk.Label(request.Reason);
+        using AsyncGate.Pass inside = await _beginning.EnterAsync(cancellationToken); // The clock would take it for one that was left half begun.
         await using VaultDb db = desk.Open();
         HostRow row = await HostStore.FindAsync(db, host, cancellationToken);
         if (row.MaintenanceJson is not null)
@@ -47,20 +51,31 @@ internal sealed class HostMaintenance(CommandDesk desk, JobRunner runner, AgentR
             throw new ErrorException(Errors.HostOffline(row.Name));
         }
 
-        MaintenanceNote note = new(now, request.Until, reason, user, HostStore.FactsOf(row)?.Boot);
+        MaintenanceNote note = new(now, request.Until, reason, user, HostStore.FactsOf(row)?.Boot, limit);
         row.MaintenanceJson = VaultJson.Write(note, VaultJson.Default.MaintenanceNote);
         await db.SaveChangesAsync(cancellationToken);
         await events.AddAsync(
             HealthLevel.Warning, "maintenance-begun", null, row.Id, $"{row.Name} is in maintenance{(reason is null ? "" : $": {reason}")} (by {user}).", CancellationToken.None);
+        return await DescribeAsync(db, row, await BeginJobsAsync(db, row, note, limit, cancellationToken), cancellationToken);
+    }
 
+    /// <summary>A job for each VM that has had none in this maintenance; the note says so when all have.</summary>
+    private async Task<IReadOnlyDictionary<Guid, string>> BeginJobsAsync(VaultDb db, HostRow row, MaintenanceNote note, TimeSpan limit, CancellationToken cancellationToken)
+    {
         Dictionary<Guid, string> refusals = [];
+        string action = JobAction.Maintenance.Word();
         foreach (ProtectionRow vm in await db.Protections.AsNoTracking().Where(vm => vm.SourceHost == row.Id).OrderBy(vm => vm.Name).ToListAsync(cancellationToken))
         {
+            if (await db.Jobs.AnyAsync(job => job.VmId == vm.VmId && job.Action == action && job.CreatedAt >= note.Since, cancellationToken))
+            {
+                continue;
+            }
+
             try
             {
                 Subject subject = await desk.DecideAsync(db, vm.VmId.ToString(), VmCommand.Maintain, cancellationToken);
                 FailoverInput input = new(subject.Vm.Replica, null, desk.RanAtSource(subject.Vm), limit);
-                await desk.StartAsync(subject, input, user, CancellationToken.None);
+                await desk.StartAsync(subject, input, note.By, CancellationToken.None);
             }
             catch (ErrorException refused)
             {
@@ -68,7 +83,9 @@ internal sealed class HostMaintenance(CommandDesk desk, JobRunner runner, AgentR
             }
         }
 
-        return await DescribeAsync(db, row, refusals, cancellationToken);
+        row.MaintenanceJson = VaultJson.Write(note with { StillToBegin = null }, VaultJson.Default.MaintenanceNote);
+        await db.SaveChangesAsync(CancellationToken.None);
+        return refusals;
     }
 
     /// <summary>Over now: each VM is given back by its own job.</summary>
@@ -85,15 +102,26 @@ internal sealed class HostMaintenance(CommandDesk desk, JobRunner runner, AgentR
 
     /// <summary>
     /// Ends a maintenance that is over, once the host is there to take its VMs back: however long that is. Its note goes when
-    /// every job has been told, so what could not be told now is told later.
+    /// every job has been told, so what could not be told now is told later. One that a vault left half begun goes on here.
     /// </summary>
     public async Task LookAsync(Guid host, string by, CancellationToken cancellationToken)
     {
+        using AsyncGate.Pass inside = await _beginning.EnterAsync(cancellationToken);
         await using VaultDb db = desk.Open();
         HostRow? row = await db.Hosts.AsTracking().SingleOrDefaultAsync(candidate => candidate.Id == host, cancellationToken);
         bool isThere = agents.Find(new HostId(host)) is not null;
-        if (row is null || !isThere || NoteOf(row) is not { } note || !note.IsOver(time.GetUtcNow(), HostStore.FactsOf(row)?.Boot))
+        if (row is null || !isThere || NoteOf(row) is not { } note)
         {
+            return;
+        }
+
+        if (!note.IsOver(time.GetUtcNow(), HostStore.FactsOf(row)?.Boot))
+        {
+            if (note.StillToBegin is { } limit)
+            {
+                await BeginJobsAsync(db, row, note, limit, cancellationToken);
+            }
+
             return;
         }
 

@@ -68,6 +68,7 @@ internal sealed class AgentHost
         StorageDaemons daemons = new(qemu, _loggers.CreateLogger<StorageDaemons>());
         LocalSockets sockets = new();
         HostSeeds seeds = new(_config.RunFolder, qemu, sockets, _loggers.CreateLogger("seeds"));
+        SourceNews news = new();
         TargetServices services = new(
             hypervisor,
             daemons,
@@ -81,12 +82,12 @@ internal sealed class AgentHost
             _loggers.CreateLogger("target"))
         {
             Seeds = seeds,
+            News = news,
         };
 
         PeerDialler dialler = new(_settings, _identity.Tls);
         DepartureNotices departures = new(new FolderStore(Path.Combine(_dataFolder, "departures")), services.Time);
-        await using TargetSide target = new(_config, services, departures, new SeedCheck(seeds, images), dialler, _logger);
-        SourceNews news = new();
+        await using TargetSide target = new(_config, services, departures, new SeedCheck(seeds, images), dialler, guard, _logger);
         SourceMachine machine = new(hypervisor, hypervisor, hypervisor, new StoppedDisks(services.Daemons, images, _config.RunFolder, time), images);
         await using SourceSide source = new(_settings, machine, ownership, guard, dialler, news, ids, _loggers);
 

@@ -38,7 +38,9 @@ internal static class SourceWords
             PausedBy: s.PausedBy,
             Fenced: owned.State is not Protection.Ownership.OwnershipState.Here { Fence: null },
             Ownership: Reports.Of(owned, isValidated: owned.State is not Protection.Ownership.OwnershipState.Here here || here.Boot == source.Ownership.Boot),
-            Deposed: source.Guest.Deposed is { } deposed ? new DeposedInfo(deposed.Line, deposed.MintedAt, deposed.StoppedAt, ActionOf(deposed.Action)) : null,
+            Deposed: source.Guest.Deposed is { Settled: true } deposed // Before that nobody knows whether its copy ran, and until when.
+                ? new DeposedInfo(deposed.Line, deposed.MintedAt, deposed.StoppedAt, ActionOf(deposed.Action))
+                : null,
             Branches: source.Kept is { } kept ? [Of(kept)] : null,
             Disks: [.. s.Disks.Select(disk => new DiskProgress(disk.TargetDevice, disk.SizeBytes, disk.CopiedBytes, disk.SizeBytes))],
             ExcludedDisks: order.ExcludedDisks.Count > 0 ? order.ExcludedDisks : null);

@@ -9,14 +9,14 @@ namespace Understudy.Agent;
 /// What the vault ordered last for a failover of one replica; <c>order.json</c> beside the host's records of it. The
 /// vault says it again with each command; this copy is for the night without a vault (FO-8).
 /// </summary>
-internal sealed record TargetOrder(IReadOnlyList<NicPlan> Nics, int? Cpus, long? MemoryBytes, int BranchDays, string? Name = null)
+internal sealed record TargetOrder(IReadOnlyList<NicPlan> Nics, int? Cpus, long? MemoryBytes, int BranchDays, string? Name = null, TimeSpan? GuardStartsAfter = null)
 {
     private const string FileName = "order.json";
     private const int MaxBytes = 1 << 20;
 
-    public RecoverySettings Settings => new(Nics, Cpus, MemoryBytes, BranchDays, Name);
+    public RecoverySettings Settings => new(Nics, Cpus, MemoryBytes, BranchDays, Name, GuardStartsAfter);
 
-    public static TargetOrder Of(RecoverySettings settings) => new(settings.Nics, settings.Cpus, settings.MemoryBytes, settings.BranchDays, settings.Name);
+    public static TargetOrder Of(RecoverySettings settings) => new(settings.Nics, settings.Cpus, settings.MemoryBytes, settings.BranchDays, settings.Name, settings.GuardStartsAfter);
 
     /// <summary>Null when the vault has not said.</summary>
     public static async ValueTask<TargetOrder?> TryReadAsync(string replicaFolder, CancellationToken cancellationToken)

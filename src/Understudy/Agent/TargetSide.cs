@@ -5,6 +5,7 @@ using Understudy.Api.Control;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
+using Understudy.Protection.Guard;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Runs;
@@ -17,7 +18,7 @@ namespace Understudy.Agent;
 /// <summary>All replicas of this host, each with its housekeeping loop. Changes of the set take turns at one gate; a
 /// replica's own orders have gates of their own.</summary>
 internal sealed class TargetSide(
-    AgentConfig config, TargetServices services, DepartureNotices departures, SeedCheck seeds, PeerDialler dialler, ILogger logger)
+    AgentConfig config, TargetServices services, DepartureNotices departures, SeedCheck seeds, PeerDialler dialler, GuardFolder guard, ILogger logger)
     : IReplicaDirectory, IAsyncDisposable
 {
     private static readonly TimeSpan OpenAgainAfter = TimeSpan.FromSeconds(10);
@@ -89,8 +90,15 @@ internal sealed class TargetSide(
                 _pools.Open(place);
             }
 
+            TargetOrder? order = await ReadOrderAsync(folder, cancellationToken);
+            if (VmId.TryParse(Path.GetFileName(folder), out VmId vm))
+            {
+                guard.SetPolicy(vm, order?.GuardStartsAfter); // Before the token is opened: that writes the guard's file anew.
+            }
+
             if (await ReplicaHost.OpenAsync(services, ReplicaFolders.Stores(folder), cancellationToken) is { } host)
             {
+                host.GuardStartsAfter = order?.GuardStartsAfter;
                 Start(host, await ReadLinkAsync(folder, cancellationToken));
                 AgentLog.GoesOn(logger, $"Replica of {host.Spec.VmName}");
             }
@@ -107,6 +115,20 @@ internal sealed class TargetSide(
             {
                 AgentLog.PartStopped(logger, $"Replica in {folder}", e.Message, e);
             }
+        }
+    }
+
+    /// <summary>A damaged order keeps no replica from being opened: what it says, the vault says again.</summary>
+    private async Task<TargetOrder?> ReadOrderAsync(string folder, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await TargetOrder.TryReadAsync(folder, cancellationToken);
+        }
+        catch (StorageException unread)
+        {
+            AgentLog.PartStopped(logger, $"The order in {folder}", unread.Message, unread);
+            return null;
         }
     }
 
@@ -344,6 +366,9 @@ internal sealed class TargetSide(
         if (settings.Recovery is { } recovery)
         {
             await TargetOrder.Of(recovery).WriteAsync(ReplicaFolders.FolderOf(config, host.Spec.Vm), cancellationToken);
+            guard.SetPolicy(host.Spec.Vm, recovery.GuardStartsAfter);
+            host.GuardStartsAfter = recovery.GuardStartsAfter;
+            await host.PublishGuardAsync(cancellationToken);
         }
     }
 
