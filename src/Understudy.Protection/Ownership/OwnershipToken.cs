@@ -98,15 +98,13 @@ public sealed class OwnershipToken
     }
 
     /// <summary>The VM's disks on this host have changed: the guard watches those from now on.</summary>
-    public async ValueTask<OwnershipRecord> SetDisksAsync(string vmName, IReadOnlyList<string> disks, CancellationToken cancellationToken)
+    public async ValueTask SetDisksAsync(string vmName, IReadOnlyList<string> disks, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         if (_record.VmName != vmName || !_record.Disks.SequenceEqual(disks))
         {
             await SaveAsync(_record with { VmName = vmName, Disks = disks }, opens: false, cancellationToken);
         }
-
-        return _record;
     }
 
     /// <summary>Puts guard and file right after a write that failed; for whoever looks after the VM and gives no order.</summary>

@@ -1,6 +1,5 @@
 using Understudy.Blocks.Identity;
 using Understudy.Protection.Ownership;
-using Understudy.Protection.Ports;
 
 namespace Understudy.Protection.Source;
 
@@ -12,11 +11,6 @@ public sealed record KeptDisks(BranchId Branch, LineId Lost, DateTimeOffset Sinc
 {
     private const string Devices = "/dev/";
 
-    /// <summary>Paths of what is the VM's alone: the guard keeps others from starting on them, and with the old VM they are deleted.
-    /// An install medium or a shared disk is used by other VMs with the same right.</summary>
-    internal static IReadOnlyList<string> OwnOf(VmFacts vm) =>
-        [.. vm.Disks.Where(disk => disk is { Device: "disk", ReadOnly: false, Shareable: false }).Select(disk => disk.Source).OfType<string>().Where(path => path.StartsWith('/'))];
-
     internal static RefusedException Unknown(string vmName, BranchId branch) => new(
         RefusalCode.NoSuchBranch, $"{vmName} has no old disks here under the name {branch}.", "See understudy point list.");
 
@@ -27,12 +21,6 @@ public sealed record KeptDisks(BranchId Branch, LineId Lost, DateTimeOffset Sinc
         if (record.State is not OwnershipState.Elsewhere)
         {
             throw new RefusedException(RefusalCode.Busy, $"{record.VmName} is owned here: these disks are its own.", "See understudy vm show.");
-        }
-
-        if (await machine.Inventory.FindVmAsync(record.Vm, cancellationToken) is { } vm)
-        {
-            // One that was added since they were last looked at goes too; noted first, because the definition goes before the disks.
-            record = await ownership.SetDisksAsync(record.VmName, [.. record.Disks.Union(OwnOf(vm))], cancellationToken);
         }
 
         await machine.Lifecycle.DestroyAsync(record.Vm, cancellationToken);

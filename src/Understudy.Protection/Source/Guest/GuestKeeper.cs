@@ -297,7 +297,8 @@ public sealed partial class GuestKeeper
 
         if (await _environment.Inventory.FindVmAsync(Vm, cancellationToken) is { } vm)
         {
-            await Ownership.SetDisksAsync(vm.Name, KeptDisks.OwnOf(vm), cancellationToken);
+            await Ownership.SetDisksAsync(
+                vm.Name, [.. vm.Disks.Select(disk => disk.Source).OfType<string>().Where(path => path.StartsWith('/'))], cancellationToken);
         }
 
         _disksNotedAt = _environment.Time.GetTimestamp();
