@@ -129,7 +129,7 @@ internal sealed partial class FailoverRuns
         using AsyncGate.Pass inside = await _guestGate.EnterAsync(cancellationToken);
         if (await Hypervisor.GetRunStateAsync(context.Spec.Vm, cancellationToken) is VmRunState.Off or VmRunState.Crashed)
         {
-            using AsyncGate.Pass inside = await _daemonGate.EnterAsync(cancellationToken);
+            using AsyncGate.Pass daemon = await _daemonGate.EnterAsync(cancellationToken);
             await context.RunDisks.StartGuestAsync(WatchedOf(failover), cancellationToken);
         }
 
