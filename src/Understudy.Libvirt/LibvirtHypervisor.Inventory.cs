@@ -16,7 +16,11 @@ public sealed partial class LibvirtHypervisor
     public async ValueTask<HostFacts> GetHostAsync(CancellationToken cancellationToken)
     {
         HostFacts facts = await _connection.CallAsync("read the host's facts", _settings.QueryLimit, ReadHost, cancellationToken);
-        return facts with { Networks = await ListNetworksAsync(cancellationToken) };
+        return facts with
+        {
+            Networks = await ListNetworksAsync(cancellationToken),
+            Pools = await _connection.CallAsync("list the storage pools", _settings.QueryLimit, ReadPools, cancellationToken),
+        };
     }
 
     public async ValueTask<IReadOnlyList<VmFacts>> ListVmsAsync(CancellationToken cancellationToken)

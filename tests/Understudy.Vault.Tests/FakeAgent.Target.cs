@@ -52,6 +52,8 @@ internal sealed partial class FakeAgent
         return point;
     }
 
+    public void Post(ReplicaUnavailable replica) => _link!.Post(replica); // started
+
     public void Post(FakeReplica replica) => _link!.Post(Report(replica));
 
     /// <summary>As `understudy local failover` does it, without the vault.</summary>

@@ -33,6 +33,8 @@ internal sealed partial class FakeAgent : IAsyncDisposable
 
     public List<DiscoveredVm> Vms { get; } = [];
 
+    public List<HostPool> Pools { get; } = [];
+
     public List<HostNetwork> Networks { get; } = [new("default", true, false, "virbr0")];
 
     public string Boot { get; set; } = "boot-1";
@@ -118,7 +120,7 @@ internal sealed partial class FakeAgent : IAsyncDisposable
     private HostFacts Facts() => new(
         Name, "0.1.0", null, "9.0.0", "7.2.22", true, 4, 16L << 30, 8L << 30, ["pc-q35-7.2"], [.. Networks],
         new StorageSpace("/var/lib/understudy/replicas", FreeBytes, 200L << 30, null),
-        new StorageSpace("/var/lib/understudy/spool", 50L << 30, 50L << 30, null), Boot: Boot);
+        new StorageSpace("/var/lib/understudy/spool", 50L << 30, 50L << 30, null), Boot: Boot, Pools: [.. Pools]);
 
     private void Register(AgentOperations operations)
     {

@@ -79,7 +79,7 @@ public sealed class RunChoiceTests : IAsyncLifetime
     public async Task The_run_after_a_cancel_has_the_stored_choices_again()
     {
         await FailOverAsync(unplanned: false, _all);
-        await _lab.EndOfAsync((await _lab.Client.CancelFailoverAsync("web1", Ct)).Id);
+        await _lab.EndOfAsync((await _lab.Client.CancelFailoverAsync("web1", new CancelFailoverDto(), Ct)).Id);
         Target.Started = null;
         await Lab.UntilAsync(async () => await _lab.StateAsync("web1") == ProtectionState.Protected);
         await FailOverAsync(unplanned: false, null);
@@ -127,7 +127,7 @@ public sealed class RunChoiceTests : IAsyncLifetime
     {
         _beta.Vms.Add(Lab.Vm("other"));
         await _beta.RestartAsync();
-        await Lab.UntilAsync(async () => (await _lab.Client.ListVmsAsync(Ct)).Any(vm => vm.Name == "other"));
+        await Lab.UntilAsync(async () => (await _lab.Client.GetHostAsync("beta", Ct)).Online && (await _lab.Client.ListVmsAsync(Ct)).Any(vm => vm.Name == "other"));
         int jobs = (await _lab.Client.ListJobsAsync(50, Ct)).Count;
 
         Assert.Equal(code, await CodeAsync(() => _lab.Client.FailoverAsync("web1", new FailoverDto(false, null, null, Run: run), Ct)));

@@ -160,5 +160,7 @@ public static class AgentPushes
 
     public static PushKind<Model.TargetReport> Target { get; } = new("target", _json.TargetReport);
 
+    public static PushKind<ReplicaUnavailable> Unavailable { get; } = new("target.unavailable", _json.ReplicaUnavailable);
+
     public static PushKind<AgentEvent> Event { get; } = new("event", _json.AgentEvent);
 }

@@ -10,7 +10,12 @@ public sealed record AgentHello(
     HostFacts Facts,
     IReadOnlyList<DiscoveredVm> Vms,
     IReadOnlyList<SourceReport> Sources,
-    IReadOnlyList<TargetReport> Targets);
+    IReadOnlyList<TargetReport> Targets,
+    IReadOnlyList<ReplicaUnavailable>? Unavailable = null);
+
+/// <summary>A replica that stands on the host and cannot be opened now. What was reported of it last still holds; nothing of it is gone.</summary>
+/// <param name="Replica">Null when not even that can be read. Likewise the VM's name.</param>
+public sealed record ReplicaUnavailable(VmId Vm, ReplicaId? Replica, ErrorInfo Error, string? VmName = null);
 
 /// <summary>All VMs of the host; pushed whole when something changed.</summary>
 public sealed record Inventory(IReadOnlyList<DiscoveredVm> Vms);

@@ -35,7 +35,8 @@ public sealed record LocalState(
     string AgentVersion,
     VaultConnection Vault,
     IReadOnlyList<LocalReplica> Replicas,
-    IReadOnlyList<LocalSource> Sources);
+    IReadOnlyList<LocalSource> Sources,
+    IReadOnlyList<ReplicaUnavailable>? Unavailable = null);
 
 /// <param name="Error">Why there is none now; null while connected, and before the first attempt has ended.</param>
 /// <param name="Version">Of the vault that was met last.</param>

@@ -7,6 +7,7 @@ namespace Understudy.Api.Control;
 /// <param name="TargetName">Name the VM gets when it is failed over.</param>
 /// <param name="Source">The only host whose certificate may send.</param>
 /// <param name="Disks">For the space check; the truth comes with the stream.</param>
+/// <param name="Pool">The storage pool it is made in; null for the agent's own folders.</param>
 public sealed record ReplicaCreateRequest(
     VmId Vm,
     string VmName,
@@ -14,7 +15,8 @@ public sealed record ReplicaCreateRequest(
     HostId Source,
     string TargetName,
     IReadOnlyList<DiscoveredDisk> Disks,
-    ReplicaSettings Settings);
+    ReplicaSettings Settings,
+    string? Pool = null);
 
 /// <param name="Recovery">How the VM is to run there; null leaves what was said before.</param>
 public sealed record ReplicaSettings(TimeSpan Retention, RecoverySettings? Recovery = null);

@@ -79,6 +79,8 @@ public sealed class VaultLink
 
     public void Post(TargetReport report) => PostState($"target/{report.Replica}", AgentPushes.Target, report);
 
+    public void Post(ReplicaUnavailable replica) => PostState($"unavailable/{replica.Vm}", AgentPushes.Unavailable, replica);
+
     /// <summary>Kept in memory until the vault has it, up to <see cref="PushQueue.MaxEvents"/>.</summary>
     public void Post(AgentEvent news) => _news.PostEvent(Push(AgentPushes.Event, news));
 

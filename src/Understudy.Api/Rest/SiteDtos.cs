@@ -31,7 +31,8 @@ public sealed record HostDto(
     IReadOnlyList<HostNetwork> Networks,
     StorageSpace? Replicas,
     StorageSpace? Spool,
-    MaintenanceDto? Maintenance = null);
+    MaintenanceDto? Maintenance = null,
+    IReadOnlyList<HostPool>? Pools = null);
 
 /// <param name="Until">Null: until the host has booted, or somebody ends it.</param>
 public sealed record MaintenanceDto(DateTimeOffset Since, DateTimeOffset? Until, string? Reason, string By);

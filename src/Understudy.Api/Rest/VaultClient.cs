@@ -73,6 +73,17 @@ public sealed class VaultClient(HttpClient http) : IDisposable
     public Task UnmapNetworkAsync(string sourceSite, string sourceNetwork, string targetSite, CancellationToken ct) =>
         DeleteAsync($"api/v1/mappings/{Escape(sourceSite)}/{Escape(sourceNetwork)}/{Escape(targetSite)}", ct);
 
+    public Task<IReadOnlyList<PoolDto>> ListPoolsAsync(CancellationToken ct) => GetAsync("api/v1/pools", Json.IReadOnlyListPoolDto, ct);
+
+    public Task<IReadOnlyList<StorageMappingDto>> ListStorageMappingsAsync(CancellationToken ct) =>
+        GetAsync("api/v1/storage-mappings", Json.IReadOnlyListStorageMappingDto, ct);
+
+    public Task<StorageMappingDto> MapStorageAsync(MapStorageDto mapping, CancellationToken ct) =>
+        SendAsync(HttpMethod.Put, "api/v1/storage-mappings", mapping, Json.MapStorageDto, Json.StorageMappingDto, ct);
+
+    public Task UnmapStorageAsync(string sourceSite, string sourcePool, string targetSite, CancellationToken ct) =>
+        DeleteAsync($"api/v1/storage-mappings/{Escape(sourceSite)}/{Escape(sourcePool)}/{Escape(targetSite)}", ct);
+
     public Task<IReadOnlyList<PolicyDto>> ListPoliciesAsync(CancellationToken ct) => GetAsync("api/v1/policies", Json.IReadOnlyListPolicyDto, ct);
 
     public Task<PolicyDto> GetPolicyAsync(string name, CancellationToken ct) => GetAsync($"api/v1/policies/{Escape(name)}", Json.PolicyDto, ct);

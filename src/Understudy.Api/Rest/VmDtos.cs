@@ -30,6 +30,7 @@ public sealed record VmDto(
 /// <param name="RpoSeconds">Age of the newest point, while the VM runs at the source.</param>
 /// <param name="WindowSeconds">From the oldest to the newest point.</param>
 /// <param name="Job">The job that is working on the VM now.</param>
+/// <param name="Pool">The target's storage pool that the replica is in; null for the agent's own folders.</param>
 public sealed record ProtectionDto(
     ProtectionState State,
     ProtectionWait Wait,
@@ -64,7 +65,8 @@ public sealed record ProtectionDto(
     IReadOnlyList<TestDto> Tests,
     IReadOnlyList<MountedDto> Mounts,
     long? Job,
-    ErrorDto? Error);
+    ErrorDto? Error,
+    string? Pool = null);
 
 /// <param name="Does">"commit" or "cancel".</param>
 public sealed record CountdownDto(string Does, DateTimeOffset At, double SecondsLeft);
@@ -135,6 +137,7 @@ public sealed record VmVerifyDto(string Vm, string Target, CheckLevel Worst, IRe
 /// <param name="Nics">Choices for single NICs; the rest follow the network map.</param>
 /// <param name="Cpus">At the target; as at the source when left out. Likewise the memory.</param>
 /// <param name="ExcludedDisks">Disks to leave out, by their device at the guest, e.g. "vdb".</param>
+/// <param name="Pool">Storage pool of the target; "none" for the agent's own folders; the storage map's when left out.</param>
 /// <param name="StartAt">When the first copy begins; the policy's start time when left out.</param>
 public sealed record ProtectDto(
     string To,
@@ -144,7 +147,8 @@ public sealed record ProtectDto(
     int? Cpus = null,
     long? MemoryBytes = null,
     IReadOnlyList<string>? ExcludedDisks = null,
-    DateTimeOffset? StartAt = null);
+    DateTimeOffset? StartAt = null,
+    string? Pool = null);
 
 /// <param name="Network">Network at the target; "none" for unplugged. In a test also "isolated", the network made for it.</param>
 /// <param name="TestNetwork">Network of tests that follow the map; "none" for one made for each. Not for the choices of one test.</param>
@@ -159,13 +163,15 @@ public sealed record RunDto(string? Name = null, IReadOnlyList<NicChoiceDto>? Ni
 /// <summary>What is left out keeps its value. Zero CPUs or memory: as at the source.</summary>
 /// <param name="Nics">Choices for single NICs; those not named keep theirs.</param>
 /// <param name="ExcludedDisks">All that are left out from now on.</param>
+/// <param name="Pool">The one that the replica is in: this version does not move it.</param>
 public sealed record VmSetDto(
     string? Policy = null,
     string? Name = null,
     IReadOnlyList<NicChoiceDto>? Nics = null,
     int? Cpus = null,
     long? MemoryBytes = null,
-    IReadOnlyList<string>? ExcludedDisks = null);
+    IReadOnlyList<string>? ExcludedDisks = null,
+    string? Pool = null);
 
 public sealed record MarkDto(string? Label);
 

@@ -47,6 +47,14 @@ internal sealed class CheckpointHandle : LibvirtHandle
     protected override bool ReleaseHandle() => LibvirtLibrary.CheckpointFree(handle) >= 0;
 }
 
+/// <summary>virStoragePoolPtr.</summary>
+internal sealed class StoragePoolHandle : LibvirtHandle
+{
+    internal StoragePoolHandle(nint value) => SetHandle(value);
+
+    protected override bool ReleaseHandle() => LibvirtLibrary.StoragePoolFree(handle) >= 0;
+}
+
 /// <summary>virNetworkPtr.</summary>
 internal sealed class NetworkHandle : LibvirtHandle
 {

@@ -108,4 +108,18 @@ internal static unsafe partial class LibvirtLibrary
 
     [LibraryImport(Libvirt, EntryPoint = "virNetworkGetXMLDesc")]
     public static partial nint NetworkGetXml(NetworkHandle network, uint flags);
+
+    // Storage pools
+
+    [LibraryImport(Libvirt, EntryPoint = "virConnectListAllStoragePools")]
+    public static partial int ConnectListAllStoragePools(ConnectHandle connect, out nint pools, uint flags);
+
+    [LibraryImport(Libvirt, EntryPoint = "virStoragePoolFree")]
+    public static partial int StoragePoolFree(nint pool);
+
+    [LibraryImport(Libvirt, EntryPoint = "virStoragePoolIsActive")]
+    public static partial int StoragePoolIsActive(StoragePoolHandle pool);
+
+    [LibraryImport(Libvirt, EntryPoint = "virStoragePoolGetXMLDesc")]
+    public static partial nint StoragePoolGetXml(StoragePoolHandle pool, uint flags);
 }

@@ -17,6 +17,7 @@ public sealed record Host(
 /// <summary>What an agent says of its host.</summary>
 /// <param name="HypervisorError">Why the hypervisor could not be asked; null when it answered.</param>
 /// <param name="Boot">Another one after each boot of the host.</param>
+/// <param name="Pools">Storage pools; null where the agent does not say.</param>
 /// <param name="MachineCpus">The most CPUs that a machine type takes; null, or one that is not named: not known.</param>
 public sealed record HostFacts(
     string HostName,
@@ -34,7 +35,8 @@ public sealed record HostFacts(
     StorageSpace Spool,
     string? GuardProblem = null,
     string? Boot = null,
-    IReadOnlyDictionary<string, int>? MachineCpus = null);
+    IReadOnlyDictionary<string, int>? MachineCpus = null,
+    IReadOnlyList<HostPool>? Pools = null);
 
 public sealed record HostNetwork(string Name, bool Active, bool Isolated, string? Bridge);
 

@@ -39,6 +39,9 @@ public sealed record ProtectedVm
 
     public long? MemoryBytes { get; init; }
 
+    /// <summary>The target's storage pool that the replica is in; null for the agent's own folders.</summary>
+    public string? Pool { get; init; }
+
     /// <summary>Disks that are left out, by their device at the guest.</summary>
     public IReadOnlyList<string> ExcludedDisks { get; init; } = [];
 

@@ -8,6 +8,8 @@ public static class VmChecks
 {
     /// <param name="target">Null when the target has not reported yet.</param>
     /// <param name="targetVmNames">Names of the VMs and of the replicas' VMs at the target.</param>
+    /// <param name="pool">Where the replica is made; null for the agent's own folders.</param>
+    /// <param name="poolError">Why it cannot be made there.</param>
     /// <param name="nicError">Why a NIC has no place at the target; null when all have.</param>
     public static IReadOnlyList<Finding> Evaluate(
         DiscoveredVm vm,
@@ -17,7 +19,9 @@ public static class VmChecks
         IReadOnlyCollection<string> targetVmNames,
         string targetName,
         ErrorInfo? nicError,
-        IReadOnlyList<string>? excluded = null)
+        IReadOnlyList<string>? excluded = null,
+        HostPool? pool = null,
+        ErrorInfo? poolError = null)
     {
         vm = vm with { Disks = [.. vm.Disks.Where(disk => excluded?.Contains(disk.TargetDevice) != true)] }; // what is left out may be as it likes
         List<Finding> findings = [Power(vm), .. Disks(vm), Name(targetHost, targetVmNames, targetName)];
@@ -31,9 +35,17 @@ public static class VmChecks
             findings.Add(Machine(vm, targetHost, target));
         }
 
-        if (target?.Replicas is { Error: null } space)
+        if (poolError is not null)
         {
-            findings.Add(Space(vm, targetHost, space));
+            findings.Add(Finding.Fail("pool", poolError));
+        }
+        else if (pool is not null)
+        {
+            findings.Add(Space(vm, $"pool {pool.Name} of {targetHost}", pool.FreeBytes));
+        }
+        else if (target?.Replicas is { Error: null } space)
+        {
+            findings.Add(Space(vm, targetHost, space.FreeBytes));
         }
 
         if (!vm.HasGuestAgentChannel)
@@ -105,12 +117,12 @@ public static class VmChecks
             : Finding.Pass("machine", $"{vm.MachineType}, {vm.Firmware}.");
 
     /// <summary>A replica can grow to the full size of its disks, so thin images do not count as smaller.</summary>
-    private static Finding Space(DiscoveredVm vm, string targetHost, StorageSpace space)
+    private static Finding Space(DiscoveredVm vm, string where, long freeBytes)
     {
         long needed = vm.Disks.Where(IsReplicated).Sum(disk => disk.SizeBytes);
-        return space.FreeBytes < needed
-            ? Finding.Fail("space", Errors.NoSpace(targetHost, needed, space.FreeBytes))
-            : Finding.Pass("space", $"{Sizes.Format(needed)} needed at most at first, {Sizes.Format(space.FreeBytes)} free at {targetHost}.");
+        return freeBytes < needed
+            ? Finding.Fail("space", Errors.NoSpace(where, needed, freeBytes))
+            : Finding.Pass("space", $"{Sizes.Format(needed)} needed at most at first, {Sizes.Format(freeBytes)} free at {where}.");
     }
 
     private static Finding Unsuitable(DiscoveredVm vm, string name, string text, string remedy) =>

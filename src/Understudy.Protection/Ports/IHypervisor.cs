@@ -187,6 +187,10 @@ public enum BlockJobKind
 /// <param name="Ready">The job has caught up and can be pivoted.</param>
 public sealed record BlockJobFacts(BlockJobKind Kind, long DoneBytes, long TotalBytes, bool Ready);
 
+/// <param name="Type">dir, fs, netfs, logical, …</param>
+/// <param name="Path">Where its volumes are; null where it has no place in the file system.</param>
+public sealed record PoolFacts(string Name, string Type, string? Path, bool Active);
+
 public sealed record NetworkFacts(string Name, bool Active, bool Isolated, string? Bridge);
 
 /// <param name="MachineCpus">The most CPUs that a machine type takes, where the hypervisor says so.</param>
@@ -200,7 +204,8 @@ public sealed record HostFacts(
     int Cpus,
     IReadOnlyList<string> MachineTypes,
     IReadOnlyList<NetworkFacts> Networks,
-    IReadOnlyDictionary<string, int>? MachineCpus = null);
+    IReadOnlyDictionary<string, int>? MachineCpus = null,
+    IReadOnlyList<PoolFacts>? Pools = null);
 
 /// <param name="Autostart">The hypervisor starts it with the host.</param>
 public sealed record VmFacts(

@@ -30,7 +30,7 @@ public sealed partial class ReplicaHost
         {
             await _context.Slot.CloseForReopeningAsync();
             BaseAccess access = FailoverSteps.Rule(_failover.Current?.Step ?? FailoverStep.Preparing).Base;
-            await OpenReplicaAsync(access, cancellationToken);
+            await OpenReplicaAsync(access, mayMake: false, cancellationToken);
             Log.ReplicaReopened(_context.Logger, _context.Vm, _context.Slot.Replica.Points.Count);
         }
         finally

@@ -207,7 +207,7 @@ public sealed partial class ReplicaHost : IAsyncDisposable
         }
         else
         {
-            await OpenReplicaAsync(access, cancellationToken);
+            await OpenReplicaAsync(access, mayMake: true, cancellationToken);
         }
 
         await _context.Branches.RecoverAsync(cancellationToken);
@@ -232,7 +232,8 @@ public sealed partial class ReplicaHost : IAsyncDisposable
             _spec.Vm, _spec.TargetName, _spec.Replica, _spec.Source, _spec.FirstLine, disks: [], new OwnershipState.Elsewhere(), _context.Services.Time.GetUtcNow()),
         cancellationToken);
 
-    private async ValueTask OpenReplicaAsync(BaseAccess access, CancellationToken cancellationToken)
+    /// <param name="mayMake">Only when the agent starts: one that was open a moment ago and is not found has lost its storage, and is not begun anew.</param>
+    private async ValueTask OpenReplicaAsync(BaseAccess access, bool mayMake, CancellationToken cancellationToken)
     {
         if (access != BaseAccess.ReadWrite)
         {
@@ -240,7 +241,7 @@ public sealed partial class ReplicaHost : IAsyncDisposable
         }
 
         ReplicaEnvironment environment = JournalEnvironment();
-        if (_failover.Current is null && !await Replica.ExistsAsync(environment, cancellationToken))
+        if (mayMake && _failover.Current is null && !await Replica.ExistsAsync(environment, cancellationToken))
         {
             // Made just now, or the agent died between the order to make it and its making.
             NewReplica made = new(_spec.Replica, _spec.Vm, _spec.FirstLine, "protection");

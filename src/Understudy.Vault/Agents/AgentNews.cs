@@ -33,6 +33,11 @@ internal sealed class AgentNews(
         {
             await OnTargetAsync(host, report, cancellationToken);
         }
+
+        foreach (ReplicaUnavailable replica in hello.Unavailable ?? [])
+        {
+            await OnUnavailableAsync(host, replica, cancellationToken);
+        }
     }
 
     public async ValueTask OnOnlineAsync(HostId host, CancellationToken cancellationToken)
@@ -87,6 +92,9 @@ internal sealed class AgentNews(
     public ValueTask OnSourceAsync(HostId host, SourceReport report, CancellationToken cancellationToken) => reports.OnSourceAsync(host, report, cancellationToken);
 
     public ValueTask OnTargetAsync(HostId host, TargetReport report, CancellationToken cancellationToken) => reports.OnTargetAsync(host, report, cancellationToken);
+
+    public ValueTask OnUnavailableAsync(HostId host, ReplicaUnavailable replica, CancellationToken cancellationToken) =>
+        reports.OnUnavailableAsync(host, replica, cancellationToken);
 
     public async ValueTask OnEventAsync(HostId host, AgentEvent news, CancellationToken cancellationToken) =>
         await events.AddAsync(news.At, news.Severity, news.Kind, news.Vm?.Value, host.Value, news.Text, cancellationToken);

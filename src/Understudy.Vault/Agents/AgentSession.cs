@@ -124,6 +124,7 @@ internal sealed partial class AgentSession : IControlHandler, IDisposable
         _ when push.Kind == AgentPushes.Inventory.Name => _news.OnInventoryAsync(Host, Read(push, AgentPushes.Inventory), cancellationToken),
         _ when push.Kind == AgentPushes.Source.Name => _news.OnSourceAsync(Host, Read(push, AgentPushes.Source), cancellationToken),
         _ when push.Kind == AgentPushes.Target.Name => _news.OnTargetAsync(Host, Read(push, AgentPushes.Target), cancellationToken),
+        _ when push.Kind == AgentPushes.Unavailable.Name => _news.OnUnavailableAsync(Host, Read(push, AgentPushes.Unavailable), cancellationToken),
         _ when push.Kind == AgentPushes.Event.Name => _news.OnEventAsync(Host, Read(push, AgentPushes.Event), cancellationToken),
         _ => ValueTask.CompletedTask, // of a newer agent
     };

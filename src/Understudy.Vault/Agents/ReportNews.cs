@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.EntityFrameworkCore;
+using Understudy.Api.Control;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Vault.Events;
@@ -59,6 +60,32 @@ internal sealed class ReportNews(
 
         await TellAsync(row, host, before, board.Get(report.Vm), cancellationToken);
     }
+
+    /// <summary>A replica that is there and cannot be opened: what is known of it stands, with the reason why nothing can be done with it.</summary>
+    public async ValueTask OnUnavailableAsync(HostId host, ReplicaUnavailable replica, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        ProtectionRow? row = await db.Protections.SingleOrDefaultAsync(candidate => candidate.VmId == replica.Vm.Value, cancellationToken);
+        if (row is null || row.TargetHost != host.Value || (replica.Replica is { } id && row.Replica != id.Value))
+        {
+            return; // told of as a stranger's, when it can be read
+        }
+
+        VmReports before = board.Get(replica.Vm);
+        TargetReport report = (before.Target ?? Unknown(row)) with { Error = replica.Error };
+        board.Set(replica.Vm, report);
+        row.TargetReportJson = VaultJson.Write(report, VaultJson.Default.TargetReport);
+        await db.SaveChangesAsync(cancellationToken);
+        if (before.Target?.Error != replica.Error)
+        {
+            await events.AddAsync(HealthLevel.Critical, "replica-unavailable", row.VmId, host.Value, replica.Error.ToString(), cancellationToken);
+        }
+
+        await TellAsync(row, host, before, board.Get(replica.Vm), cancellationToken);
+    }
+
+    private static TargetReport Unknown(ProtectionRow row) => new(
+        new VmId(row.VmId), new ReplicaId(row.Replica), LineId.TryParse(row.Line, out LineId line) ? line : default, TargetPhase.Receiving, 0, null, null, 0, 0, [], null);
 
     /// <summary>What is worth an event, and what the other side is owed because of it.</summary>
     private async Task TellAsync(ProtectionRow row, HostId host, VmReports before, VmReports now, CancellationToken cancellationToken)

@@ -30,6 +30,7 @@ internal static class ProtectionRows
         Nics = VaultJson.Read(row.NicsJson, VaultJson.Default.IReadOnlyListNicPlan) ?? [],
         Cpus = row.Cpus,
         MemoryBytes = row.MemoryBytes,
+        Pool = row.Pool,
         ExcludedDisks = VaultJson.Read(row.ExcludedJson, VaultJson.Default.IReadOnlyListString) ?? [],
         Stage = Enum.Parse<ProtectionStage>(row.Stage),
         Tests = [.. tests.Select(ToModel)],
@@ -52,6 +53,7 @@ internal static class ProtectionRows
         NicsJson = VaultJson.Write(vm.Nics, VaultJson.Default.IReadOnlyListNicPlan),
         Cpus = vm.Cpus,
         MemoryBytes = vm.MemoryBytes,
+        Pool = vm.Pool,
         ExcludedJson = VaultJson.Write(vm.ExcludedDisks, VaultJson.Default.IReadOnlyListString),
         Stage = vm.Stage.ToString(),
     };

@@ -75,7 +75,8 @@ internal static class ProtectionView
             [.. Tests(vm, reports.Target)],
             [.. (reports.Target?.Mounts ?? []).Select(mount => Mounted(mount, reports.Target?.Branches))],
             sight.Jobs.TryGetValue(vm.Vm.Value, out long job) ? job : null,
-            ErrorDto.From(reports.Source?.Error ?? reports.Target?.Error));
+            ErrorDto.From(reports.Source?.Error ?? reports.Target?.Error),
+            vm.Pool);
     }
 
     private static FailoverDetailDto? Failover(FailoverInfo? failover, RunChoices? run) => failover is null

@@ -37,6 +37,7 @@ internal static class SiteRoutes
         MapHosts(api);
         MapMaintenance(api);
         MapNetworks(api);
+        MapStorage(api);
     }
 
     private static void MapJoining(RouteGroupBuilder api)
@@ -76,6 +77,23 @@ internal static class SiteRoutes
         api.MapPost("/hosts/{host}/maintenance/end", (string host, ClaimsPrincipal user, HostMaintenance maintenance, CancellationToken ct) =>
                 maintenance.EndAsync(host, user.UserName(), ct))
             .WithName("endMaintenance").WithSummary("Ends a maintenance: the VMs are given back");
+    }
+
+    private static void MapStorage(RouteGroupBuilder api)
+    {
+        api.MapGet("/pools", (StorageMapStore mappings, CancellationToken ct) => mappings.ListPoolsAsync(ct))
+            .WithName("listPools").WithSummary("Storage pools of all hosts and where they are mapped to");
+        api.MapGet("/storage-mappings", (StorageMapStore mappings, CancellationToken ct) => mappings.ListAsync(ct))
+            .WithName("listStorageMappings").WithSummary("All storage mappings");
+        api.MapPut("/storage-mappings", (MapStorageDto body, StorageMapStore mappings, CancellationToken ct) => mappings.MapAsync(body, ct))
+            .WithName("mapStorage").WithSummary("Maps a storage pool of one site to one of another, for VMs that are protected from now on");
+        api.MapDelete("/storage-mappings/{sourceSite}/{sourcePool}/{targetSite}",
+                async Task<NoContent> (string sourceSite, string sourcePool, string targetSite, StorageMapStore mappings, CancellationToken ct) =>
+                {
+                    await mappings.UnmapAsync(sourceSite, sourcePool, targetSite, ct);
+                    return TypedResults.NoContent();
+                })
+            .WithName("unmapStorage").WithSummary("Removes a storage mapping");
     }
 
     private static void MapNetworks(RouteGroupBuilder api)

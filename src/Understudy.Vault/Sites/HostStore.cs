@@ -125,6 +125,7 @@ internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, Even
             facts?.Networks ?? [],
             facts?.Replicas,
             facts?.Spool,
-            HostMaintenance.NoteOf(host) is { } note ? new MaintenanceDto(note.Since, note.Until, note.Reason, note.By) : null);
+            HostMaintenance.NoteOf(host) is { } note ? new MaintenanceDto(note.Since, note.Until, note.Reason, note.By) : null,
+            facts?.Pools);
     }
 }

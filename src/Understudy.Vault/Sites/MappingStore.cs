@@ -81,7 +81,7 @@ internal sealed class MappingStore(VaultStorage storage)
         }
     }
 
-    /// <summary>Fills in what can only mean one thing: each of two sites has exactly one network that leads anywhere.</summary>
+    /// <summary>Fills in what can only mean one thing: each of two sites has exactly one network that leads anywhere, or one in all.</summary>
     public async Task FillInAsync(CancellationToken cancellationToken)
     {
         await using VaultDb db = storage.Open();
@@ -122,13 +122,12 @@ internal sealed class MappingStore(VaultStorage storage)
     private static Task<Dictionary<Guid, string>> SiteNamesAsync(VaultDb db, CancellationToken cancellationToken) =>
         db.Sites.ToDictionaryAsync(row => row.Id, row => row.Name, cancellationToken);
 
-    private static string[] NetworksOf(List<HostRow> hosts, SiteRow site) =>
-        [.. hosts.Where(host => host.SiteId == site.Id)
-            .SelectMany(host => HostStore.FactsOf(host)?.Networks ?? [])
-            .Where(network => !network.Isolated)
-            .Select(network => network.Name)
-            .Distinct()
-            .Order(StringComparer.Ordinal)];
+    /// <summary>Those that lead anywhere; where none does, all.</summary>
+    private static string[] NetworksOf(List<HostRow> hosts, SiteRow site)
+    {
+        HostNetwork[] all = [.. hosts.Where(host => host.SiteId == site.Id).SelectMany(host => HostStore.FactsOf(host)?.Networks ?? [])];
+        return [.. all.Where(network => !network.Isolated || all.All(other => other.Isolated)).Select(network => network.Name).Distinct().Order(StringComparer.Ordinal)];
+    }
 
     private static async Task<SiteRow> OnlySiteWithAsync(VaultDb db, List<HostRow> hosts, string network, CancellationToken cancellationToken)
     {

@@ -47,6 +47,7 @@ internal sealed class SiteStore(VaultStorage storage, IIdSource ids)
         }
 
         db.Mappings.RemoveRange(db.Mappings.Where(row => row.SourceSite == site.Id || row.TargetSite == site.Id));
+        db.StorageMappings.RemoveRange(db.StorageMappings.Where(row => row.SourceSite == site.Id || row.TargetSite == site.Id));
         db.RegistrationKeys.RemoveRange(db.RegistrationKeys.Where(row => row.SiteId == site.Id));
         db.Sites.Remove(site);
         await db.SaveChangesAsync(cancellationToken);

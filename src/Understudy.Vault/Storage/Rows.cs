@@ -90,6 +90,17 @@ internal sealed class MappingRow
     public bool Automatic { get; set; }
 }
 
+internal sealed class StorageMappingRow
+{
+    public Guid SourceSite { get; set; }
+
+    public required string SourcePool { get; set; }
+
+    public Guid TargetSite { get; set; }
+
+    public required string TargetPool { get; set; }
+}
+
 internal sealed class ProtectionRow
 {
     public Guid VmId { get; set; }
@@ -113,6 +124,8 @@ internal sealed class ProtectionRow
     public int? Cpus { get; set; }
 
     public long? MemoryBytes { get; set; }
+
+    public string? Pool { get; set; }
 
     public required string ExcludedJson { get; set; }
 

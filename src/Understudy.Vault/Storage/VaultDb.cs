@@ -20,6 +20,8 @@ internal sealed class VaultDb(DbContextOptions<VaultDb> options) : DbContext(opt
 
     public DbSet<MappingRow> Mappings => Set<MappingRow>();
 
+    public DbSet<StorageMappingRow> StorageMappings => Set<StorageMappingRow>();
+
     public DbSet<ProtectionRow> Protections => Set<ProtectionRow>();
 
     public DbSet<TestRow> Tests => Set<TestRow>();
@@ -59,6 +61,7 @@ internal sealed class VaultDb(DbContextOptions<VaultDb> options) : DbContext(opt
         modelBuilder.Entity<VmRow>().HasIndex(row => row.VmId);
         modelBuilder.Entity<PolicyRow>().ToTable("policies").HasKey(row => row.Name);
         modelBuilder.Entity<MappingRow>().ToTable("mappings").HasKey(row => new { row.SourceSite, row.SourceNetwork, row.TargetSite });
+        modelBuilder.Entity<StorageMappingRow>().ToTable("storage_mappings").HasKey(row => new { row.SourceSite, row.SourcePool, row.TargetSite });
         modelBuilder.Entity<ProtectionRow>().ToTable("protections").HasKey(row => row.VmId);
         modelBuilder.Entity<TestRow>().ToTable("tests").HasIndex(row => row.VmId);
         modelBuilder.Entity<RetiredRow>().ToTable("retired").HasKey(row => row.Replica);

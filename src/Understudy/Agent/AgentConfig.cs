@@ -78,4 +78,6 @@ internal sealed record AgentConfig
 [JsonSerializable(typeof(AgentConfig))]
 [JsonSerializable(typeof(SourceOrder))]
 [JsonSerializable(typeof(TargetOrder))]
+[JsonSerializable(typeof(Places.ReplicaPlace))]
+[JsonSerializable(typeof(Places.PoolMark))]
 internal sealed partial class AgentJson : JsonSerializerContext;

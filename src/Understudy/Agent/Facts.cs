@@ -11,7 +11,7 @@ internal static class Facts
         host.HostName, AgentVersion.Text, null, host.HypervisorVersion, host.EmulatorVersion, host.HardwareAcceleration, host.Cpus,
         host.MemoryBytes, host.FreeMemoryBytes, host.MachineTypes,
         [.. host.Networks.Select(n => new HostNetwork(n.Name, n.Active, n.Isolated, n.Bridge))], replicas, spool,
-        MachineCpus: host.MachineCpus);
+        MachineCpus: host.MachineCpus, Pools: [.. (host.Pools ?? []).Select(Of)]);
 
     /// <summary>A host whose hypervisor does not answer is still a host: the reason is one of its facts.</summary>
     public static HostFacts Unreachable(string why, StorageSpace replicas, StorageSpace spool) => new(
@@ -32,6 +32,26 @@ internal static class Facts
         VmRunState.Crashed => VmPower.Crashed,
         _ => throw new System.Diagnostics.UnreachableException($"run state {state}"),
     };
+
+    /// <summary>Space is asked of the file system: libvirt says what it was when the pool was refreshed last.</summary>
+    public static HostPool Of(PoolFacts pool)
+    {
+        (long free, long total) = (0, 0);
+        if (pool is { Active: true, Path: { } path } && Directory.Exists(path))
+        {
+            try
+            {
+                DriveInfo drive = new(path);
+                (free, total) = (drive.AvailableFreeSpace, drive.TotalSize);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // Not known; whoever puts something there hears why.
+            }
+        }
+
+        return new HostPool(pool.Name, pool.Type, pool.Path, pool.Active, free, total);
+    }
 
     public static StorageSpace Space(string folder)
     {

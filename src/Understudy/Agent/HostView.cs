@@ -46,11 +46,14 @@ internal sealed class HostView(AgentConfig config, IHypervisor hypervisor, Sourc
 
     public IReadOnlyList<TargetReport> Targets() => target.Reports();
 
+    public IReadOnlyList<ReplicaUnavailable> Unavailable() => target.Unavailable;
+
     public async ValueTask<AgentHello> HelloAsync(CancellationToken cancellationToken) => new(
         AgentVersion.Text,
         config.Advertise,
         await FactsAsync(cancellationToken),
         (await InventoryAsync(cancellationToken))?.Vms ?? [],
         Sources(),
-        Targets());
+        Targets(),
+        Unavailable());
 }

@@ -62,6 +62,11 @@ internal sealed class NewsLoop(HostView view, VaultLink link, IVmEvents events, 
             IfChanged($"target/{report.Replica}", report, ApiJson.Default.TargetReport, link.Post);
         }
 
+        foreach (var replica in view.Unavailable())
+        {
+            IfChanged($"unavailable/{replica.Vm}", replica, ApiJson.Default.ReplicaUnavailable, link.Post);
+        }
+
         bool changed = _vmsChanged;
         _vmsChanged = false; // before the look: what happens during it is looked at again
         if ((changed || beat % InventoryEveryBeats == 0) && await view.InventoryAsync(cancellationToken) is { } inventory)

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Understudy.Agent.Places;
 using Understudy.Api.Control;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
@@ -25,6 +26,8 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
     private readonly SortedDictionary<Guid, RunningReplica> _replicas = [];
     private readonly ConcurrentDictionary<VmId, VmPower> _power = new();
     private readonly ConcurrentDictionary<ReplicaId, long> _calls = new(); // when a replica's source called last
+    private readonly PoolPlaces _pools = new(config.ReplicasFolder, services.Hypervisor, services.Ids); // within the gate
+    private readonly UnopenedReplicas _unopened = new();
 
     public IReadOnlyList<ReplicaHost> Hosts
     {
@@ -51,10 +54,14 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
         }
     }
 
+    /// <summary>Replicas that stand here and cannot be opened now.</summary>
+    public IReadOnlyList<ReplicaUnavailable> Unavailable => _unopened.All;
+
     public async Task OpenAllAsync(CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         Directory.CreateDirectory(config.ReplicasFolder);
+        _unopened.ForgetRemoved();
         foreach (string folder in Directory.EnumerateDirectories(config.ReplicasFolder).Order(StringComparer.Ordinal))
         {
             if (Hosts.All(host => ReplicaFolders.FolderOf(config, host.Spec.Vm) != folder))
@@ -66,8 +73,15 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
 
     private async Task TryOpenAsync(string folder, CancellationToken cancellationToken)
     {
+        ReplicaPlace? place = null;
         try
         {
+            place = ReplicaPlace.TryRead(folder);
+            if (place is not null)
+            {
+                _pools.Open(place);
+            }
+
             if (await ReplicaHost.OpenAsync(services, ReplicaFolders.Stores(folder), cancellationToken) is { } host)
             {
                 Start(host);
@@ -77,10 +91,15 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
             {
                 RemoveFolder(folder);
             }
+
+            _unopened.Forget(folder);
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
-            AgentLog.PartStopped(logger, $"Replica in {folder}", e.Message, e);
+            if (_unopened.Note(folder, place, e))
+            {
+                AgentLog.PartStopped(logger, $"Replica in {folder}", e.Message, e);
+            }
         }
     }
 
@@ -88,9 +107,14 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
     public async Task<ReplicaCreated> CreateAsync(ReplicaCreateRequest request, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        string folder = ReplicaFolders.FolderOf(config, request.Vm);
+        if (Directory.Exists(folder) && Hosts.All(known => known.Spec.Vm != request.Vm))
+        {
+            await TryOpenAsync(folder, cancellationToken); // an attempt that died half way
+        }
+
         if (!TryFind(request.Replica, out ReplicaHost? host))
         {
-            string folder = ReplicaFolders.FolderOf(config, request.Vm);
             if (Hosts.FirstOrDefault(h => h.Spec.Vm == request.Vm) is { } other)
             {
                 throw new ErrorException(Errors.AlreadyProtected(request.VmName, $"this host (replica {other.Spec.Replica})"));
@@ -102,10 +126,18 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
                 throw new ErrorException(Errors.BadName("VM", request.TargetName));
             }
 
+            ReplicaPlace? place = request.Pool is { } pool ? await _pools.ChooseAsync(pool, request, cancellationToken) : null;
+            string images = place is null ? config.ImagesFolder : PoolMark.ImagesOf(place.Path);
             ReplicaSpec spec = new(
                 request.Replica, request.Vm, request.VmName, request.TargetName, request.Source.Value,
-                new LineId(1, services.Ids.NewRandom128()), Path.Combine(config.ImagesFolder, request.TargetName), request.Settings.Retention);
+                new LineId(1, services.Ids.NewRandom128()), Path.Combine(images, request.TargetName), request.Settings.Retention);
             RequireFree(spec.ImageFolder);
+            if (place is not null)
+            {
+                _pools.Open(place);
+                await place.WriteAsync(folder, cancellationToken);
+            }
+
             host = await ReplicaHost.CreateAsync(services, ReplicaFolders.Stores(folder), spec, cancellationToken);
             Start(host);
         }
@@ -145,7 +177,7 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
     /// <exception cref="ErrorException">No such replica here.</exception>
     public ReplicaHost Find(ReplicaId replica) => TryFind(replica, out ReplicaHost? host)
         ? host
-        : throw new ErrorException(new ErrorInfo(
+        : throw new ErrorException(_unopened.Find(replica)?.Error ?? new ErrorInfo(
             ErrorKind.NoSuchThing, "replica-unknown", $"This host has no replica {replica}", "It was removed, or its folder cannot be read.",
             "See the agent's log and the replicas folder there."));
 
@@ -196,6 +228,12 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
 
     public async ValueTask<DirectoryAnswer> FindAsync(ControlFrame.Hello hello, Guid agentId, CancellationToken cancellationToken)
     {
+        if (_unopened.Find(hello.Replica, agentId) is { } unopened)
+        {
+            return new DirectoryAnswer.Refused(new Refusal(
+                Replication.Wire.RefusalCode.StorageFault, FaultClass.Transient, $"{unopened.Error.What}. {unopened.Error.Why}", unopened.Error.Next));
+        }
+
         // A replica of another source is not told apart from one that is not there: a stranger learns nothing.
         if (await departures.FindAsync(hello.Replica, hello.Vm, agentId, cancellationToken) is { } owner && !TryFind(hello.Replica, out _))
         {
@@ -246,6 +284,8 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
             await running.Loop.DisposeAsync();
             await running.Host.DisposeAsync();
         }
+
+        _pools.Dispose();
     }
 
     private bool TryFind(ReplicaId replica, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out ReplicaHost? host)
@@ -266,15 +306,29 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
     }
 
     /// <summary>After the replica itself: what is left is ours, or somebody else's and stays.</summary>
-    private static void RemoveFolder(string folder)
+    private void RemoveFolder(string folder)
     {
+        ReplicaPlace? place = ReplicaPlace.TryRead(folder);
+        string data = ReplicaFolders.DataOf(folder);
         TargetOrder.Delete(folder);
+        ReplicaFolders.RemoveEmpty(data);
+        if (Directory.Exists(data) && place is not null)
+        {
+            return; // It says whose that is.
+        }
+
+        ReplicaPlace.Delete(folder);
         ReplicaFolders.RemoveEmpty(folder);
+        if (place is not null)
+        {
+            _pools.Leave(place);
+        }
     }
 
     private void Start(ReplicaHost host)
     {
         RunningReplica running = new(host, logger);
+        _unopened.Forget(ReplicaFolders.FolderOf(config, host.Spec.Vm));
         lock (_lock)
         {
             _replicas[host.Spec.Replica.Value] = running;
@@ -286,6 +340,11 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, De
     /// <exception cref="ErrorException">A replica of the VM stands in its folder and could not be opened.</exception>
     private void RequireReadable(VmId vm)
     {
+        if (_unopened.Find(vm) is { } unopened)
+        {
+            throw new ErrorException(unopened.Error);
+        }
+
         string folder = ReplicaFolders.FolderOf(config, vm);
         if (Directory.Exists(folder) && Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Any())
         {

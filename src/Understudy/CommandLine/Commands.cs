@@ -22,7 +22,7 @@ internal static class Commands
         foreach (Command command in (Command[])
         [
             ServerCommand.Build(make), AgentCommand.Build(make),
-            SiteCommands.Build(make), HostCommands.Build(make), NetworkCommands.Build(make), PolicyCommands.Build(make),
+            SiteCommands.Build(make), HostCommands.Build(make), NetworkCommands.Build(make), StorageCommands.Build(make), PolicyCommands.Build(make),
             VmCommands.Build(make), PointCommands.Build(make), JobCommands.Build(make), EventCommands.Build(make),
             LocalCommands.Build(make),
             CompletionCommand.Build(make),

@@ -1,4 +1,5 @@
 using Understudy.Agent;
+using Understudy.Agent.Places;
 using Understudy.Blocks;
 using Understudy.Model;
 using Understudy.Protection;
@@ -27,6 +28,12 @@ internal sealed class ReplicaFolder : IAsyncDisposable
     public static async Task<ReplicaFolder> OpenAsync(string folder, string? images, ILogger logger, CancellationToken cancellationToken)
     {
         folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
+        if (ReplicaPlace.TryRead(folder) is { } place)
+        {
+            place.RequireThere();
+            folder = place.DataFolder;
+        }
+
         if (ReplicaFolders.TryFind(folder) is not { } stores)
         {
             throw new ErrorException(Errors.NoReplicaIn(folder, "the folders `replica` and `host` are not in it"));

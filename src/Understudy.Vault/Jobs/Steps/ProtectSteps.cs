@@ -31,7 +31,8 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, ReportBoard
                 vm.SourceHost,
                 vm.TargetName,
                 [.. discovered.Disks.Where(disk => disk is { Device: "disk", ReadOnly: false } && !vm.ExcludedDisks.Contains(disk.TargetDevice))],
-                SideSettings.OfTarget(vm, policy)),
+                SideSettings.OfTarget(vm, policy),
+                vm.Pool),
             cancel,
             stopping);
         await using VaultDb db = scene.Open();

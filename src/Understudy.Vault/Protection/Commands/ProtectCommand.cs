@@ -47,6 +47,7 @@ internal sealed class ProtectCommand(CommandDesk desk, IIdSource ids, TimeProvid
             Nics = candidate.Nics,
             Cpus = request.Cpus is > 0 ? request.Cpus : null,
             MemoryBytes = request.MemoryBytes is > 0 ? request.MemoryBytes : null,
+            Pool = candidate.Pool?.Name,
             ExcludedDisks = candidate.Excluded,
             Stage = ProtectionStage.Preparing,
         };
@@ -110,9 +111,11 @@ internal sealed class ProtectCommand(CommandDesk desk, IIdSource ids, TimeProvid
             await db.Sites.Where(row => row.Id == target.SiteId).Select(row => row.Name).SingleAsync(cancellationToken),
             target.Name,
             facts?.Networks ?? []);
+        (HostPool? pool, ErrorInfo? poolError) = PoolPlanner.Plan(
+            request.Pool, vm, HostStore.FactsOf(source), await StorageMapStore.BetweenAsync(db, source.SiteId, target.SiteId, cancellationToken), target.Name, facts);
         IReadOnlyList<Finding> findings = VmChecks.Evaluate(
-            vm, source.Name, target.Name, facts, taken, targetName, nicError, excluded);
-        return new Candidate(vm, source, target, policy, targetName, nics, excluded, findings, go);
+            vm, source.Name, target.Name, facts, taken, targetName, nicError, excluded, pool, poolError);
+        return new Candidate(vm, source, target, policy, targetName, nics, pool, excluded, findings, go);
     }
 
     private static async Task<(HostRow Host, DiscoveredVm Vm)> FindSourceAsync(VaultDb db, VmId id, string name, HostRow target, CancellationToken cancellationToken)
@@ -146,6 +149,7 @@ internal sealed class ProtectCommand(CommandDesk desk, IIdSource ids, TimeProvid
         Policy Policy,
         string TargetName,
         IReadOnlyList<NicPlan> Nics,
+        HostPool? Pool,
         IReadOnlyList<string> Excluded,
         IReadOnlyList<Finding> Findings,
         Decision.Go Go);

@@ -43,6 +43,11 @@ internal sealed class SettingsCommand(CommandDesk desk)
         }
 
         await AtTarget.RequireHardwareAsync(db, vm, request.Cpus, request.MemoryBytes, cancellationToken);
+        if (request.Pool is { } pool && pool != (vm.Pool ?? HostPool.None))
+        {
+            throw new ErrorException(Errors.PoolStays(vm.Name, vm.Pool is { } stays ? $"storage pool {stays}" : "the agent's own folders"));
+        }
+
         return vm with
         {
             Policy = request.Policy ?? vm.Policy,

@@ -40,7 +40,7 @@ internal sealed class LocalOrders(AgentIdentity identity, AgentSettings settings
 
         return new LocalState(
             identity.Membership.Host, identity.Membership.Name, identity.Membership.Site, AgentVersion.Text, link.State,
-            [.. replicas.OrderBy(replica => replica.VmName, StringComparer.Ordinal)], source.Locals());
+            [.. replicas.OrderBy(replica => replica.VmName, StringComparer.Ordinal)], source.Locals(), target.Unavailable);
     }
 
     private async Task<LocalReplica> DescribeAsync(ReplicaHost host, CancellationToken cancellationToken)

@@ -76,7 +76,11 @@ internal static partial class HostCommands
         ("VMs", $"{host.VmCount}"),
         ("networks", string.Join(", ", host.Networks.Select(n => n.Name))),
         ("replicas", Space(host.Replicas)),
-        ("spool", Space(host.Spool)));
+        ("spool", Space(host.Spool)),
+        ("storage pools", host.Pools is not { Count: > 0 } pools ? null : string.Join("; ", pools.Select(Pool))));
+
+    private static string Pool(HostPool pool) =>
+        $"{pool.Name} ({pool.Type}) {(!pool.Active ? "not active" : pool.IsFolder ? $"{pool.Path}, {Show.Bytes(pool.FreeBytes)} free" : "not for replicas")}";
 
     private static string? Space(StorageSpace? space) =>
         space is null ? null : space.Error ?? $"{space.Path}, {Show.Bytes(space.FreeBytes)} free";

@@ -51,7 +51,7 @@ internal static partial class LocalCommands
         ];
         return found.Length switch
         {
-            0 => throw new ErrorException(Errors.UnknownReplica(vm)),
+            0 => throw new ErrorException(state.Unavailable?.FirstOrDefault(replica => replica.VmName == vm || replica.Vm.ToString() == vm)?.Error ?? Errors.UnknownReplica(vm)),
             1 => found[0],
             _ => throw new ErrorException(Errors.AmbiguousVm(vm, found.Select(replica => $"{state.Name} as replica {replica.Report.Replica}"))),
         };

@@ -19,6 +19,11 @@ internal static class LocalPage
 
         output.WriteLine();
         WriteReplicas(state.Replicas, output);
+        foreach (ReplicaUnavailable replica in state.Unavailable ?? [])
+        {
+            output.WriteLine($"  {replica.VmName ?? replica.Vm.ToString()}: {replica.Error}");
+        }
+
         if (state.Sources.Count > 0)
         {
             output.WriteLine();

@@ -17,6 +17,7 @@ internal static partial class VmCommands
         DefaultValueFactory = _ => [],
     };
 
+    private static readonly Option<string?> _pool = new("--pool") { Description = "Storage pool of the target that gets the replica, and with it the VM's disks (none: the agent's own folders; default: as mapped)" };
     private static readonly Option<int?> _cpus = new("--cpus") { Description = "CPUs at the target (0: as at the source)" };
     private static readonly Option<string?> _memory = new("--memory") { Description = "Memory at the target, e.g. 4GiB (0: as at the source)" };
     private static readonly Option<string[]> _exclude = new("--exclude") { Description = "Leave this disk out, by its device at the guest, e.g. vdb", DefaultValueFactory = _ => [] };
@@ -31,12 +32,14 @@ internal static partial class VmCommands
         [
             make.Verb("list", "List VMs of all hosts", async (c, ct) => c.Show(await c.Vault.ListVmsAsync(ct), CommandContext.Types.IReadOnlyListVmDto, List)),
             make.Verb("show", "Show a VM and its protection", ShowAsync, _vm, _hours),
-            make.Verb("verify", "Say what would stand in the way of protecting a VM", VerifyAsync, _vm, _to, _policy, _name, _nic, _exclude),
+            make.Verb("verify", "Say what would stand in the way of protecting a VM", VerifyAsync,
+                _vm, _to, _policy, _name, _nic, _pool, _cpus, _memory, _exclude),
             make.Verb(
                 "protect", "Replicate a VM to another host; it runs on undisturbed", ProtectAsync,
-                _vm, _to, _policy, _name, _nic, _cpus, _memory, _exclude, _startAt),
+                _vm, _to, _policy, _name, _nic, _pool, _cpus, _memory, _exclude, _startAt),
             make.Verb("unprotect", "Stop protecting a VM; it stays where it runs", UnprotectAsync, _vm, _keep),
-            make.Verb("set", "Change a protected VM's settings; in every state, and without starting over", SetAsync, _vm, _policy, _name, _nic, _cpus, _memory, _exclude, _allDisks),
+            make.Verb("set", "Change a protected VM's settings; in every state, and without starting over", SetAsync,
+                _vm, _policy, _name, _nic, _pool, _cpus, _memory, _exclude, _allDisks),
             make.Verb("pause", "Stop cutting until it is resumed; points stay", async (c, ct) =>
                 await JobWatch.FollowAsync(c, await c.Vault.PauseAsync(c.Get(_vm), ct), ct), _vm),
             make.Verb("resume", "Cut again", async (c, ct) =>
@@ -54,7 +57,8 @@ internal static partial class VmCommands
         c.Get(_cpus),
         RunOptions.ReadMemory(c.Get(_memory)),
         c.Get(_exclude) is { Length: > 0 } excluded ? excluded : null,
-        c.Get(_startAt));
+        c.Get(_startAt),
+        c.Get(_pool));
 
     private static async Task<ExitCode> ShowAsync(CommandContext c, CancellationToken ct)
     {
@@ -100,7 +104,8 @@ internal static partial class VmCommands
             nics.Length == 0 ? null : [.. nics.Select(NicChoiceWords.Read)],
             c.Get(_cpus),
             RunOptions.ReadMemory(c.Get(_memory)),
-            c.Get(_allDisks) ? [] : excluded.Length == 0 ? null : excluded);
+            c.Get(_allDisks) ? [] : excluded.Length == 0 ? null : excluded,
+            c.Get(_pool));
         return await JobWatch.FollowAsync(c, await c.Vault.SetVmAsync(c.Get(_vm), request, ct), ct);
     }
 

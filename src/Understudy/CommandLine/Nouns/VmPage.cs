@@ -44,7 +44,7 @@ internal static class VmPage
             output,
             ("direction", p.Direction),
             ("active site", p.ActiveSite),
-            ("target", $"{p.TargetHost}, as {p.TargetName}"),
+            ("target", $"{p.TargetHost}, as {p.TargetName}{(p.Pool is { } pool ? $", in storage pool {pool}" : "")}"),
             ("policy", p.Policy),
             ("health", p.Health.Level.Word()),
             ("failover", p.Failover is { } f ? $"{f.Kind.Word()}, from {Show.Time(f.PointCutAt)}, since {Show.Time(f.StartedAt)}, as {f.VmName}{(f.Label is null ? "" : $", {f.Label}")}" : null),

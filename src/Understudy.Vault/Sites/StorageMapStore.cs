@@ -1,0 +1,107 @@
+using Microsoft.EntityFrameworkCore;
+using Understudy.Api.Rest;
+using Understudy.Model;
+using Understudy.Vault.Storage;
+
+namespace Understudy.Vault.Sites;
+
+/// <summary>Storage pools as hosts report them, and where each one's VMs go at another site (CFG-6).</summary>
+internal sealed class StorageMapStore(VaultStorage storage)
+{
+    public async Task<IReadOnlyList<PoolDto>> ListPoolsAsync(CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        Dictionary<Guid, string> sites = await SiteNamesAsync(db, cancellationToken);
+        List<StorageMappingRow> mappings = await db.StorageMappings.AsNoTracking().ToListAsync(cancellationToken);
+        List<HostRow> hosts = await db.Hosts.AsNoTracking().OrderBy(row => row.Name).ToListAsync(cancellationToken);
+        return [.. hosts.SelectMany(host => PoolsOf(host).Select(pool => new PoolDto(
+            pool.Name, sites[host.SiteId], host.Name, pool.Type, pool.Path, pool.Active, pool.FreeBytes, pool.TotalBytes,
+            [.. mappings.Where(row => row.SourceSite == host.SiteId && row.SourcePool == pool.Name).Select(row => $"{row.TargetPool} at {sites[row.TargetSite]}")])))];
+    }
+
+    public async Task<IReadOnlyList<StorageMappingDto>> ListAsync(CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        Dictionary<Guid, string> sites = await SiteNamesAsync(db, cancellationToken);
+        return [.. (await db.StorageMappings.AsNoTracking().OrderBy(row => row.SourcePool).ToListAsync(cancellationToken)).Select(row => ToDto(row, sites))];
+    }
+
+    public async Task<StorageMappingDto> MapAsync(MapStorageDto request, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        List<HostRow> hosts = await db.Hosts.AsNoTracking().ToListAsync(cancellationToken);
+        SiteRow source = request.SourceSite is { } named
+            ? await SiteStore.FindAsync(db, named, cancellationToken)
+            : await OnlySiteWithAsync(db, hosts, request.SourcePool, cancellationToken);
+        SiteRow target = request.TargetSite is { } other
+            ? await SiteStore.FindAsync(db, other, cancellationToken)
+            : await OtherSiteAsync(db, source, cancellationToken);
+        if (source.Id == target.Id)
+        {
+            throw new ErrorException(Errors.BadValue("targetSite", target.Name, "a mapping leads to another site"));
+        }
+
+        RequirePool(hosts, source, request.SourcePool);
+        if (request.TargetPool != HostPool.None)
+        {
+            RequirePool(hosts, target, request.TargetPool);
+        }
+
+        StorageMappingRow? row = await db.StorageMappings.FindAsync([source.Id, request.SourcePool, target.Id], cancellationToken);
+        if (row is null)
+        {
+            row = new StorageMappingRow { SourceSite = source.Id, SourcePool = request.SourcePool, TargetSite = target.Id, TargetPool = request.TargetPool };
+            db.StorageMappings.Add(row);
+        }
+
+        row.TargetPool = request.TargetPool;
+        await db.SaveChangesAsync(cancellationToken);
+        return ToDto(row, await SiteNamesAsync(db, cancellationToken));
+    }
+
+    public async Task UnmapAsync(string sourceSite, string sourcePool, string targetSite, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        SiteRow source = await SiteStore.FindAsync(db, sourceSite, cancellationToken);
+        SiteRow target = await SiteStore.FindAsync(db, targetSite, cancellationToken);
+        if (await db.StorageMappings.Where(row => row.SourceSite == source.Id && row.SourcePool == sourcePool && row.TargetSite == target.Id)
+            .ExecuteDeleteAsync(cancellationToken) == 0)
+        {
+            throw new ErrorException(Errors.UnknownStorageMapping(sourcePool));
+        }
+    }
+
+    public static async Task<IReadOnlyList<StorageMapping>> BetweenAsync(VaultDb db, Guid sourceSite, Guid targetSite, CancellationToken cancellationToken) =>
+        [.. (await db.StorageMappings.AsNoTracking().Where(row => row.SourceSite == sourceSite && row.TargetSite == targetSite).ToListAsync(cancellationToken))
+            .Select(row => new StorageMapping(new SiteId(row.SourceSite), row.SourcePool, new SiteId(row.TargetSite), row.TargetPool))];
+
+    private static IReadOnlyList<HostPool> PoolsOf(HostRow host) => HostStore.FactsOf(host)?.Pools ?? [];
+
+    private static StorageMappingDto ToDto(StorageMappingRow row, Dictionary<Guid, string> sites) =>
+        new(sites[row.SourceSite], row.SourcePool, sites[row.TargetSite], row.TargetPool);
+
+    private static Task<Dictionary<Guid, string>> SiteNamesAsync(VaultDb db, CancellationToken cancellationToken) =>
+        db.Sites.ToDictionaryAsync(row => row.Id, row => row.Name, cancellationToken);
+
+    private static async Task<SiteRow> OnlySiteWithAsync(VaultDb db, List<HostRow> hosts, string pool, CancellationToken cancellationToken)
+    {
+        Guid[] sites = [.. hosts.Where(host => PoolsOf(host).Any(known => known.Name == pool)).Select(host => host.SiteId).Distinct()];
+        return sites.Length == 1
+            ? await db.Sites.SingleAsync(row => row.Id == sites[0], cancellationToken)
+            : throw new ErrorException(sites.Length == 0 ? Errors.UnknownPool("No host", pool) : Errors.MissingValue("sourceSite"));
+    }
+
+    private static async Task<SiteRow> OtherSiteAsync(VaultDb db, SiteRow source, CancellationToken cancellationToken)
+    {
+        List<SiteRow> others = await db.Sites.Where(row => row.Id != source.Id).Take(2).ToListAsync(cancellationToken);
+        return others.Count == 1 ? others[0] : throw new ErrorException(Errors.MissingValue("targetSite"));
+    }
+
+    private static void RequirePool(List<HostRow> hosts, SiteRow site, string pool)
+    {
+        if (!hosts.Any(host => host.SiteId == site.Id && PoolsOf(host).Any(known => known.Name == pool)))
+        {
+            throw new ErrorException(Errors.UnknownPool($"Site {site.Name}", pool));
+        }
+    }
+}
