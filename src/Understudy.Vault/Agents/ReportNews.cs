@@ -79,6 +79,11 @@ internal sealed class ReportNews(
         board.Set(replica.Vm, report);
         row.TargetReportJson = VaultJson.Write(report, VaultJson.Default.TargetReport);
         await db.SaveChangesAsync(cancellationToken);
+        if (before.Target?.Error != replica.Error)
+        {
+            await events.AddAsync(HealthLevel.Critical, "replica-unavailable", row.VmId, host.Value, replica.Error.ToString(), cancellationToken);
+        }
+
         await TellAsync(row, host, before, board.Get(replica.Vm), cancellationToken);
     }
 
