@@ -40,6 +40,12 @@ public sealed class FailoverChecksTests
     }
 
     [Fact]
+    public void A_memory_that_was_saved_is_no_part_of_any_point()
+    {
+        Assert.Equal("saved-state", FailoverChecks.Evaluate(Vm, Discovered with { Power = VmPower.Off, HasSavedState = true }, "beta", Facts, Reports.Source())?.Code);
+    }
+
+    [Fact]
     public void Memory_that_is_not_there_is_known_before_the_guest_is_off()
     {
         HostFacts small = Facts with { FreeMemoryBytes = 2L << 30 };

@@ -47,6 +47,26 @@ internal sealed class CheckpointHandle : LibvirtHandle
     protected override bool ReleaseHandle() => LibvirtLibrary.CheckpointFree(handle) >= 0;
 }
 
+/// <summary>virStoragePoolPtr.</summary>
+internal sealed class StoragePoolHandle : LibvirtHandle
+{
+    public StoragePoolHandle()
+    {
+    }
+
+    protected override bool ReleaseHandle() => LibvirtLibrary.StoragePoolFree(handle) >= 0;
+}
+
+/// <summary>virStorageVolPtr.</summary>
+internal sealed class StorageVolumeHandle : LibvirtHandle
+{
+    public StorageVolumeHandle()
+    {
+    }
+
+    protected override bool ReleaseHandle() => LibvirtLibrary.StorageVolumeFree(handle) >= 0;
+}
+
 /// <summary>virNetworkPtr.</summary>
 internal sealed class NetworkHandle : LibvirtHandle
 {

@@ -29,6 +29,9 @@ internal static unsafe partial class LibvirtLibrary
     [LibraryImport(Libvirt, EntryPoint = "virDomainGetAutostart")]
     public static partial int DomainGetAutostart(DomainHandle domain, out int autostart);
 
+    [LibraryImport(Libvirt, EntryPoint = "virDomainHasManagedSaveImage")]
+    public static partial int DomainHasManagedSave(DomainHandle domain, uint flags);
+
     [LibraryImport(Libvirt, EntryPoint = "virDomainSnapshotNum")]
     public static partial int DomainSnapshotNum(DomainHandle domain, uint flags);
 

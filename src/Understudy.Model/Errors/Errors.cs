@@ -91,6 +91,9 @@ public static partial class Errors
     public static ErrorInfo NoSpace(string host, long neededBytes, long freeBytes) => new(Refused, "no-space", $"{host} has not enough space for the replica",
         $"It needs {Sizes.Format(neededBytes)} and {Sizes.Format(freeBytes)} are free.", "Free space there, or choose another host.");
 
+    public static ErrorInfo SavedState(string vm) => new(Refused, "saved-state", $"{Quote(vm)} has a saved state",
+        "What its guest had not written yet is in that, and not on its disks: the target would not have it.", $"Start the VM, or discard the state: `virsh managedsave-remove {vm}`.");
+
     public static ErrorInfo NoMemory(string host, long neededBytes, long freeBytes) => new(Refused, "no-memory", $"{host} has not enough memory for the VM",
         $"It needs {Sizes.Format(neededBytes)} and {Sizes.Format(freeBytes)} are free.", "Free memory there, or give the VM less at the target: `understudy vm set VM --memory`.");
 

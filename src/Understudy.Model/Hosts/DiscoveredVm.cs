@@ -3,6 +3,7 @@ using Understudy.Blocks.Identity;
 namespace Understudy.Model;
 
 /// <summary>A VM as its host's agent sees it.</summary>
+/// <param name="HasSavedState">It is off, and its memory is kept: its disks alone are not the whole VM.</param>
 public sealed record DiscoveredVm(
     VmId Id,
     string Name,
@@ -15,7 +16,8 @@ public sealed record DiscoveredVm(
     bool HasGuestAgentChannel,
     bool HasSnapshots,
     IReadOnlyList<DiscoveredDisk> Disks,
-    IReadOnlyList<DiscoveredNic> Nics);
+    IReadOnlyList<DiscoveredNic> Nics,
+    bool HasSavedState = false);
 
 /// <param name="Device">disk, cdrom, floppy, …: only "disk" is replicated.</param>
 /// <param name="Source">Path of the image, or the source as the hypervisor names it.</param>

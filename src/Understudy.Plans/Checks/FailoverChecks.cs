@@ -17,6 +17,11 @@ public static class FailoverChecks
             return error;
         }
 
+        if (discovered.HasSavedState)
+        {
+            return Errors.SavedState(discovered.Name);
+        }
+
         if (facts is null)
         {
             return null;

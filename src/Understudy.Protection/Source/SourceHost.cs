@@ -127,25 +127,25 @@ public sealed partial class SourceHost : IDisposable
             await DeposeAsync(news.Line, news.MintedAt, action: null, cancellationToken);
         }
 
-        await Guest.RetireAsync(cancellationToken);
+        await Guest.RetireAsync(Engine.Replicated, cancellationToken);
         await Engine.UnprotectAsync(cancellationToken);
-        if (Ownership.Record.Disks.Count == 0 && await _environment.Machine.Inventory.FindVmAsync(Spec.Vm, cancellationToken) is null)
+        if (Guest.Disks.Count == 0 && await _environment.Machine.Inventory.FindVmAsync(Spec.Vm, cancellationToken) is null)
         {
             await RetiredSource.ForgetAsync(_environment.Store, Ownership, cancellationToken);
         }
     }
 
     /// <summary>The old disks that are listed here; null while they are the VM's own, and once they are deleted.</summary>
-    public KeptDisks? Kept => Guest.Deposed is { } deposed && Ownership.Record.Disks.Count > 0
-        ? new KeptDisks(deposed.Branch, deposed.Lost, deposed.LearntAt, Ownership.Record.Disks, IsRetired: false)
+    public KeptDisks? Kept => Guest.Deposed is { } deposed && Guest.Disks.Count > 0
+        ? KeptDisks.Of(deposed.Branch, deposed.Lost, deposed.LearntAt, Guest.Disks, Engine.Replicated, isRetired: false)
         : null;
 
     /// <summary>Deletes the old disks that are listed under this name, and the old VM with them; the VM stays at the other side.</summary>
-    /// <returns>What could not be deleted.</returns>
+    /// <returns>What stays, in words.</returns>
     public async ValueTask<IReadOnlyList<string>> DeleteKeptAsync(BranchId branch, CancellationToken cancellationToken)
     {
         return Kept is { } kept && kept.Branch == branch
-            ? await KeptDisks.DeleteAsync(_environment.Machine, Ownership, cancellationToken)
+            ? await kept.DeleteAsync(_environment.Machine, Ownership, Guest, cancellationToken)
             : throw KeptDisks.Unknown(Spec.VmName, branch);
     }
 

@@ -19,7 +19,8 @@ internal static class Facts
     public static DiscoveredVm Of(VmFacts vm) => new(
         vm.Id, vm.Name, Of(vm.State), vm.Cpus, vm.MemoryBytes, vm.Firmware, vm.MachineType, vm.Persistent, vm.HasGuestAgentChannel, vm.HasSnapshots,
         [.. vm.Disks.Select(d => new DiscoveredDisk(d.TargetDevice, d.Bus, d.Device, d.Format, d.SourceType, d.Source, d.SizeBytes, d.ReadOnly, d.Shareable))],
-        [.. vm.Nics.Select(n => new DiscoveredNic(n.Mac, n.Network, n.Model))]);
+        [.. vm.Nics.Select(n => new DiscoveredNic(n.Mac, n.Network, n.Model))],
+        vm.HasSavedState);
 
     public static VmPower Of(VmRunState state) => state switch
     {
