@@ -46,6 +46,10 @@ internal static unsafe partial class LibvirtLibrary
     [LibraryImport(Libvirt, EntryPoint = "virDomainUndefineFlags")]
     public static partial int DomainUndefine(DomainHandle domain, uint flags);
 
+    /// <summary>A transient domain, started.</summary>
+    [LibraryImport(Libvirt, EntryPoint = "virDomainCreateXML", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial DomainHandle DomainCreateXml(ConnectHandle connect, string xml, uint flags);
+
     [LibraryImport(Libvirt, EntryPoint = "virDomainCreateWithFlags")]
     public static partial int DomainCreate(DomainHandle domain, uint flags);
 

@@ -159,6 +159,12 @@ public static partial class Errors
     public static ErrorInfo BranchInUse(string branch, IEnumerable<string> by) => new(Refused, "branch-in-use", $"Branch {branch} is in use",
         $"On it stand {string.Join(", ", by)}.", "End that use first.");
 
+    public static ErrorInfo OldDisksNeeded(string vm) => new(Refused, "not-committed", $"The old disks of {vm} are what a cancel gives it back to",
+        "Its failover is not committed; without them a cancel, by hand or by a countdown, would leave it running nowhere.", $"Commit first: `understudy vm commit {vm}`.");
+
+    public static ErrorInfo GuardOff(string host, string problem) => new(Refused, "start-guard-off", $"The start guard of {host} is not in force",
+        $"{problem}. While the VM is moved nothing would keep it from being started there.", $"Mend that, see it with `understudy host check {host}`, and say it again.");
+
     public static ErrorInfo StayUnsaid(string vm, string target) => new(Refused, "stay-unsaid", $"{vm} runs at {target}, and nobody has said that it is to stay there",
         "Without the protection it becomes an ordinary VM there; its old source stays blocked and is listed as a branch until it is deleted by name.",
         $"Say so: `understudy vm unprotect {vm} --keep-at-target`.");

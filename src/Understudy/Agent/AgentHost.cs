@@ -61,7 +61,8 @@ internal sealed class AgentHost
         HostBoot boot = HostBoot.Read();
         string guardFolder = Directory.CreateDirectory(GuardFolderOf(_dataFolder)).FullName;
         GuardFolder guard = new(new FolderStore(guardFolder), boot.Id, boot.UpSeconds);
-        GuardInstaller installer = new(guardFolder, _config.HooksFolder, GuardInstaller.DefaultRunFolder, boot);
+        GuardWatch guardWatch = new(
+            new GuardInstaller(guardFolder, _config.HooksFolder, boot), new GuardTrial(guard, hypervisor, time), time, _logger);
         OwnershipServices ownership = new(guard, boot.Id, time, _loggers.CreateLogger("ownership"));
         StorageDaemons daemons = new(qemu, _loggers.CreateLogger<StorageDaemons>());
         TargetServices services = new(
@@ -89,7 +90,7 @@ internal sealed class AgentHost
         FolderStore outcomeFolder = new(Directory.CreateDirectory(Path.Combine(_dataFolder, "outcomes")).FullName);
         await using OutcomeLog outcomes = await OutcomeLog.OpenAsync(outcomeFolder, _loggers.CreateLogger<OutcomeLog>(), cancellationToken);
         await using AgentOperations operations = new(outcomes, _loggers.CreateLogger<AgentOperations>());
-        HostView view = new(_config, hypervisor, source, target, installer, boot, _logger);
+        HostView view = new(_config, hypervisor, source, target, guardWatch, boot, _logger);
         HostOrders.Register(operations, view, _identity.Tls);
         TargetOrders.Register(operations, target);
         SourceOrders.Register(operations, source);
@@ -110,7 +111,7 @@ internal sealed class AgentHost
             target.RunAsync,
             source.RunAsync,
             new NewsLoop(view, link, time, _logger).RunAsync,
-            new GuardWatch(installer, link.Post, time, _logger).RunAsync,
+            stop => guardWatch.RunAsync(link.Post, stop),
             _identity.RunAsync);
     }
 

@@ -8,7 +8,7 @@ using HostFacts = Understudy.Model.HostFacts;
 namespace Understudy.Agent;
 
 /// <summary>The whole of what this host is and does, read when asked: nothing here is remembered.</summary>
-internal sealed class HostView(AgentConfig config, IHypervisor hypervisor, SourceSide source, TargetSide target, GuardInstaller guard, HostBoot boot, ILogger logger)
+internal sealed class HostView(AgentConfig config, IHypervisor hypervisor, SourceSide source, TargetSide target, GuardWatch guard, HostBoot boot, ILogger logger)
 {
     public async Task<HostFacts> FactsAsync(CancellationToken cancellationToken)
     {

@@ -1,4 +1,5 @@
 using Understudy.Blocks.Identity;
+using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Source;
 using Understudy.Protection.Tests.Source.World;
@@ -164,6 +165,29 @@ public sealed class SourceLeavingTests
             Assert.Equal(RefusalCode.NotFailedOver, refused.Code);
             Assert.NotNull(await SourceHost.OpenAsync(environment, world.Policy, default));
         });
+    }
+
+    /// <summary>The target may have accepted; only its word, or a line that came after, leads away.</summary>
+    [Fact]
+    public async Task A_source_whose_VM_is_in_transit_lets_go_only_of_a_line_that_is_newer()
+    {
+        SourceWorld world = new(Seed());
+        HandOver walk = new(world) { StopsAtTarget = true, StopsAtOffer = true };
+        world.RunUntil(() => walk.Step());
+        await world.InProcessAsync(async environment =>
+        {
+            using SourceHost host = (await SourceHost.OpenAsync(environment, world.Policy, default))!;
+            Assert.IsType<OwnershipState.Offered>(host.Ownership.Record.State);
+            foreach (LineId? known in (LineId?[])[null, SourceWorld.Line])
+            {
+                RefusedException refused = await Assert.ThrowsAsync<RefusedException>(async () => await host.UnprotectAsync(known, default));
+                Assert.Equal(RefusalCode.InTransit, refused.Code);
+            }
+
+            Assert.False(world.Guard.MayStart(world.Vm.Id));
+            await host.UnprotectAsync(_second, default);
+        });
+        Assert.True(world.Guard.MayStart(world.Vm.Id));
     }
 
     /// <summary>Its vault had not heard of the failover: without the fence the VM would have run at both sides.</summary>

@@ -43,10 +43,10 @@ internal sealed class RecoverySteps(StepScene scene, AgentRegistry agents, Repor
     {
         (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
         await using VaultDb db = scene.Open();
-        SourceKnowledge knowledge = await SourceWatch.KnowAsync(db, agents, board, vm, stopping);
-        string text = SourceWatch.Say(knowledge, vm.Name, source.Name);
+        SourceSight sight = await SourceWatch.LookAsync(db, agents, board, vm, stopping);
+        string text = SourceWatch.Say(sight, vm.Name, source.Name);
         await scene.Events.AddAsync(
-            knowledge == SourceKnowledge.KnownStopped ? HealthLevel.Normal : HealthLevel.Warning, "failover-begun", vm.Vm.Value, source.Id, $"Unplanned failover of {vm.Name}. {text}", stopping);
+            sight.Knowledge == SourceKnowledge.KnownStopped ? HealthLevel.Normal : HealthLevel.Warning, "failover-begun", vm.Vm.Value, source.Id, $"Unplanned failover of {vm.Name}. {text}", stopping);
         return StepResult.Done(text);
     }
 
