@@ -37,9 +37,10 @@ public sealed partial class LibvirtHypervisor
     private async Task RemoveBitmapsAsync(VmId vm, string name, CancellationToken cancellationToken)
     {
         string definition = await GetDefinitionAsync(vm, DefinitionKind.Inactive, cancellationToken);
-        foreach (VmDiskFacts disk in DomainXml.Read(definition).Disks)
+        DomainDescription description = DomainXml.Read(definition);
+        foreach (VmDiskFacts disk in await FindVolumesAsync(description.Name, description.Disks, cancellationToken))
         {
-            if (disk is { Format: "qcow2", SourceType: "file", Source: { } path })
+            if (disk is { Format: "qcow2", Path: { } path })
             {
                 await _images.RemoveBitmapAsync(path, name, cancellationToken);
             }

@@ -45,7 +45,8 @@ public sealed partial class LibvirtHypervisor
         {
             VmFacts facts = await _connection.OnDomainAsync(
                 vm, Lane.Free, "read the facts", _settings.QueryLimit, domain => ReadVm(vm, domain), cancellationToken);
-            return facts with { Disks = await ReadSizesAsync(facts, cancellationToken) };
+            VmFacts found = facts with { Disks = await FindVolumesAsync(facts.Name, facts.Disks, cancellationToken) };
+            return found with { Disks = await ReadSizesAsync(found, cancellationToken) };
         }
         catch (HypervisorException gone) when (gone.Fault == HypervisorFault.NoSuchVm)
         {
@@ -100,7 +101,8 @@ public sealed partial class LibvirtHypervisor
             description.Nics,
             ReadAutostart(domain),
             tags,
-            needs);
+            needs,
+            NativeResult.Check(LibvirtLibrary.DomainHasManagedSave(domain, 0)) == 1);
     }
 
     /// <summary>Tags are changed in what is stored, and a processor that a running VM was given is no more what it asks for.</summary>
@@ -132,7 +134,8 @@ public sealed partial class LibvirtHypervisor
         }
     }
 
-    /// <summary>Zero when nobody knows: an empty drive, or a file that is not there.</summary>
+    /// <summary>Zero when nobody knows: an empty drive, or a file that is not there. For a volume of a VM that is off libvirt
+    /// does not answer, its pool has.</summary>
     private unsafe long ReadSize(DomainHandle domain, string vmName, VmDiskFacts disk)
     {
         if (disk.Source is null)
@@ -148,7 +151,7 @@ public sealed partial class LibvirtHypervisor
 
         LibvirtException reason = LibvirtException.Last();
         _logger.SizeUnknown(disk.TargetDevice, vmName, reason.Message);
-        return reason.FromConnection ? throw reason : 0;
+        return reason.FromConnection ? throw reason : disk.SizeBytes;
     }
 
     private static unsafe HostFacts ReadHost(ConnectHandle connect)

@@ -12,7 +12,7 @@ namespace Understudy.Libvirt;
 /// coming. Calls may overlap: those that change one VM take turns, those on different VMs do not wait for each other.
 /// A call that ran into its time limit, or whose token ended it, may still take effect in libvirt.
 /// </summary>
-public sealed partial class LibvirtHypervisor : IHypervisor, IVmEvents, IAsyncDisposable
+public sealed partial class LibvirtHypervisor : IHypervisor, IVmEvents, IStartTrial, IAsyncDisposable
 {
     private readonly LibvirtSettings _settings;
     private readonly TimeProvider _time;

@@ -26,6 +26,9 @@ internal static partial class Log
     [LoggerMessage(6006, LogLevel.Debug, "Size of disk {Disk} of VM {Vm} is not known: {Reason}")]
     public static partial void SizeUnknown(this ILogger logger, string disk, string vm, string reason);
 
+    [LoggerMessage(6007, LogLevel.Debug, "Volume of disk {Disk} ({Source}) is not found: {Reason}")]
+    public static partial void VolumeUnknown(this ILogger logger, string disk, string source, string reason);
+
     [LoggerMessage(6010, LogLevel.Warning, "The capture of VM {Vm} was ended early: {Reason}")]
     public static partial void CaptureEndedEarly(this ILogger logger, string vm, string reason);
 

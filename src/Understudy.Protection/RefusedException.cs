@@ -60,6 +60,9 @@ public enum RefusalCode
     Copying,
     VmIsOff,
     VmRuns,
+
+    /// <summary>The VM is off, and part of it is in a saved memory.</summary>
+    SavedState,
 }
 
 /// <summary>An expected "no": nothing was changed, the message says what is in the way and the remedy what to do.</summary>

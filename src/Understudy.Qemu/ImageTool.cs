@@ -153,6 +153,12 @@ public sealed class ImageTool : IImageTool
         return default;
     }
 
+    public ValueTask<string> FollowAsync(string path, CancellationToken cancellationToken)
+    {
+        FileInfo file = new(path);
+        return new(file.LinkTarget is null ? path : file.ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? path);
+    }
+
     public ValueTask<IReadOnlyList<string>> ListAsync(string folder, CancellationToken cancellationToken) =>
         new(Directory.Exists(folder) ? [.. Directory.EnumerateFiles(folder).Order(StringComparer.Ordinal)] : []);
 

@@ -40,6 +40,21 @@ public sealed class FailoverChecksTests
     }
 
     [Fact]
+    public void A_memory_that_was_saved_is_no_part_of_any_point()
+    {
+        Assert.Equal("saved-state", FailoverChecks.Evaluate(Vm, Discovered with { Power = VmPower.Off, HasSavedState = true }, "beta", Facts, Reports.Source())?.Code);
+    }
+
+    /// <summary>Between the last change and the offer nobody would see that it was started, and written to, once more.</summary>
+    [Fact]
+    public void Without_a_guard_the_fence_is_worth_nothing_and_the_VM_is_not_moved()
+    {
+        ErrorInfo refused = FailoverChecks.Evaluate(Vm, Discovered, "beta", Facts, Reports.Source(), "alpha", "libvirt does not ask it")!;
+        Assert.Equal("start-guard-off", refused.Code);
+        Assert.Contains("alpha", refused.What, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Memory_that_is_not_there_is_known_before_the_guest_is_off()
     {
         HostFacts small = Facts with { FreeMemoryBytes = 2L << 30 };

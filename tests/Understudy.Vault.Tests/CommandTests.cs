@@ -152,6 +152,21 @@ public sealed class CommandTests : IAsyncLifetime
         Assert.Empty((await _lab.Client.GetVmAsync("web1", Ct)).Branches);
     }
 
+    /// <summary>Until the commit a cancel gives the VM back to them, and what then runs nowhere is no VM.</summary>
+    [Fact]
+    public async Task The_old_disks_of_a_source_that_was_cut_off_are_not_deleted_before_the_commit()
+    {
+        JobDto failover = await DoneAsync(_lab.Client.FailoverAsync("web1", new FailoverDto(true, null, "FAILOVER"), Ct));
+        Assert.Equal(JobState.Succeeded, failover.State);
+        await Lab.UntilAsync(async () => (await _lab.Client.GetVmAsync("web1", Ct)).Branches is [{ Kind: BranchKind.DeposedSource }]);
+        string name = (await _lab.Client.GetVmAsync("web1", Ct)).Branches[0].Name;
+        await UntilStateAsync(ProtectionState.CommitPending);
+
+        Assert.Contains("cancel", (await RefusedAsync("not-committed", () => _lab.Client.DeleteBranchAsync("web1", name, name, Ct))).Why, StringComparison.Ordinal);
+        await DoneAsync(_lab.Client.CommitAsync("web1", Ct));
+        await DoneAsync(_lab.Client.DeleteBranchAsync("web1", name, name, Ct));
+    }
+
     [Fact]
     public async Task A_dead_host_is_removed_with_its_old_disks_named_once_more()
     {

@@ -250,6 +250,13 @@ public sealed class JobTests : IAsyncLifetime
         _alpha.PostInventory();
         await Lab.UntilAsync(async () => (await _lab.Client.PreviewFailoverAsync("web1", Ct)).Source == SourceKnowledge.KnownStopped);
 
+        Assert.Contains("Nothing keeps it from being started there", (await _lab.Client.PreviewFailoverAsync("web1", Ct)).Warnings[0], StringComparison.Ordinal);
+        DiscoveredVm gone = _alpha.Vms[0];
+        _alpha.Vms.Clear();
+        _alpha.PostInventory();
+        await Lab.UntilAsync(async () => (await _lab.Client.PreviewFailoverAsync("web1", Ct)).Warnings[0].Contains("alpha had no VM web1", StringComparison.Ordinal));
+        _alpha.Vms.Add(gone);
+
         await _alpha.StopAsync();
         await Lab.UntilAsync(async () => (await _lab.Client.PreviewFailoverAsync("web1", Ct)).Source == SourceKnowledge.Unknown);
         FailoverPreviewDto preview = await _lab.Client.PreviewFailoverAsync("web1", Ct);

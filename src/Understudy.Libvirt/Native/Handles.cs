@@ -52,7 +52,21 @@ internal sealed class StoragePoolHandle : LibvirtHandle
 {
     internal StoragePoolHandle(nint value) => SetHandle(value);
 
+    public StoragePoolHandle()
+    {
+    }
+
     protected override bool ReleaseHandle() => LibvirtLibrary.StoragePoolFree(handle) >= 0;
+}
+
+/// <summary>virStorageVolPtr.</summary>
+internal sealed class StorageVolumeHandle : LibvirtHandle
+{
+    public StorageVolumeHandle()
+    {
+    }
+
+    protected override bool ReleaseHandle() => LibvirtLibrary.StorageVolumeFree(handle) >= 0;
 }
 
 /// <summary>virNetworkPtr.</summary>

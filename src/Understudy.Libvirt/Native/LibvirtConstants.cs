@@ -11,6 +11,9 @@ internal static class LibvirtConstants
 
     public const uint AffectLive = 1;
 
+    public const uint StartPaused = 1;
+    public const uint StartAutodestroy = 2;
+
     public const uint UndefineManagedSave = 1;
     public const uint UndefineSnapshotsMetadata = 2;
     public const uint UndefineNvram = 4;

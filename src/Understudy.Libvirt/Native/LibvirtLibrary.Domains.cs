@@ -29,6 +29,9 @@ internal static unsafe partial class LibvirtLibrary
     [LibraryImport(Libvirt, EntryPoint = "virDomainGetAutostart")]
     public static partial int DomainGetAutostart(DomainHandle domain, out int autostart);
 
+    [LibraryImport(Libvirt, EntryPoint = "virDomainHasManagedSaveImage")]
+    public static partial int DomainHasManagedSave(DomainHandle domain, uint flags);
+
     [LibraryImport(Libvirt, EntryPoint = "virDomainSnapshotNum")]
     public static partial int DomainSnapshotNum(DomainHandle domain, uint flags);
 
@@ -42,6 +45,10 @@ internal static unsafe partial class LibvirtLibrary
 
     [LibraryImport(Libvirt, EntryPoint = "virDomainUndefineFlags")]
     public static partial int DomainUndefine(DomainHandle domain, uint flags);
+
+    /// <summary>A transient domain, started.</summary>
+    [LibraryImport(Libvirt, EntryPoint = "virDomainCreateXML", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial DomainHandle DomainCreateXml(ConnectHandle connect, string xml, uint flags);
 
     [LibraryImport(Libvirt, EntryPoint = "virDomainCreateWithFlags")]
     public static partial int DomainCreate(DomainHandle domain, uint flags);

@@ -118,9 +118,6 @@ internal static unsafe partial class LibvirtLibrary
     [LibraryImport(Libvirt, EntryPoint = "virConnectListAllStoragePools")]
     public static partial int ConnectListAllStoragePools(ConnectHandle connect, out nint pools, uint flags);
 
-    [LibraryImport(Libvirt, EntryPoint = "virStoragePoolFree")]
-    public static partial int StoragePoolFree(nint pool);
-
     [LibraryImport(Libvirt, EntryPoint = "virStoragePoolIsActive")]
     public static partial int StoragePoolIsActive(StoragePoolHandle pool);
 

@@ -49,6 +49,14 @@ internal struct VirDomainBlockInfo
 }
 
 [StructLayout(LayoutKind.Sequential)]
+internal struct VirStorageVolInfo
+{
+    public int Type;
+    public ulong CapacityBytes;
+    public ulong AllocationBytes;
+}
+
+[StructLayout(LayoutKind.Sequential)]
 internal struct VirDomainBlockJobInfo
 {
     public int Type;

@@ -11,4 +11,13 @@ internal static class PoolXml
         XElement pool = SafeXml.Parse(xml);
         return new PoolFacts(pool.Element("name")?.Value ?? "", pool.Text("type") ?? "", pool.Element("target")?.Element("path")?.Value, active);
     }
+
+    /// <summary>Where the volume of that name is, in a pool whose volumes are the entries of one folder; null for other kinds.</summary>
+    public static string? PathOf(string xml, string volume)
+    {
+        XElement pool = SafeXml.Parse(xml);
+        return pool.Text("type") is "dir" or "fs" or "netfs" or "logical" && pool.Element("target")?.Element("path")?.Value is { Length: > 0 } folder
+            ? $"{folder.TrimEnd('/')}/{volume}"
+            : null;
+    }
 }

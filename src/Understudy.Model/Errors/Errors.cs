@@ -98,6 +98,9 @@ public static partial class Errors
     public static ErrorInfo NoSpace(string host, long neededBytes, long freeBytes) => new(Refused, "no-space", $"{host} has not enough space for the replica",
         $"It needs {Sizes.Format(neededBytes)} and {Sizes.Format(freeBytes)} are free.", "Free space there, or choose another host.");
 
+    public static ErrorInfo SavedState(string vm) => new(Refused, "saved-state", $"{Quote(vm)} has a saved state",
+        "What its guest had not written yet is in that, and not on its disks: the target would not have it.", $"Start the VM, or discard the state: `virsh managedsave-remove {vm}`.");
+
     public static ErrorInfo NoMemory(string host, long neededBytes, long freeBytes) => new(Refused, "no-memory", $"{host} has not enough memory for the VM",
         $"It needs {Sizes.Format(neededBytes)} and {Sizes.Format(freeBytes)} are free.", "Free memory there, or give the VM less at the target: `understudy vm set VM --memory`.");
 
@@ -169,6 +172,12 @@ public static partial class Errors
 
     public static ErrorInfo BranchInUse(string branch, IEnumerable<string> by) => new(Refused, "branch-in-use", $"Branch {branch} is in use",
         $"On it stand {string.Join(", ", by)}.", "End that use first.");
+
+    public static ErrorInfo OldDisksNeeded(string vm) => new(Refused, "not-committed", $"The old disks of {vm} are what a cancel gives it back to",
+        "Its failover is not committed; without them a cancel, by hand or by a countdown, would leave it running nowhere.", $"Commit first: `understudy vm commit {vm}`.");
+
+    public static ErrorInfo GuardOff(string host, string problem) => new(Refused, "start-guard-off", $"The start guard of {host} is not in force",
+        $"{problem}. While the VM is moved nothing would keep it from being started there.", $"Mend that, see it with `understudy host check {host}`, and say it again.");
 
     public static ErrorInfo StayUnsaid(string vm, string target) => new(Refused, "stay-unsaid", $"{vm} runs at {target}, and nobody has said that it is to stay there",
         "Without the protection it becomes an ordinary VM there; its old source stays blocked and is listed as a branch until it is deleted by name.",

@@ -6,6 +6,7 @@ namespace Understudy.Model;
 /// <param name="Tags">That its owner gave it in its definition (docs/operations/commands.md); null from an agent that reads none.</param>
 /// <param name="Needs">Of a host that starts it; null from an agent that does not say.</param>
 /// <param name="OnlyWhileProtected">The host's rule hides it; it is shown until it is not protected any more.</param>
+/// <param name="HasSavedState">It is off, and its memory is kept: its disks alone are not the whole VM.</param>
 public sealed record DiscoveredVm(
     VmId Id,
     string Name,
@@ -21,7 +22,8 @@ public sealed record DiscoveredVm(
     IReadOnlyList<DiscoveredNic> Nics,
     IReadOnlyList<string>? Tags = null,
     bool OnlyWhileProtected = false,
-    MachineNeeds? Needs = null);
+    MachineNeeds? Needs = null,
+    bool HasSavedState = false);
 
 /// <param name="Device">disk, cdrom, floppy, …: only "disk" is replicated.</param>
 /// <param name="Source">Path of the image, or the source as the hypervisor names it.</param>

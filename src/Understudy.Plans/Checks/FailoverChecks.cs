@@ -3,14 +3,15 @@ using Understudy.Model;
 namespace Understudy.Plans;
 
 /// <summary>
-/// Before a planned failover takes anything down: would the VM start at the target, and is its source able to send the last
-/// change? What can be known now must not be found out with the guest off.
+/// Before a planned failover takes anything down: would the VM start at the target, is its source able to send the last change,
+/// and does its fence hold? What can be known now must not be found out with the guest off.
 /// </summary>
 public static class FailoverChecks
 {
     /// <param name="facts">Of the target; null when it has not reported yet.</param>
+    /// <param name="guardProblem">Why the start guard of the source's host is not in force; null when it is.</param>
     /// <returns>Null when nothing is in the way.</returns>
-    public static ErrorInfo? Evaluate(ProtectedVm vm, DiscoveredVm discovered, string target, HostFacts? facts, SourceReport? source)
+    public static ErrorInfo? Evaluate(ProtectedVm vm, DiscoveredVm discovered, string target, HostFacts? facts, SourceReport? source, string sourceHost = "", string? guardProblem = null)
     {
         if (source?.Error is { } error)
         {
@@ -21,6 +22,16 @@ public static class FailoverChecks
         if (source is { Phase: SourcePhase.Protected, Disks: { } disks } && disks.FirstOrDefault(disk => disk.BytesDone < disk.BytesTotal) is { } joining)
         {
             return Errors.DiskCopying(vm.Name, joining.TargetDevice, joining.BytesDone, joining.BytesTotal);
+        }
+
+        if (guardProblem is not null)
+        {
+            return Errors.GuardOff(sourceHost, guardProblem);
+        }
+
+        if (discovered.HasSavedState)
+        {
+            return Errors.SavedState(discovered.Name);
         }
 
         if (facts is null)

@@ -214,6 +214,8 @@ public sealed record HostFacts(
 /// <param name="Autostart">The hypervisor starts it with the host.</param>
 /// <param name="Tags">Of its stored definition, where it has one.</param>
 /// <param name="Needs">Likewise: at its next start, here or elsewhere.</param>
+/// <param name="HasSavedState">It is off, and its memory is kept: its next start goes on from there, and its disks alone are not
+/// the whole VM.</param>
 public sealed record VmFacts(
     VmId Id,
     string Name,
@@ -229,10 +231,16 @@ public sealed record VmFacts(
     IReadOnlyList<VmNicFacts> Nics,
     bool Autostart = false,
     IReadOnlyList<string>? Tags = null,
-    MachineNeeds? Needs = null);
+    MachineNeeds? Needs = null,
+    bool HasSavedState = false);
 
-/// <param name="Source">Path of the image, or the source as libvirt names it when it is not a file or block device.</param>
-public sealed record VmDiskFacts(string TargetDevice, string Bus, string Device, string Format, string SourceType, string? Source, long SizeBytes, bool ReadOnly, bool Shareable);
+/// <param name="Source">Path of the image or block device, also where the definition names a volume of a pool; otherwise, or
+/// while the volume is not found, the source as libvirt names it.</param>
+public sealed record VmDiskFacts(string TargetDevice, string Bus, string Device, string Format, string SourceType, string? Source, long SizeBytes, bool ReadOnly, bool Shareable)
+{
+    /// <summary>The file or block device of this host that holds it; null when it is none, or not known to be one.</summary>
+    public string? Path => SourceType is "file" or "block" or "volume" && Source is ['/', ..] path ? path : null;
+}
 
 public sealed record VmNicFacts(string Mac, string? Network, string Model);
 

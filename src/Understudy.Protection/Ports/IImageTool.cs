@@ -29,8 +29,11 @@ public interface IImageTool
     /// may be writing to it.</summary>
     ValueTask ConvertFromFileAsync(string source, string sourceFormat, string path, string format, CancellationToken cancellationToken);
 
-    /// <summary>No error when the file does not exist.</summary>
+    /// <summary>No error when the file does not exist. Of a link only the link goes.</summary>
     ValueTask DeleteAsync(string path, CancellationToken cancellationToken);
+
+    /// <summary>The file or device that links lead to in the end; the path itself when it is no link, or does not exist.</summary>
+    ValueTask<string> FollowAsync(string path, CancellationToken cancellationToken);
 
     /// <summary>Image files in a folder, full paths in ordinal order; empty when the folder is missing.</summary>
     ValueTask<IReadOnlyList<string>> ListAsync(string folder, CancellationToken cancellationToken);

@@ -24,8 +24,8 @@ public sealed class RetiredSource
 
     public OwnershipRecord Ownership => _ownership.Record;
 
-    public KeptDisks Kept => new(
-        Retired.Branch, _guest.Deposed?.Lost ?? _ownership.Record.Line, Retired.At, _ownership.Record.Disks, IsRetired: true);
+    public KeptDisks Kept => KeptDisks.Of(
+        Retired.Branch, _guest.Deposed?.Lost ?? _ownership.Record.Line, Retired.At, _guest.Disks, Retired.Replicated, isRetired: true);
 
     /// <summary>Null when nothing is kept in this store.</summary>
     public static async ValueTask<RetiredSource?> OpenAsync(SourceHostEnvironment environment, CancellationToken cancellationToken)
@@ -49,15 +49,16 @@ public sealed class RetiredSource
     public Task RunAsync(CancellationToken cancellationToken) => _guest.RunAsync(cancellationToken);
 
     /// <summary>Deletes the old disks and the old VM; then nothing is left here. To be called when <see cref="RunAsync"/> has ended.</summary>
-    /// <returns>What could not be deleted.</returns>
+    /// <returns>What stays, in words.</returns>
     public async ValueTask<IReadOnlyList<string>> DeleteAsync(BranchId branch, CancellationToken cancellationToken)
     {
-        if (Kept.Branch != branch)
+        KeptDisks kept = Kept;
+        if (kept.Branch != branch)
         {
             throw KeptDisks.Unknown(_ownership.Record.VmName, branch);
         }
 
-        IReadOnlyList<string> left = await KeptDisks.DeleteAsync(_environment.Machine, _ownership, cancellationToken);
+        IReadOnlyList<string> left = await kept.DeleteAsync(_environment.Machine, _ownership, _guest, cancellationToken);
         await ForgetAsync(_environment.Store, _ownership, cancellationToken);
         return left;
     }

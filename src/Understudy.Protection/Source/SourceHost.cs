@@ -98,16 +98,21 @@ public sealed partial class SourceHost : IDisposable
     /// <see cref="RunAsync"/> has ended. When it throws, calling it again goes on.
     /// </summary>
     /// <param name="line">The newest that is known where the protection was ended; null when it is not known.</param>
-    /// <exception cref="RefusedException">The VM is owned by the other side: without its fence it would run twice.</exception>
+    /// <exception cref="RefusedException">The VM is owned by the other side, or may be: without its fence it would run twice.</exception>
     public async ValueTask UnprotectAsync(LineId? line, CancellationToken cancellationToken)
     {
         OwnershipRecord record = Ownership.Record;
-        if (record.State is OwnershipState.Elsewhere && !(line is { } known && known.IsNewerThan(record.Line)))
+        if (record.State is not OwnershipState.Here && !(line is { } known && known.IsNewerThan(record.Line)))
         {
-            throw new RefusedException(
-                RefusalCode.NotOwner,
-                $"{record.VmName} is owned by the other side, by line {record.Line}: without its fence it could be started here as well.",
-                "Commit or cancel its failover first; or, when that side is gone for good, `understudy local claim` on this host.");
+            throw record.State is OwnershipState.Offered
+                ? new RefusedException(
+                    RefusalCode.InTransit,
+                    $"{record.VmName} was offered to the other side, which may have taken it: without its fence it could be started here as well.",
+                    "Let the hand-over end first: retry its job when that side is back.")
+                : new RefusedException(
+                    RefusalCode.NotOwner,
+                    $"{record.VmName} is owned by the other side, by line {record.Line}: without its fence it could be started here as well.",
+                    "Commit or cancel its failover first; or end the protection with the old VM left here, blocked: `understudy vm unprotect --keep-at-target`.");
         }
 
         await Engine.UnprotectAsync(cancellationToken);
@@ -127,25 +132,25 @@ public sealed partial class SourceHost : IDisposable
             await DeposeAsync(news.Line, news.MintedAt, action: null, cancellationToken);
         }
 
-        await Guest.RetireAsync(cancellationToken);
+        await Guest.RetireAsync(Engine.Replicated, cancellationToken);
         await Engine.UnprotectAsync(cancellationToken);
-        if (Ownership.Record.Disks.Count == 0 && await _environment.Machine.Inventory.FindVmAsync(Spec.Vm, cancellationToken) is null)
+        if (Guest.Disks.Count == 0 && await _environment.Machine.Inventory.FindVmAsync(Spec.Vm, cancellationToken) is null)
         {
             await RetiredSource.ForgetAsync(_environment.Store, Ownership, cancellationToken);
         }
     }
 
     /// <summary>The old disks that are listed here; null while they are the VM's own, and once they are deleted.</summary>
-    public KeptDisks? Kept => Guest.Deposed is { } deposed && Ownership.Record.Disks.Count > 0
-        ? new KeptDisks(deposed.Branch, deposed.Lost, deposed.LearntAt, Ownership.Record.Disks, IsRetired: false)
+    public KeptDisks? Kept => Guest.Deposed is { } deposed && Guest.Disks.Count > 0
+        ? KeptDisks.Of(deposed.Branch, deposed.Lost, deposed.LearntAt, Guest.Disks, Engine.Replicated, isRetired: false)
         : null;
 
     /// <summary>Deletes the old disks that are listed under this name, and the old VM with them; the VM stays at the other side.</summary>
-    /// <returns>What could not be deleted.</returns>
+    /// <returns>What stays, in words.</returns>
     public async ValueTask<IReadOnlyList<string>> DeleteKeptAsync(BranchId branch, CancellationToken cancellationToken)
     {
         return Kept is { } kept && kept.Branch == branch
-            ? await KeptDisks.DeleteAsync(_environment.Machine, Ownership, cancellationToken)
+            ? await kept.DeleteAsync(_environment.Machine, Ownership, Guest, cancellationToken)
             : throw KeptDisks.Unknown(Spec.VmName, branch);
     }
 

@@ -207,14 +207,6 @@ public sealed partial class SourceVm
         ? fence
         : throw new RefusedException(RefusalCode.NotFenced, $"{Spec.VmName} is not fenced.", "Fence it first: otherwise anything may start it again.");
 
-    private async ValueTask RequireOffAsync(CancellationToken cancellationToken)
-    {
-        if (await FindOffVmAsync(cancellationToken) is null)
-        {
-            throw new RefusedException(RefusalCode.VmRuns, $"The guest of {Spec.VmName} is not off.", "Shut it down first.");
-        }
-    }
-
     private RefusedException IsOff() => new(
         RefusalCode.VmIsOff, $"{Spec.VmName} is off: there is nothing newer than its last point.", "Start it, or take the point when it runs.");
 

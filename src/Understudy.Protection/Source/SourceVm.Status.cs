@@ -58,6 +58,9 @@ public sealed partial class SourceVm
 
     /// <summary>Bytes of the disks that are at the target, and of all: of the whole VM, or of the disks that join it. A pending
     /// slice counts by the records acknowledged of it.</summary>
+    /// <summary>Target devices of the disks that the target's points hold.</summary>
+    public IReadOnlyList<string> Replicated => [.. _state.Disks.Where(disk => !disk.Joining).Select(disk => disk.TargetDevice)];
+
     private (long Done, long Total) CopyDone(SourceState state)
     {
         bool OfCopy(SourceDisk disk) => state.Copy is not null || disk.Joining;

@@ -18,9 +18,14 @@ public sealed partial class SourceVm
             return;
         }
 
-        if (await FindOffVmAsync(cancellationToken) is not { } vm)
+        VmFacts vm;
+        try
         {
-            wanted.Done.TrySetException(new RefusedException(RefusalCode.VmRuns, $"The guest of {Spec.VmName} is not off.", "Shut it down first."));
+            vm = await RequireOffAsync(cancellationToken);
+        }
+        catch (RefusedException notOff)
+        {
+            wanted.Done.TrySetException(notOff);
             return;
         }
 
@@ -69,14 +74,25 @@ public sealed partial class SourceVm
     private StoppedDisk PlaceOf(VmFacts vm, SourceDisk disk)
     {
         VmDiskFacts facts = vm.Disks.First(known => known.TargetDevice == disk.TargetDevice); // It was just taken up from there.
-        return facts is { SourceType: "file" or "block", Source: { } path }
+        return facts.Path is { } path
             ? new StoppedDisk(disk.TargetDevice, path, facts.Format, CycleDrain.HasChangesToAsk(_state, disk))
             : throw new HypervisorException(
                 HypervisorFault.Refused,
-                $"disk {disk.TargetDevice} of VM {Spec.VmName} is on a {facts.SourceType} source, which cannot be read while the VM is off",
-                "Start the VM, exclude the disk, or move it to a file or block device.");
+                $"disk {disk.TargetDevice} of VM {Spec.VmName} is on {facts.SourceType} source {facts.Source}, which cannot be read while the VM is off",
+                "Start the pool of a volume; otherwise start the VM, and exclude the disk or move it to a file or block device.");
     }
 
-    private async ValueTask<VmFacts?> FindOffVmAsync(CancellationToken cancellationToken) =>
-        await _environment.Inventory.FindVmAsync(Spec.Vm, cancellationToken) is { State: VmRunState.Off or VmRunState.Crashed } off ? off : null;
+    /// <summary>The VM, when its disks hold all of it.</summary>
+    private async ValueTask<VmFacts> RequireOffAsync(CancellationToken cancellationToken) => await _environment.Inventory.FindVmAsync(Spec.Vm, cancellationToken) switch
+    {
+        null or { State: VmRunState.Absent } => throw new RefusedException(
+            RefusalCode.NoSuchVm, $"{Spec.VmName} is not defined on its host any more.", "Define it again, or fail over to the newest point."),
+        { State: not (VmRunState.Off or VmRunState.Crashed) } => throw new RefusedException(
+            RefusalCode.VmRuns, $"The guest of {Spec.VmName} is not off.", "Shut it down first."),
+        { HasSavedState: true } saved => throw new RefusedException(
+            RefusalCode.SavedState,
+            $"{Spec.VmName} has a saved state: what its guest had not written yet is in that and not on its disks.",
+            $"Start it, or discard the state: virsh managedsave-remove {saved.Name}."),
+        { } off => off,
+    };
 }

@@ -63,7 +63,8 @@ internal sealed class AgentHost
         HostBoot boot = HostBoot.Read();
         string guardFolder = Directory.CreateDirectory(GuardFolderOf(_dataFolder)).FullName;
         GuardFolder guard = new(new FolderStore(guardFolder), boot.Id, boot.UpSeconds);
-        GuardInstaller installer = new(guardFolder, _config.HooksFolder, GuardInstaller.DefaultRunFolder, boot);
+        GuardWatch guardWatch = new(
+            new GuardInstaller(guardFolder, _config.HooksFolder, boot), new GuardTrial(guard, hypervisor, time), time, _logger);
         OwnershipServices ownership = new(guard, boot.Id, time, _loggers.CreateLogger("ownership"));
         StorageDaemons daemons = new(qemu, _loggers.CreateLogger<StorageDaemons>());
         LocalSockets sockets = new();
@@ -105,7 +106,7 @@ internal sealed class AgentHost
         await using OutcomeLog outcomes = await OutcomeLog.OpenAsync(outcomeFolder, _loggers.CreateLogger<OutcomeLog>(), cancellationToken);
         await using AgentOperations operations = new(outcomes, _loggers.CreateLogger<AgentOperations>());
         Visibility visibility = new(_settings, hypervisor, vm => source.Holds(vm.Id) || target.Uses(vm));
-        HostView view = new(_settings, () => _identity.Membership.Name, hypervisor, source, target, visibility, installer, boot, listener, _logger);
+        HostView view = new(_settings, () => _identity.Membership.Name, hypervisor, source, target, visibility, guardWatch, boot, listener, _logger);
         LinkOrders.Register(operations, source, target, view, _settings, listener);
         TargetOrders.Register(operations, target, visibility.RequireVisibleAsync);
         SourceOrders.Register(operations, source);
@@ -131,7 +132,7 @@ internal sealed class AgentHost
             source.RunAsync,
             newsLoop.RunAsync,
             newsLoop.WatchAsync,
-            new GuardWatch(installer, link.Post, time, _logger).RunAsync,
+            stop => guardWatch.RunAsync(link.Post, stop),
             _identity.RunAsync);
     }
 

@@ -23,7 +23,8 @@ internal static class Facts
         [.. vm.Nics.Select(n => new DiscoveredNic(n.Mac, n.Network, n.Model))],
         vm.Tags,
         onlyWhileProtected,
-        vm.Needs is { } needs ? Of(needs) : null);
+        vm.Needs is { } needs ? Of(needs) : null,
+        vm.HasSavedState);
 
     public static Protection.Ports.MachineNeeds Of(Model.MachineNeeds needs) => new(
         needs.DomainType, needs.Architecture, needs.MachineType, needs.CpuMode, needs.CpuModel, needs.CpuChecked, needs.CpuXml, needs.Firmware, needs.Loader, needs.NvramTemplate);

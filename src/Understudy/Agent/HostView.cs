@@ -16,7 +16,7 @@ internal sealed class HostView(
     SourceSide source,
     TargetSide target,
     Visibility visibility,
-    GuardInstaller guard,
+    GuardWatch guard,
     HostBoot boot,
     ReplicationListener listener,
     ILogger logger)

@@ -37,6 +37,7 @@ internal static class RefusalWords
         RefusalCode.Copying => "copy-under-way",
         RefusalCode.VmIsOff => "vm-off",
         RefusalCode.VmRuns => "vm-runs",
+        RefusalCode.SavedState => "saved-state",
         _ => throw new UnreachableException($"refusal {code}"),
     };
 }

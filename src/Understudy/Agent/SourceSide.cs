@@ -312,7 +312,7 @@ internal sealed class SourceSide(
         }
     }
 
-    private static string Describe(RetiredSource retired) => $"the old VM {retired.Ownership.VmName}, blocked, with {string.Join(", ", retired.Kept.Disks)}";
+    private static string Describe(RetiredSource retired) => $"the old VM {retired.Ownership.VmName}, blocked, with {string.Join(", ", retired.Kept.Disks.Concat(retired.Kept.Stays))}";
 
     private string FolderOf(VmId vm) => Path.Combine(_spool, vm.ToString());
 

@@ -46,6 +46,11 @@ public sealed class PrivateHost : IAsyncLifetime
 
     public void RestartDaemon() => Tool.Run("bash", Script, _folder, "restart-daemon");
 
+    /// <summary>It reads its configuration again, and goes on.</summary>
+    public void ReloadDaemon() => Tool.Run("kill", "-HUP", DaemonPid);
+
+    public string DaemonPid => File.ReadAllText(Path.Combine(_folder, "libvirtd.pid")).Trim();
+
     /// <summary>The process of a running VM's QEMU.</summary>
     public int PidOf(string vmName) => int.Parse(File.ReadAllText(Path.Combine(_folder, "run", "qemu", vmName + ".pid")), CultureInfo.InvariantCulture);
 

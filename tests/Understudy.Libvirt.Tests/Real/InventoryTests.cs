@@ -94,6 +94,60 @@ public sealed class InventoryTests(PrivateHost host)
     }
 
     [Fact]
+    public async Task A_saved_memory_is_seen_until_it_is_discarded()
+    {
+        await using LibvirtHypervisor hypervisor = host.Connect();
+        await using TestVm vm = await TestVm.StartAsync(host, hypervisor);
+        Assert.False((await hypervisor.FindVmAsync(vm.Id, default))!.HasSavedState);
+        Tool.Run("virsh", "-c", host.Uri, "managedsave", vm.Id.ToString());
+        VmFacts saved = (await hypervisor.FindVmAsync(vm.Id, default))!;
+        Assert.Equal((VmRunState.Off, true), (saved.State, saved.HasSavedState));
+        Tool.Run("virsh", "-c", host.Uri, "managedsave-remove", vm.Id.ToString());
+        Assert.False((await hypervisor.FindVmAsync(vm.Id, default))!.HasSavedState);
+    }
+
+    [Fact]
+    public async Task A_volume_of_a_pool_is_the_file_it_is_running_off_and_with_its_pool_away()
+    {
+        await using LibvirtHypervisor hypervisor = host.Connect();
+        await using TestVm vm = await TestVm.StartAsync(host, hypervisor, disks: 1);
+        string file = vm.PathOf("vda");
+        string pool = vm.NewPath("pool.xml");
+        await File.WriteAllTextAsync(pool, $"<pool type='dir'><name>us-volumes</name><target><path>{Path.GetDirectoryName(file)}</path></target></pool>");
+        Virsh("pool-define", pool);
+        try
+        {
+            Virsh("pool-start", "us-volumes");
+            await hypervisor.DestroyAsync(vm.Id, default);
+            string definition = await hypervisor.GetDefinitionAsync(vm.Id, DefinitionKind.Inactive, default);
+            await hypervisor.DefineAsync(
+                definition.Replace("type='file' device='disk'", "type='volume' device='disk'", StringComparison.Ordinal)
+                    .Replace($"file='{file}'", $"pool='us-volumes' volume='{Path.GetFileName(file)}'", StringComparison.Ordinal),
+                default);
+            Assert.Equal(("volume", file, TestVm.DiskBytes), await DiskAsync());
+            Virsh("pool-destroy", "us-volumes");
+            Assert.Equal(("volume", file, 0), await DiskAsync());
+            Virsh("pool-start", "us-volumes");
+            await hypervisor.StartAsync(vm.Id, default);
+            Assert.Equal(("volume", file, TestVm.DiskBytes), await DiskAsync());
+        }
+        finally
+        {
+            await hypervisor.DestroyAsync(vm.Id, default);
+            Virsh("pool-destroy", "us-volumes");
+            Virsh("pool-undefine", "us-volumes");
+        }
+
+        async Task<(string, string?, long)> DiskAsync()
+        {
+            VmDiskFacts disk = Assert.Single((await hypervisor.FindVmAsync(vm.Id, default))!.Disks);
+            return (disk.SourceType, disk.Path, disk.SizeBytes);
+        }
+
+        void Virsh(params string[] words) => Tool.Run("virsh", ["-c", host.Uri, .. words]);
+    }
+
+    [Fact]
     public async Task A_host_that_is_not_there_is_unreachable_with_libvirts_words()
     {
         await using LibvirtHypervisor nowhere = host.Connect(host.Settings with { Uri = "qemu+unix:///system?socket=/nonexistent/sock" });

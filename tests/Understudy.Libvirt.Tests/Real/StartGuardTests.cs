@@ -5,6 +5,7 @@ using Understudy.Libvirt.Tests.Hosting;
 using Understudy.Protection.Guard;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
+using Understudy.Protection.Source.Guest;
 
 namespace Understudy.Libvirt.Tests.Real;
 
@@ -87,23 +88,96 @@ public sealed class StartGuardTests(PrivateHost host) : IAsyncLifetime
     public async Task A_copy_that_names_the_disk_as_a_volume_of_a_pool_is_refused()
     {
         await OwnedElsewhereAsync();
-        string pool = Path.Combine(Folder, "pool.xml");
-        await File.WriteAllTextAsync(pool, $"<pool type='dir'><name>us-guard-pool</name><target><path>{Folder}</path></target></pool>");
-        Virsh("pool-define", pool);
-        Virsh("pool-start", "us-guard-pool");
-        try
+        await UsingPoolAsync(async () =>
         {
             string copy = Path.Combine(Folder, "copy.xml");
-            await File.WriteAllTextAsync(copy, Definition("copy", Guid.NewGuid().ToString(), Disk)
-                .Replace("type='file' device='disk'", "type='volume' device='disk'", StringComparison.Ordinal)
-                .Replace($"file='{Disk}'", "pool='us-guard-pool' volume='disk.qcow2'", StringComparison.Ordinal));
+            await File.WriteAllTextAsync(copy, OnVolume("copy", Guid.NewGuid().ToString()));
             Assert.Contains("may not be started", Refused("create", copy), StringComparison.Ordinal);
-        }
-        finally
+        });
+    }
+
+    /// <summary>The lists as the agent makes them: one VM's CD image is in the drive of another as well.</summary>
+    [Fact]
+    public async Task A_medium_in_the_drive_of_a_fenced_VM_hinders_no_other_VM()
+    {
+        string medium = Path.Combine(Folder, "virtio-win.iso");
+        File.WriteAllBytes(medium, new byte[65536]);
+        string drive =
+            $"""
+            <disk type='file' device='cdrom'>
+              <driver name='qemu' type='raw'/>
+              <source file='{medium}'/>
+              <target dev='sda' bus='sata'/>
+              <readonly/>
+            </disk>
+            <memballoon model='none'/>
+            """;
+        await _hypervisor.DefineAsync(Definition("guarded", _vm.ToString(), Disk).Replace("<memballoon model='none'/>", drive, StringComparison.Ordinal), default);
+        string other = Path.Combine(Folder, "other.qcow2");
+        Tool.Run("qemu-img", "create", "-q", "-f", "qcow2", other, "1048576");
+        VmId free = await _hypervisor.DefineAsync(
+            Definition("free", Guid.NewGuid().ToString(), other).Replace("<memballoon model='none'/>", drive, StringComparison.Ordinal), default);
+
+        await PublishAsync(new OwnershipState.Elsewhere(), await DisksAsync());
+
+        Assert.Contains("may not be started", Refused("start", "guarded"), StringComparison.Ordinal);
+        await StartAndEndAsync(free);
+    }
+
+    [Fact]
+    public async Task A_VM_on_a_volume_is_guarded_by_the_volumes_file_also_while_its_pool_is_stopped()
+    {
+        await UsingPoolAsync(async () =>
         {
+            await _hypervisor.DefineAsync(OnVolume("guarded", _vm.ToString()), default);
+            string copy = Path.Combine(Folder, "copy.xml");
+            await File.WriteAllTextAsync(copy, Definition("copy", Guid.NewGuid().ToString(), Disk));
+            await PublishAsync(new OwnershipState.Elsewhere(), await DisksAsync());
+            Assert.Contains("may not be started", Refused("create", copy), StringComparison.Ordinal);
+
             Virsh("pool-destroy", "us-guard-pool");
-            Virsh("pool-undefine", "us-guard-pool");
-        }
+            Assert.Equal([Disk], await DisksAsync());
+            Virsh("pool-start", "us-guard-pool");
+        });
+    }
+
+    /// <summary>libvirt looks for hooks when it starts and when it is told to read its configuration again; what cannot be
+    /// executed is none to it.</summary>
+    [Fact]
+    public async Task A_trial_tells_whether_libvirt_asks_the_guard_and_a_reload_makes_it_ask()
+    {
+        VmId trial = new(Guid.NewGuid());
+        string note = Path.Combine(Guard, "asked-by");
+        Directory.CreateDirectory(Guard);
+        File.Move(Hook, Hook + ".away");
+        Tool.Run("chmod", "644", Hook + ".away");
+        await File.WriteAllTextAsync(Path.Combine(host.HooksFolder, "qemu"), "#!/bin/sh\n");
+        host.RestartDaemon();
+        await UntilAsync(async () => await _hypervisor.GetRunStateAsync(_vm, default) == VmRunState.Off);
+        File.Move(Hook + ".away", Hook);
+        Tool.Run("chmod", "755", Hook);
+
+        await PublishAsync(new OwnershipState.Elsewhere(), [], trial);
+        Assert.IsType<StartTrialOutcome.Started>(await _hypervisor.TryStartAsync(trial, "us-trial", default));
+        Assert.False(File.Exists(note));
+        Assert.Equal(VmRunState.Absent, await _hypervisor.GetRunStateAsync(trial, default));
+
+        host.ReloadDaemon();
+        await UntilAsync(async () => await _hypervisor.TryStartAsync(trial, "us-trial", default) is StartTrialOutcome.Refused);
+        StartTrialOutcome.Refused refused = Assert.IsType<StartTrialOutcome.Refused>(await _hypervisor.TryStartAsync(trial, "us-trial", default));
+        Assert.Contains("may not be started on this host", refused.Words, StringComparison.Ordinal);
+        Assert.Equal($"{_boot} {host.DaemonPid} ", (await File.ReadAllTextAsync(note))[..$"{_boot} {host.DaemonPid} ".Length]);
+    }
+
+    [Fact]
+    public async Task A_daemon_that_finds_a_running_VM_asks_at_once()
+    {
+        await PublishAsync(new OwnershipState.Here(_boot));
+        Virsh("start", "guarded");
+        string note = Path.Combine(Guard, "asked-by");
+        string before = await File.ReadAllTextAsync(note);
+        host.RestartDaemon();
+        await UntilAsync(async () => await File.ReadAllTextAsync(note) != before);
     }
 
     [Fact]
@@ -242,13 +316,36 @@ public sealed class StartGuardTests(PrivateHost host) : IAsyncLifetime
         }
     }
 
+    private string OnVolume(string name, string uuid) => Definition(name, uuid, Disk)
+        .Replace("type='file' device='disk'", "type='volume' device='disk'", StringComparison.Ordinal)
+        .Replace($"file='{Disk}'", "pool='us-guard-pool' volume='disk.qcow2'", StringComparison.Ordinal);
+
+    private async Task UsingPoolAsync(Func<Task> work)
+    {
+        string pool = Path.Combine(Folder, "pool.xml");
+        await File.WriteAllTextAsync(pool, $"<pool type='dir'><name>us-guard-pool</name><target><path>{Folder}</path></target></pool>");
+        Virsh("pool-define", pool);
+        Virsh("pool-start", "us-guard-pool");
+        try
+        {
+            await work();
+        }
+        finally
+        {
+            Virsh("pool-destroy", "us-guard-pool");
+            Virsh("pool-undefine", "us-guard-pool");
+        }
+    }
+
+    private async Task<IReadOnlyList<string>> DisksAsync() => NotedDisk.Guarded(NotedDisk.Of((await _hypervisor.FindVmAsync(_vm, default))!, []));
+
     private ValueTask OwnedElsewhereAsync() => PublishAsync(new OwnershipState.Elsewhere());
 
-    private ValueTask PublishAsync(OwnershipState state)
+    private ValueTask PublishAsync(OwnershipState state, IReadOnlyList<string>? disks = null, VmId? vm = null)
     {
         GuardFolder guard = new(new FolderStore(Directory.CreateDirectory(Guard).FullName), _boot, 0);
         return guard.PublishAsync(
-            OwnershipRules.Begin(_vm, "guarded", new ReplicaId(_vm.Value), Guid.Empty, new LineId(2, 1), [Disk], state, DateTimeOffset.UtcNow), default);
+            OwnershipRules.Begin(vm ?? _vm, "guarded", new ReplicaId(_vm.Value), Guid.Empty, new LineId(2, 1), disks ?? [Disk], state, DateTimeOffset.UtcNow), default);
     }
 
     private async Task StartAndEndAsync(VmId vm)

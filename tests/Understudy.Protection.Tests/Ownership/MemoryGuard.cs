@@ -27,6 +27,8 @@ internal sealed class MemoryGuard(string boot) : IStartGuard
     /// <summary>As the hook decides: a VM that is not guarded may always be started.</summary>
     public bool MayStart(VmId vm) => !_published.TryGetValue(vm, out OwnershipRecord? record) || record.MayRun(boot);
 
+    public IReadOnlyList<string> DisksOf(VmId vm) => _published[vm].Disks;
+
     public ValueTask PublishAsync(OwnershipRecord record, CancellationToken cancellationToken)
     {
         Before?.Invoke("publish");

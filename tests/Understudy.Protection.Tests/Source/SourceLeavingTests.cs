@@ -1,4 +1,5 @@
 using Understudy.Blocks.Identity;
+using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Source;
 using Understudy.Protection.Tests.Source.World;
@@ -167,6 +168,29 @@ public sealed class SourceLeavingTests
         });
     }
 
+    /// <summary>The target may have accepted; only its word, or a line that came after, leads away.</summary>
+    [Fact]
+    public async Task A_source_whose_VM_is_in_transit_lets_go_only_of_a_line_that_is_newer()
+    {
+        SourceWorld world = new(Seed());
+        HandOver walk = new(world) { StopsAtTarget = true, StopsAtOffer = true };
+        world.RunUntil(() => walk.Step());
+        await world.InProcessAsync(async environment =>
+        {
+            using SourceHost host = (await SourceHost.OpenAsync(environment, world.Policy, default))!;
+            Assert.IsType<OwnershipState.Offered>(host.Ownership.Record.State);
+            foreach (LineId? known in (LineId?[])[null, SourceWorld.Line])
+            {
+                RefusedException refused = await Assert.ThrowsAsync<RefusedException>(async () => await host.UnprotectAsync(known, default));
+                Assert.Equal(RefusalCode.InTransit, refused.Code);
+            }
+
+            Assert.False(world.Guard.MayStart(world.Vm.Id));
+            await host.UnprotectAsync(_second, default);
+        });
+        Assert.True(world.Guard.MayStart(world.Vm.Id));
+    }
+
     /// <summary>Its vault had not heard of the failover: without the fence the VM would have run at both sides.</summary>
     [Fact]
     public async Task A_source_whose_VM_was_taken_over_lets_go_only_of_a_line_that_is_newer_still()
@@ -217,6 +241,79 @@ public sealed class SourceLeavingTests
         });
         Assert.Empty(world.Images.Images);
         Assert.Equal(VmRunState.Absent, world.Vm.State);
+    }
+
+    /// <summary>The excluded disk is the only copy of what is on it, and the CD image is in the drives of other VMs as well.</summary>
+    [Fact]
+    public async Task With_the_old_disks_goes_only_what_is_the_VMs_own_and_in_the_replica()
+    {
+        SourceWorld world = new(Seed()) { Policy = new SourcePolicy { Frequency = SourceWorld.Frequency, ExcludedDisks = ["vdx", "vdy", "vdz"] } };
+        world.Vm.OtherDisks.AddRange(
+        [
+            new VmDiskFacts("sda", "sata", "cdrom", "raw", "file", "/iso/virtio-win.iso", 1 << 20, ReadOnly: true, Shareable: false),
+            new VmDiskFacts("sdb", "sata", "cdrom", "raw", "file", null, 0, ReadOnly: true, Shareable: false),
+            new VmDiskFacts("vdx", "virtio", "disk", "qcow2", "file", "/scratch.qcow2", 1 << 20, ReadOnly: false, Shareable: false),
+            new VmDiskFacts("vdy", "virtio", "disk", "raw", "file", "/quorum.img", 1 << 20, ReadOnly: false, Shareable: true),
+            new VmDiskFacts("vdz", "virtio", "disk", "raw", "block", "/dev/vg/log", 1 << 20, ReadOnly: false, Shareable: false),
+        ]);
+        bool told = false;
+        world.RunUntil(() =>
+        {
+            if (!told && world.Replica.Points.Count == 2)
+            {
+                told = true;
+                world.Replica.MoveTo(_second, world.Time.GetUtcNow());
+            }
+
+            return world.Host?.Guest.Deposed is { Settled: true };
+        });
+        Assert.Equal(["/vda.qcow2", "/vdb.qcow2", "/scratch.qcow2", "/dev/vg/log"], world.Guard.DisksOf(world.Vm.Id));
+        AddImages(world);
+        foreach (string other in (string[])["/iso/virtio-win.iso", "/scratch.qcow2", "/quorum.img"])
+        {
+            world.Images.Images[other] = new ModelImage(1 << 20, null);
+        }
+
+        await world.InProcessAsync(async environment =>
+        {
+            using SourceHost host = (await SourceHost.OpenAsync(environment, world.Policy, default))!;
+            Assert.Equal(["/vda.qcow2", "/vdb.qcow2"], host.Kept!.Disks);
+            IReadOnlyList<string> left = await host.DeleteKeptAsync(host.Kept.Branch, default);
+            Assert.Equal(
+                [
+                    "disk sda, /iso/virtio-win.iso: the VM only read it",
+                    "disk vdx, /scratch.qcow2: it is not replicated, so this is the only copy",
+                    "disk vdy, /quorum.img: it is shared between VMs",
+                    "disk vdz, /dev/vg/log: it is not replicated, so this is the only copy",
+                ],
+                left);
+        });
+        Assert.Equal(["/iso/virtio-win.iso", "/quorum.img", "/scratch.qcow2"], world.Images.Images.Keys);
+    }
+
+    [Fact]
+    public async Task Of_a_linked_disk_the_file_goes_too_and_what_is_anothers_stays()
+    {
+        SourceWorld world = new(Seed(), 3, 3, 3);
+        HandOver walk = new(world) { StopsAtTarget = true };
+        world.RunUntil(() => walk.Step());
+        AddImages(world);
+        world.Images.Images["/pool/real.qcow2"] = new ModelImage(1 << 20, null);
+        world.Images.Links["/vda.qcow2"] = "/pool/real.qcow2";
+        world.Images.Links["/vdb.qcow2"] = "/dev/mapper/vg-app";
+        world.Vm.OtherVms.Add(new VmFacts(
+            new VmId(Guid.NewGuid()), "backup", VmRunState.Off, 1, 1 << 20, "bios", "pc", true, false, false,
+            [new VmDiskFacts("vdb", "virtio", "disk", "qcow2", "file", "/vdc.qcow2", 1 << 20, ReadOnly: true, Shareable: false)], []));
+        await world.InProcessAsync(async environment =>
+        {
+            using SourceHost host = (await SourceHost.OpenAsync(environment, world.Policy, default))!;
+            await host.RetireAsync(null, default);
+            RetiredSource retired = (await RetiredSource.OpenAsync(environment, default))!;
+            Assert.Equal(
+                ["/vdb.qcow2: it leads to block device /dev/mapper/vg-app", "/vdc.qcow2: VM backup has it as well"],
+                await retired.DeleteAsync(retired.Kept.Branch, default));
+        });
+        Assert.Equal(["/vdb.qcow2", "/vdc.qcow2"], world.Images.Images.Keys);
     }
 
     /// <summary>The agent dies before its n-th call to disk, guard or hypervisor, for every n; the orders are given again.</summary>

@@ -147,6 +147,24 @@ public sealed class SourceOwnershipTests
         }
     }
 
+    [Theory]
+    [InlineData(RefusalCode.SavedState)]
+    [InlineData(RefusalCode.NoSuchVm)]
+    public void A_VM_whose_disks_are_not_the_whole_of_it_makes_no_planned_point(RefusalCode code)
+    {
+        SourceWorld world = new(Seed());
+        HandOver walk = new(world)
+        {
+            AfterStop = () =>
+            {
+                world.Vm.HasSavedState = code == RefusalCode.SavedState;
+                world.Vm.State = code == RefusalCode.NoSuchVm ? VmRunState.Absent : world.Vm.State;
+            },
+        };
+        RefusedException refused = Assert.Throws<RefusedException>(() => world.RunUntil(() => walk.Step()));
+        Assert.Equal(code, refused.Code);
+    }
+
     [Fact]
     public void A_last_change_with_lost_tracking_reads_all_of_the_stopped_disks_first()
     {

@@ -127,6 +127,8 @@ internal sealed class ModelImageTool(ModelMachine machine, SimProcess agent) : I
         }
     }
 
+    public ValueTask<string> FollowAsync(string path, CancellationToken cancellationToken) => new(path); // A model host has no links.
+
     public async ValueTask DeleteAsync(string path, CancellationToken cancellationToken)
     {
         await TakeTimeAsync(cancellationToken);

@@ -69,7 +69,7 @@ public sealed class LocalCommandTests
 
         Assert.Contains("may still be running", (await world.RunAsync("local", "failover", "web1")).Error, StringComparison.Ordinal);
         world.SourceConnected = true;
-        Assert.Contains("it runs there", (await world.RunAsync("local", "failover", "web1")).Error, StringComparison.Ordinal);
+        Assert.Contains("Unless the VM is off there", (await world.RunAsync("local", "failover", "web1")).Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -268,10 +268,33 @@ public sealed class LocalCommandTests
         Assert.Contains("web1-dr belongs here", run.Out, StringComparison.Ordinal);
     }
 
+    /// <summary>What the other side owns, or may own, is not let loose by leaving while the agent runs.</summary>
+    [Fact]
+    public async Task A_host_that_leaves_keeps_old_VMs_blocked_and_waits_for_one_in_transit()
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+        world.Sources = [new LocalSource("web2", "beta:7443", SourceReport(OwnershipState.Offered))];
+        CommandRun inTransit = await world.RunAsync("agent", "leave", "--confirm", "LEAVE");
+        Assert.Contains("token-in-transit", inTransit.Error, StringComparison.Ordinal);
+        Assert.Empty(world.Unprotects);
+
+        world.Sources =
+        [
+            new LocalSource("web2", "beta:7443", SourceReport(OwnershipState.Elsewhere)), new LocalSource("web3", "beta:7443", SourceReport(OwnershipState.Here)),
+        ];
+        CommandRun asked = await world.RunAsync("agent", "leave");
+        Assert.Contains("web2: the other side owns it; the old VM stays here, blocked", asked.Error, StringComparison.Ordinal);
+        Assert.Equal(0, (await world.RunAsync("agent", "leave", "--confirm", "LEAVE")).ExitCode);
+        Assert.Equal([true, false], world.Unprotects.Select(request => request.KeepGuard));
+    }
+
     private static RecoverySettings Settings => new([], null, null, BranchRules.DefaultDays);
 
-    private static SourceReport SourceReport() => new(
-        new(Guid.NewGuid()), new(Guid.NewGuid()), SourcePhase.Protected, VmPower.Off, 0, 0, 0, 0, null, null, null, 0, 0, 0, 0, 0, false, null);
+    private static SourceReport SourceReport(OwnershipState state = OwnershipState.Here) => new(
+        new(Guid.NewGuid()), new(Guid.NewGuid()), SourcePhase.Protected, VmPower.Off, 0, 0, 0, 0, null, null, null, 0, 0, 0, 0, 0, false, null)
+    {
+        Ownership = new OwnershipInfo(state, LocalWorld.Line, DateTimeOffset.UnixEpoch),
+    };
 
     private static TargetReport Report() => new(
         new(Guid.NewGuid()), new(Guid.NewGuid()), LocalWorld.Line, TargetPhase.Receiving, 0, null, null, 0, 0, [], null);

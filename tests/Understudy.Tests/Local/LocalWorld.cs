@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Understudy.Agent;
 using Understudy.Agent.Local;
 using Understudy.Api.Control;
+using Understudy.Api.Registration;
 using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
 using Understudy.Model;
@@ -44,6 +45,8 @@ internal sealed class LocalWorld : IAsyncDisposable
 
     public ConcurrentQueue<FailoverCancelRequest> Cancels { get; } = new();
 
+    public ConcurrentQueue<SourceUnprotectRequest> Unprotects { get; } = new();
+
     public bool SourceConnected { get; set; }
 
     public bool SourceCalls { get; set; } = true;
@@ -79,6 +82,8 @@ internal sealed class LocalWorld : IAsyncDisposable
             RunFolder = Path.Combine(world._folder, "run"),
         };
         await config.WriteAsync(new FolderStore(world._folder), CancellationToken.None);
+        await new AgentMembership(new HostId(Guid.NewGuid()), "beta", "berlin", ["https://vault:443"], ["beta"], "ca", "certificate", "key")
+            .SaveAsync(new FolderStore(world._folder), CancellationToken.None);
         await world.StartAgentAsync();
         return world;
     }
@@ -142,6 +147,12 @@ internal sealed class LocalWorld : IAsyncDisposable
             Claims.Enqueue(request);
             return Task.FromResult(new LocalClaimed(new LineId(2, 9)));
         });
+        operations.On(AgentMethods.SourceUnprotect, (request, _, _) =>
+        {
+            Unprotects.Enqueue(request);
+            return Task.FromResult(new Removed([], []));
+        });
+        operations.On(AgentMethods.TargetUnprotect, (_, _, _) => Task.FromResult(new Removed([], [])));
         operations.On(AgentMethods.FailoverCancel, (request, _, _) =>
         {
             Cancels.Enqueue(request);

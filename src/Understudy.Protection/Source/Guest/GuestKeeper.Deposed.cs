@@ -159,7 +159,7 @@ public sealed partial class GuestKeeper
         SourceEventKind.StartedAnyway,
         Vm,
         $"VM {Ownership.Record.VmName} ran here although line {Ownership.Record.Line} owns it elsewhere; it is paused again",
-        "See that the start guard is installed and libvirtd was restarted since (understudy agent install-guard).",
+        "See that libvirt asks the start guard (understudy agent install-guard).",
         _environment.Time.GetUtcNow()));
 
     private static string Overlap(DateTimeOffset from, DateTimeOffset to) =>

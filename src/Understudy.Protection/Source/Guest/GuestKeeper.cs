@@ -55,6 +55,9 @@ public sealed partial class GuestKeeper
     /// <summary>Set once the VM stays at the other side for good.</summary>
     public RetiredDisks? Retired => _record.Retired;
 
+    /// <summary>What the VM had when it was last owned here; empty once that is deleted.</summary>
+    public IReadOnlyList<NotedDisk> Disks => _record.Disks ?? [];
+
     /// <summary>Why the guest cannot be brought to where the token wants it; null while it can. It is tried again.</summary>
     public string? Fault => _fault;
 
@@ -168,8 +171,9 @@ public sealed partial class GuestKeeper
     }
 
     /// <summary>The VM stays at the other side for good; what is left here stays blocked, and is listed from now on.</summary>
+    /// <param name="replicated">Target devices of the disks the other side has as well.</param>
     /// <exception cref="RefusedException">The VM is owned here.</exception>
-    public async ValueTask RetireAsync(CancellationToken cancellationToken)
+    public async ValueTask RetireAsync(IReadOnlyList<string> replicated, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         if (Ownership.Record.State is not OwnershipState.Elsewhere)
@@ -181,8 +185,15 @@ public sealed partial class GuestKeeper
         if (_record.Retired is null)
         {
             BranchId branch = _record.Deposed?.Branch ?? new BranchId(_environment.Ids.NewGuid());
-            await SaveAsync(_record with { Retired = new RetiredDisks(branch, _environment.Time.GetUtcNow()) }, cancellationToken);
+            await SaveAsync(_record with { Retired = new RetiredDisks(branch, _environment.Time.GetUtcNow(), replicated) }, cancellationToken);
         }
+    }
+
+    /// <summary>The old disks are deleted.</summary>
+    public async ValueTask ForgetDisksAsync(CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        await SaveAsync(_record with { Disks = [] }, cancellationToken);
     }
 
     /// <summary>Brings the guest to where the token wants it, as far as that goes now.</summary>
@@ -297,8 +308,13 @@ public sealed partial class GuestKeeper
 
         if (await _environment.Inventory.FindVmAsync(Vm, cancellationToken) is { } vm)
         {
-            await Ownership.SetDisksAsync(
-                vm.Name, [.. vm.Disks.Select(disk => disk.Source).OfType<string>().Where(path => path.StartsWith('/'))], cancellationToken);
+            IReadOnlyList<NotedDisk> disks = NotedDisk.Of(vm, Disks);
+            if (!disks.SequenceEqual(Disks))
+            {
+                await SaveAsync(_record with { Disks = disks }, cancellationToken);
+            }
+
+            await Ownership.SetDisksAsync(vm.Name, NotedDisk.Guarded(disks), cancellationToken);
         }
 
         _disksNotedAt = _environment.Time.GetTimestamp();

@@ -37,13 +37,16 @@ public sealed record DeposedSource(
 /// <param name="GoesOn">It ran until we stopped it, or it is to be started: it runs again as soon as it may run here.</param>
 /// <param name="LinksAreCut">Its network cables are out, and go in again when it may run here.</param>
 /// <param name="Retired">The VM stays at the other side for good: what is left of it here is listed until it is deleted by name.</param>
-internal sealed record GuestRecord(bool GoesOn, bool LinksAreCut, DeposedSource? Deposed, RetiredDisks? Retired)
+/// <param name="Disks">What the VM had when it was last owned here; null before the first look.</param>
+internal sealed record GuestRecord(
+    bool GoesOn, bool LinksAreCut, DeposedSource? Deposed, RetiredDisks? Retired, IReadOnlyList<NotedDisk>? Disks = null)
 {
     public static GuestRecord Untouched { get; } = new(false, false, null, null);
 }
 
 /// <param name="Branch">Under which the old disks are listed.</param>
-public sealed record RetiredDisks(BranchId Branch, DateTimeOffset At);
+/// <param name="Replicated">Target devices of the disks that are in the replica, which the other side keeps.</param>
+public sealed record RetiredDisks(BranchId Branch, DateTimeOffset At, IReadOnlyList<string> Replicated);
 
 [JsonSourceGenerationOptions(
     WriteIndented = true,

@@ -22,7 +22,8 @@ internal sealed class PlannedSteps(StepScene scene, BothSides sides, ReportBoard
         string findings = await sides.CheckAsync(run, vm, source, target, cancel, stopping);
         DiscoveredVm discovered = await scene.DiscoveredAsync(vm, source, stopping);
         HostFacts? facts = agents.Find(vm.TargetHost) is { } session ? await session.TryGetFactsAsync(stopping) : null;
-        if (FailoverChecks.Evaluate((input.Run ?? RunChoices.None).Over(vm), discovered, target.Name, facts ?? HostStore.FactsOf(target), board.Get(vm.Vm).Source) is { } refusal)
+        if (FailoverChecks.Evaluate(
+            (input.Run ?? RunChoices.None).Over(vm), discovered, target.Name, facts ?? HostStore.FactsOf(target), board.Get(vm.Vm).Source, source.Name, HostStore.FactsOf(source)?.GuardProblem) is { } refusal)
         {
             throw new ErrorException(refusal);
         }
@@ -49,7 +50,9 @@ internal sealed class PlannedSteps(StepScene scene, BothSides sides, ReportBoard
         await scene.SetFailingOverAsync(run, stopping);
         await run.AskAsync(
             source, AgentMethods.SourceFence, new SourceFenceRequest(vm.Vm, vm.Replica, $"job {run.Job}, {run.JobName}, is moving it"), cancel, stopping);
-        return StepResult.Done($"nobody can start {vm.Name} at {source.Name}");
+        return StepResult.Done(HostStore.FactsOf(source)?.GuardProblem is { } problem
+            ? $"{vm.Name} is fenced at {source.Name}, whose start guard is not in force ({problem}): see that nobody starts it there"
+            : $"nobody can start {vm.Name} at {source.Name}");
     }
 
     public async Task<StepResult> ShutDownGuestAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)

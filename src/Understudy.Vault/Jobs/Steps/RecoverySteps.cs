@@ -53,15 +53,15 @@ internal sealed class RecoverySteps(StepScene scene, FitAsker fit, AgentRegistry
     {
         (ProtectedVm vm, HostRow source, HostRow target) = await scene.LoadAsync(run, stopping);
         await using VaultDb db = scene.Open();
-        SourceKnowledge knowledge = await SourceWatch.KnowAsync(db, agents, board, vm, stopping);
-        string text = SourceWatch.Say(knowledge, vm.Name, source.Name);
+        SourceSight sight = await SourceWatch.LookAsync(db, agents, board, vm, stopping);
+        string text = SourceWatch.Say(sight, vm.Name, source.Name);
         foreach (Finding finding in (await FitAsync(vm, source, target, stopping)).Where(finding => finding.Check.Level == CheckLevel.Error))
         {
             text += $" {finding.Check.Finding.TrimEnd('.')}."; // said, and tried all the same: there may be nothing better
         }
 
         await scene.Events.AddAsync(
-            knowledge == SourceKnowledge.KnownStopped ? HealthLevel.Normal : HealthLevel.Warning, "failover-begun", vm.Vm.Value, source.Id, $"Unplanned failover of {vm.Name}. {text}", stopping);
+            sight.Knowledge == SourceKnowledge.KnownStopped ? HealthLevel.Normal : HealthLevel.Warning, "failover-begun", vm.Vm.Value, source.Id, $"Unplanned failover of {vm.Name}. {text}", stopping);
         return StepResult.Done(text);
     }
 

@@ -19,19 +19,19 @@ internal sealed class FailoverCommands(CommandDesk desk, PointFinder points, Age
     {
         await using VaultDb db = desk.Open();
         Subject subject = await desk.DecideAsync(db, vmName, VmCommand.UnplannedFailover, cancellationToken);
-        SourceKnowledge knowledge = await SourceWatch.KnowAsync(db, agents, desk.Board, subject.Vm, cancellationToken);
+        SourceSight sight = await SourceWatch.LookAsync(db, agents, desk.Board, subject.Vm, cancellationToken);
         string source = await CommandDesk.HostNameAsync(db, subject.Vm.SourceHost, cancellationToken);
         string target = await CommandDesk.HostNameAsync(db, subject.Vm.TargetHost, cancellationToken);
         RecoveryPointInfo? latest = desk.Board.Get(subject.Vm.Vm).Newest;
         return new FailoverPreviewDto(
             subject.Vm.Name,
-            knowledge,
+            sight.Knowledge,
             target,
             latest is null ? null : VmView.ToDto(latest),
             latest is null ? null : VmView.Age(latest, time.GetUtcNow()),
             Confirmation.Failover,
             [
-                SourceWatch.Say(knowledge, subject.Vm.Name, source),
+                SourceWatch.Say(sight, subject.Vm.Name, source),
                 "What was written after the chosen point is not in it.",
             ]);
     }

@@ -106,13 +106,19 @@ internal sealed class PointCommands(CommandDesk desk, PointFinder points, Branch
         await using VaultDb db = desk.Open();
         (VmId id, string name) = await db.FindVmAsync(vmName, cancellationToken);
         ProtectedVm? vm = await db.FindProtectedAsync(id, cancellationToken);
-        if (LifeCycle.Decide(await desk.SituationAsync(db, vm, id, name, cancellationToken), VmCommand.DeleteBranch) is Decision.Refuse refuse)
+        VmSituation situation = await desk.SituationAsync(db, vm, id, name, cancellationToken);
+        if (LifeCycle.Decide(situation, VmCommand.DeleteBranch) is Decision.Refuse refuse)
         {
             throw new ErrorException(refuse.Error);
         }
 
         KeptBranch kept = (await branches.ListAsync(db, id, cancellationToken)).FirstOrDefault(candidate => BranchNames.IsNamed(candidate.Branch, branchName))
             ?? throw new ErrorException(Errors.BranchUnknown(name, branchName));
+        if (kept.AtSource && OldDisks.WhyKept(situation) is { } needed)
+        {
+            throw new ErrorException(needed);
+        }
+
         string word = BranchNames.Of(kept.Branch);
         CommandDesk.RequireWord(word, request.Confirm);
         if (kept.Branch.UsedBy.Count > 0)

@@ -5,42 +5,41 @@ namespace Understudy.Agent.Guard;
 /// <summary>What stands between a start guard and its being asked by libvirt.</summary>
 internal enum GuardForce
 {
-    /// <summary>libvirt asks it at every start.</summary>
+    /// <summary>The libvirtd that runs has asked it.</summary>
     InForce,
 
-    /// <summary>libvirt had no hooks when it was started, so it looks for none: it must be restarted once.</summary>
-    AfterRestart,
+    /// <summary>It is in its place, and the libvirtd that runs has not asked it yet.</summary>
+    NotSeen,
+
+    /// <summary>libvirt was seen to start a VM without asking it.</summary>
+    NotAsked,
 
     /// <summary>There is no libvirt on this host, or its folder cannot be written.</summary>
     NotInstalled,
 }
 
-/// <param name="Problem">Why it is not installed, or what to do; null when it is in force.</param>
+/// <param name="Problem">Why it is not in force, or what to do; null when it is.</param>
 internal sealed record GuardState(GuardForce Force, string? Problem);
 
 /// <summary>
-/// Puts the hook into libvirt's folder, and knows whether libvirt looks there. It does so only when there was any hook at its
-/// own start; so the moment at which the first one came is kept, and compared with the start of the daemon that runs.
+/// Puts the hook into libvirt's folder, and knows whether libvirt calls it. Which files libvirt takes for hooks, and when it
+/// looks for them, differs; so nothing is concluded from files. The hook notes which daemon called it
+/// (docs/formats/guard.md), and that note counts while that very process lives.
 /// </summary>
 /// <param name="hooksFolder">libvirt's, usually <c>/etc/libvirt/hooks</c>.</param>
-/// <param name="libvirtRunFolder">Where libvirt's daemons leave their process ids, usually <c>/run</c>.</param>
-internal sealed class GuardInstaller(string guardFolder, string hooksFolder, string libvirtRunFolder, HostBoot boot)
+internal sealed class GuardInstaller(string guardFolder, string hooksFolder, HostBoot boot)
 {
     public const string DefaultHooksFolder = "/etc/libvirt/hooks";
-    public const string DefaultRunFolder = "/run";
-
-    /// <summary>Clock ticks of /proc in a second: the same on every Linux.</summary>
-    private const int TicksPerSecond = 100;
 
     /// <summary>Field 22 of /proc/PID/stat, counted after the name, which may hold anything.</summary>
     private const int StartTimeAfterName = 19;
 
-    private const string MarkerName = "libvirt-had-no-hooks";
-    private static readonly string[] _daemons = ["virtqemud.pid", "libvirtd.pid"];
+    private const UnixFileMode ForAll = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
+        | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute;
 
     private string Hook => Path.Combine(hooksFolder, "qemu.d", "understudy");
 
-    private string Marker => Path.Combine(guardFolder, MarkerName);
+    private string Caller => Path.Combine(guardFolder, "asked-by");
 
     /// <summary>Installs the script where it is missing or old. Changes nothing else.</summary>
     public GuardState Install()
@@ -52,11 +51,9 @@ internal sealed class GuardInstaller(string guardFolder, string hooksFolder, str
                 return new GuardState(GuardForce.NotInstalled, $"there is no folder {Path.GetDirectoryName(hooksFolder)}: libvirt is not installed");
             }
 
-            byte[] script = GuardScript.For(guardFolder);
-            if (!File.Exists(Hook) || !File.ReadAllBytes(Hook).AsSpan().SequenceEqual(script))
+            if (!IsInPlace())
             {
-                NoteFirstHook();
-                Write(script);
+                Write(GuardScript.For(guardFolder));
             }
 
             return Look();
@@ -72,9 +69,9 @@ internal sealed class GuardInstaller(string guardFolder, string hooksFolder, str
     {
         try
         {
-            return File.Exists(Hook)
+            return IsInPlace()
                 ? Look()
-                : new GuardState(GuardForce.NotInstalled, $"{Hook} is missing; the agent installs it within minutes, see its log");
+                : new GuardState(GuardForce.NotInstalled, $"{Hook} is missing or was changed; the agent installs it within a minute, see its log");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -88,7 +85,7 @@ internal sealed class GuardInstaller(string guardFolder, string hooksFolder, str
         string folder = Path.GetDirectoryName(Hook)!; // A path of a file in a folder.
         if (Directory.Exists(guardFolder))
         {
-            File.Delete(Marker);
+            File.Delete(Caller);
         }
 
         if (!Directory.Exists(folder))
@@ -103,61 +100,42 @@ internal sealed class GuardInstaller(string guardFolder, string hooksFolder, str
         }
     }
 
-    private GuardState Look()
-    {
-        if (!File.Exists(Marker))
-        {
-            return new GuardState(GuardForce.InForce, null);
-        }
+    /// <summary>As it was written, and executable: another is no hook to libvirt.</summary>
+    private bool IsInPlace() => File.Exists(Hook)
+        && File.GetUnixFileMode(Hook).HasFlag(ForAll)
+        && File.ReadAllBytes(Hook).AsSpan().SequenceEqual(GuardScript.For(guardFolder));
 
-        string[] noted = File.ReadAllText(Marker).Split(' ');
-        bool isOfThisBoot = noted.Length == 2 && noted[0] == boot.Id;
-        if (!isOfThisBoot || !double.TryParse(noted[1], CultureInfo.InvariantCulture, out double at) || StartOfDaemon() is not { } started || started > at)
-        {
-            File.Delete(Marker);
-            return new GuardState(GuardForce.InForce, null);
-        }
-
-        return new GuardState(
-            GuardForce.AfterRestart,
-            "libvirtd was started before its first hook was installed and looks for none; restart it once (systemctl restart libvirtd), running VMs are not touched");
-    }
-
-    private void NoteFirstHook()
-    {
-        bool any = File.Exists(Path.Combine(hooksFolder, "qemu"))
-            || (Directory.Exists(Path.GetDirectoryName(Hook)) && Directory.EnumerateFiles(Path.GetDirectoryName(Hook)!).Any());
-        if (!any)
-        {
-            double up = double.Parse(File.ReadAllText("/proc/uptime").Split(' ')[0], CultureInfo.InvariantCulture);
-            Directory.CreateDirectory(guardFolder);
-            File.WriteAllText(Marker, string.Create(CultureInfo.InvariantCulture, $"{boot.Id} {up}"));
-        }
-    }
+    private GuardState Look() => File.Exists(Caller) && IsAlive(File.ReadAllText(Caller).Trim())
+        ? new GuardState(GuardForce.InForce, null)
+        : new GuardState(GuardForce.NotSeen, "libvirt has not asked it since libvirtd was started; the agent tries it out within a minute");
 
     private void Write(byte[] script)
     {
-        const UnixFileMode Mode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
-            | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute;
-        Directory.CreateDirectory(Path.GetDirectoryName(Hook)!, Mode); // A path of a file in a folder.
+        Directory.CreateDirectory(Path.GetDirectoryName(Hook)!, ForAll); // A path of a file in a folder.
         string unfinished = Path.Combine(hooksFolder, ".understudy.new"); // Not in qemu.d: libvirt runs whatever it finds there.
         File.WriteAllBytes(unfinished, script);
-        File.SetUnixFileMode(unfinished, Mode);
+        File.SetUnixFileMode(unfinished, ForAll);
         File.Move(unfinished, Hook, overwrite: true);
     }
 
-    /// <summary>Seconds after the boot; null when no daemon runs: then its next start looks for hooks.</summary>
-    private double? StartOfDaemon()
-    {
-        foreach (string file in _daemons.Select(name => Path.Combine(libvirtRunFolder, name)))
-        {
-            if (File.Exists(file) && int.TryParse(File.ReadAllText(file), CultureInfo.InvariantCulture, out int process) && File.Exists($"/proc/{process}/stat"))
-            {
-                string stat = File.ReadAllText($"/proc/{process}/stat");
-                return double.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[StartTimeAfterName], CultureInfo.InvariantCulture) / TicksPerSecond;
-            }
-        }
+    /// <param name="caller">The boot, the process, and the time of its start in ticks.</param>
+    private bool IsAlive(string caller) =>
+        caller.Split(' ') is [var itsBoot, var process, var start]
+        && itsBoot == boot.Id
+        && int.TryParse(process, CultureInfo.InvariantCulture, out int id)
+        && StartOf(id) == start;
 
-        return null;
+    /// <summary>Null when there is no such process (any more).</summary>
+    private static string? StartOf(int process)
+    {
+        try
+        {
+            string stat = File.ReadAllText($"/proc/{process}/stat");
+            return stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[StartTimeAfterName];
+        }
+        catch (Exception e) when (e is IOException)
+        {
+            return null;
+        }
     }
 }

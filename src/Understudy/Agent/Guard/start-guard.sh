@@ -12,11 +12,24 @@ boot_id=/proc/sys/kernel/random/boot_id
 uptime=/proc/uptime
 
 xml=$(cat) # Always: libvirt must not be left with a pipe that nobody reads.
+[ -d "$guard" ] || exit 0
+
+# By this the agent knows that libvirt asks: the boot, and the daemon that called with the time of its start. Not written
+# again by the same daemon.
+note_call() {
+    read -r boot < "$boot_id" && read -r stat < "/proc/$PPID/stat" || return
+    # shellcheck disable=SC2086 # field by field, counted after the name, which may hold anything
+    set -- ${stat##*) }
+    read -r before < "$guard/asked-by"
+    [ "$before" = "$boot $PPID ${20}" ] && return
+    printf '%s\n' "$boot $PPID ${20}" > "$guard/asked-by.$$" && mv -f "$guard/asked-by.$$" "$guard/asked-by"
+}
+note_call 2>/dev/null
+
 case "$2" in
     prepare | migrate | restore) ;;
     *) exit 0 ;;
 esac
-[ -d "$guard" ] || exit 0
 
 deny() {
     echo "Understudy: $1" >&2
@@ -80,25 +93,63 @@ paths=$(printf '%s\n' "$xml" | sed -n \
     sed -e "s/&apos;/'/g" -e 's/&quot;/"/g' -e 's/&lt;/</g' -e 's/&gt;/>/g' -e 's/&amp;/\&/g')
 [ -n "$paths" ] || exit 0
 
-# The same file is the same disk under any name: link, mount, other VM.
-while IFS= read -r path; do
-    case $path in
-        /*) ;;
-        *) path=$(volume "${path%%/*}" "${path#*/}") ;;
-    esac
-    [ -n "$path" ] || continue
-    real=$(readlink -f -- "$path" 2>/dev/null) || real=$path
+# Judges by every guard file that has the disk under this name.
+judge_disk() {
     while IFS= read -r line; do
-        disk=${line#*:disk }
-        # shellcheck disable=SC3013 # dash, bash and busybox all have it
-        if [ "$disk" = "$real" ] || [ "$disk" -ef "$path" ]; then
+        if [ "${line#*:disk }" = "$1" ]; then
             judge "${line%%:disk *}"
         fi
     done <<DISKS
 $disks
 DISKS
+}
+
+# Device and inode of each file. One that hangs (its NFS server is gone) must not stop the start of a VM that has nothing to
+# do with it: then each is asked on its own, and the one that hangs is known by its name only.
+identities() {
+    timeout -s KILL 1 stat -L -c '%d:%i %n' -- "$@" 2>/dev/null
+    [ $? -lt 124 ] && return
+    for file; do
+        timeout -s KILL 1 stat -L -c '%d:%i %n' -- "$file" 2>/dev/null &
+    done
+    wait
+}
+
+set --
+while IFS= read -r path; do
+    case $path in
+        /*) ;;
+        *) path=$(volume "${path%%/*}" "${path#*/}") ;;
+    esac
+    if [ -n "$path" ]; then
+        judge_disk "$path"
+        set -- "$@" "$path"
+    fi
 done <<PATHS
 $paths
 PATHS
+[ $# -gt 0 ] || exit 0
+own=$(identities "$@")
+[ -n "$own" ] || exit 0
+
+# The same file is the same disk under any name: link, mount, other VM.
+paths=$(grep -h '^disk /' "$guard"/????????-????-????-????-???????????? 2>/dev/null | sed 's/^disk //')
+IFS='
+'
+set -f # a path is no pattern
+# shellcheck disable=SC2086 # a path a line
+set -- $paths
+unset IFS
+guarded=$(identities "$@")
+while read -r identity _; do
+    same=$(printf '%s\n' "$guarded" | grep "^$identity ") || continue
+    while IFS= read -r found; do
+        judge_disk "${found#* }"
+    done <<SAME
+$same
+SAME
+done <<OWN
+$own
+OWN
 
 exit 0

@@ -2,7 +2,11 @@ using System.CommandLine;
 using Understudy.Agent;
 using Understudy.Agent.Guard;
 using Understudy.Api.Registration;
+using Understudy.Blocks.Storage;
+using Understudy.Libvirt;
 using Understudy.Model;
+using Understudy.Protection.Guard;
+using Understudy.Qemu;
 
 namespace Understudy.CommandLine.Nouns;
 
@@ -47,23 +51,29 @@ internal static class AgentCommand
             "agent", "Run the agent of this host (join first, once)", RunAsync,
             _join, _joinOnly, _data, _name, _listen, _advertise, _libvirt, _hooks, _replicas, _images, _spool, _run, _logs, _proxy, _proxyExcept, _visible);
         agent.Subcommands.Add(make.Verb(
-            "install-guard", "Put the start guard into libvirt's hooks (the agent does it by itself when it starts)", InstallGuard, _data, _hooks, _remove));
+            "install-guard", "Put the start guard into libvirt's hooks and see whether libvirt asks it (the agent does it by itself)", InstallGuardAsync, _data, _hooks, _libvirt, _remove));
         agent.Subcommands.Add(LocalSettingCommands.Vault(make));
         agent.Subcommands.Add(LeaveCommand.Build(make));
         return agent;
     }
 
-    private static Task<ExitCode> InstallGuard(CommandContext c, CancellationToken cancellationToken)
+    private static async Task<ExitCode> InstallGuardAsync(CommandContext c, CancellationToken cancellationToken)
     {
-        string data = Path.GetFullPath(c.Get(_data)!); // has a default
-        GuardInstaller installer = new(AgentHost.GuardFolderOf(data), c.Get(_hooks)!, GuardInstaller.DefaultRunFolder, HostBoot.Read());
+        string folder = AgentHost.GuardFolderOf(Path.GetFullPath(c.Get(_data)!)); // has a default, as the others here
+        HostBoot boot = HostBoot.Read();
+        GuardInstaller installer = new(folder, c.Get(_hooks)!, boot);
         if (c.Get(_remove))
         {
             installer.Remove();
-            return Task.FromResult(ExitCode.Done);
+            return ExitCode.Done;
         }
 
-        GuardState state = installer.Install();
+        Directory.CreateDirectory(folder);
+        TimeProvider time = TimeProvider.System;
+        await using LibvirtHypervisor hypervisor = new(
+            new LibvirtSettings { Uri = c.Get(_libvirt)!, ScratchFolder = folder }, time, new SystemIds(), new ImageTool(new QemuSettings { DaemonFolder = folder }), c.Logger);
+        GuardTrial trial = new(new GuardFolder(new FolderStore(folder), boot.Id, boot.UpSeconds), hypervisor, time);
+        GuardState state = await new GuardWatch(installer, trial, time, c.Logger).LookAsync(cancellationToken);
         if (state.Force == GuardForce.NotInstalled)
         {
             throw new ErrorException(new ErrorInfo(
@@ -71,7 +81,7 @@ internal static class AgentCommand
         }
 
         c.Io.Error.WriteLine(state.Problem ?? "the start guard is in force");
-        return Task.FromResult(ExitCode.Done);
+        return ExitCode.Done;
     }
 
     private static async Task<ExitCode> RunAsync(CommandContext c, CancellationToken cancellationToken)

@@ -42,10 +42,15 @@ internal static class LeaveCommand
             throw new ErrorException(Errors.HostInVault(state.Name));
         }
 
+        if (state.Sources.FirstOrDefault(source => source.Report.Ownership is { State: OwnershipState.Offered }) is { } given)
+        {
+            throw new ErrorException(Errors.TokenInTransit(given.VmName, "the other side"));
+        }
+
         await RequireWordAsync(c, [.. LostWith(state)], ct);
         foreach (LocalSource source in state.Sources)
         {
-            await agent.AskAsync(AgentMethods.SourceUnprotect, new SourceUnprotectRequest(source.Report.Vm, source.Report.Replica), null, ct);
+            await agent.AskAsync(AgentMethods.SourceUnprotect, new SourceUnprotectRequest(source.Report.Vm, source.Report.Replica, KeepGuard: IsElsewhere(source)), null, ct);
         }
 
         foreach (LocalReplica replica in state.Replicas)
@@ -53,13 +58,15 @@ internal static class LeaveCommand
             await agent.AskAsync(AgentMethods.TargetUnprotect, new TargetUnprotectRequest(replica.Report.Vm, replica.Report.Replica, DeleteBranches: true), null, ct);
         }
 
-        return c.Say("nothing is protected here any more; now stop the agent for good (systemctl disable --now understudy-agent) and say `understudy agent leave` once more");
+        return c.Say("nothing is protected here any more; old VMs that the other side owns are still blocked; now stop the agent for good (systemctl disable --now understudy-agent) and say `understudy agent leave` once more");
     }
+
+    private static bool IsElsewhere(LocalSource source) => source.Report.Ownership is { State: OwnershipState.Elsewhere };
 
     private static IEnumerable<string> LostWith(LocalState state) =>
     [
-        .. state.Sources.Select(source => source.Report.Ownership is { State: not OwnershipState.Here }
-            ? $"{source.VmName}: the other side owns it; from then on anything may start the old VM here"
+        .. state.Sources.Select(source => IsElsewhere(source)
+            ? $"{source.VmName}: the other side owns it; the old VM stays here, blocked until this host has left altogether"
             : $"{source.VmName}: it is not replicated any more"),
         .. state.Replicas.Select(replica => $"{replica.VmName}: its replica here, with {replica.Report.PointCount} recovery points and {replica.Report.Branches?.Count ?? 0} branches"),
     ];

@@ -162,7 +162,7 @@ internal static partial class LocalCommands
     private static string[] WarningOf(LocalReplica replica, RecoveryPointInfo point) =>
     [
         replica.SourceConnected
-            ? $"{replica.VmName} is being sent by its source at this moment: it runs there. It will run in two places until its agent stops it there."
+            ? $"The source of {replica.VmName} is connected to this host. Unless the VM is off there, it will run in two places until that agent stops it, within seconds."
             : $"Nothing is heard of the source of {replica.VmName}: it may still be running there, cut off. If it is, it will run in two places until its agent hears of this one.",
         $"It starts from {Show.Time(point.CutAt)}; what was written later is not in it.",
     ];

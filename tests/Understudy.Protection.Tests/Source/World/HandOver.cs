@@ -26,6 +26,9 @@ internal sealed class HandOver(SourceWorld world)
     /// <summary>The VM stays where it was taken to.</summary>
     public bool StopsAtTarget { get; init; }
 
+    /// <summary>The target has been offered the VM, and has not answered.</summary>
+    public bool StopsAtOffer { get; init; }
+
     /// <summary>Happens once the guest is off.</summary>
     public Action AfterStop { get; init; } = () => { };
 
@@ -72,6 +75,11 @@ internal sealed class HandOver(SourceWorld world)
         });
         _orders.Enqueue(host => host.Engine.LastChangeAsync(default).AsTask());
         _orders.Enqueue(async host => _planned = await host.Engine.OfferAsync(_out, SourceWorld.Peer, default));
+        if (StopsAtOffer)
+        {
+            return;
+        }
+
         _orders.Enqueue(host =>
         {
             Assert.Equal(_planned, world.Replica.LastPoint);

@@ -39,6 +39,14 @@ internal sealed class ScriptedVm
 
     public bool Autostart { get; set; }
 
+    public bool HasSavedState { get; set; }
+
+    /// <summary>What it has beside the disks that are captured.</summary>
+    public List<VmDiskFacts> OtherDisks { get; } = [];
+
+    /// <summary>Further VMs of its host.</summary>
+    public List<VmFacts> OtherVms { get; } = [];
+
     /// <summary>Requests it takes until the guest shuts down.</summary>
     public int ShutdownRequests { get; set; } = 1;
 
@@ -216,14 +224,15 @@ internal sealed partial class ScriptedHypervisor(ScriptedVm vm, SimProcess agent
 {
     public ValueTask<HostFacts> GetHostAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public ValueTask<IReadOnlyList<VmFacts>> ListVmsAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+    public async ValueTask<IReadOnlyList<VmFacts>> ListVmsAsync(CancellationToken cancellationToken) =>
+        [.. vm.OtherVms, .. await FindVmAsync(vm.Id, cancellationToken) is { } facts ? [facts] : (VmFacts[])[]];
 
     public async ValueTask<VmFacts?> FindVmAsync(VmId id, CancellationToken cancellationToken)
     {
         await vm.CallAsync(agent, "find");
         return vm.State == VmRunState.Absent
             ? null
-            : new VmFacts(id, "app", vm.State, 1, 1L << 30, "bios", "pc", true, false, false, [.. vm.DisksNow.Select(Facts)], [], vm.Autostart);
+            : new VmFacts(id, "app", vm.State, 1, 1L << 30, "bios", "pc", true, false, false, [.. vm.DisksNow.Select(Facts), .. vm.OtherDisks], [], vm.Autostart, vm.HasSavedState);
     }
 
     private VmDiskFacts Facts(DiskNow disk) =>

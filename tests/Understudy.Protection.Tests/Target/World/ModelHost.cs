@@ -21,6 +21,9 @@ internal sealed class ModelHost
 
     public SortedDictionary<string, ModelImage> Images { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>Links, and where each leads in the end.</summary>
+    public Dictionary<string, string> Links { get; } = [];
+
     public SortedDictionary<string, StorageDaemonSpec> Daemons { get; } = new(StringComparer.Ordinal);
 
     private readonly Dictionary<string, int> _processes = [];

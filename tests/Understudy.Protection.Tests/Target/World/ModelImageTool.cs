@@ -9,6 +9,8 @@ internal sealed class ModelImageTool(ModelHost host, ILocalSockets sockets) : II
     public ValueTask CreateAsync(string path, string format, long sizeBytes, CancellationToken cancellationToken) =>
         Add(path, new ModelImage(sizeBytes, null));
 
+    public ValueTask<string> FollowAsync(string path, CancellationToken cancellationToken) => new(host.Links.GetValueOrDefault(path, path));
+
     public ValueTask GrowAsync(string path, string format, long sizeBytes, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public ValueTask CreateOverlayAsync(string path, ImageBacking backing, OverlayShape? shape, CancellationToken cancellationToken) => Add(path, new ModelImage(0, backing));

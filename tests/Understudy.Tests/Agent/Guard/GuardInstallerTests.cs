@@ -1,5 +1,10 @@
-using System.Globalization;
+using System.Diagnostics;
+using Microsoft.Extensions.Logging.Abstractions;
 using Understudy.Agent.Guard;
+using Understudy.Blocks.Identity;
+using Understudy.Blocks.Storage;
+using Understudy.Protection.Guard;
+using Understudy.Protection.Ports;
 
 namespace Understudy.Tests.Agent.Guard;
 
@@ -13,8 +18,6 @@ public sealed class GuardInstallerTests : IDisposable
     private string Hooks => Path.Combine(Etc, "hooks");
 
     private string Hook => Path.Combine(Hooks, "qemu.d", "understudy");
-
-    private string Run => Path.Combine(_folder, "run");
 
     private string Guard => Path.Combine(_folder, "guard");
 
@@ -51,45 +54,69 @@ public sealed class GuardInstallerTests : IDisposable
         Assert.Equal(written, File.GetLastWriteTimeUtc(Hook));
     }
 
-    /// <summary>This test's own process stands for a libvirtd that was started before.</summary>
     [Fact]
-    public void A_libvirtd_that_was_started_without_hooks_must_be_restarted_once()
+    public void A_script_that_cannot_be_executed_is_no_hook()
     {
         Directory.CreateDirectory(Etc);
-        RunsAs("libvirtd", Environment.ProcessId);
-        Assert.Equal(GuardForce.AfterRestart, Installer().Install().Force);
-        Assert.Equal(GuardForce.AfterRestart, Installer().Install().Force);
-
-        Thread.Sleep(50); // The kernel counts the start of a process in hundredths of a second.
-        using System.Diagnostics.Process later = System.Diagnostics.Process.Start("sleep", "60");
-        try
-        {
-            RunsAs("libvirtd", later.Id);
-            Assert.Equal(new GuardState(GuardForce.InForce, null), Installer().Install());
-        }
-        finally
-        {
-            later.Kill();
-            later.WaitForExit();
-        }
-    }
-
-    [Fact]
-    public void A_libvirtd_that_had_a_hook_when_it_was_started_looks_for_new_ones()
-    {
-        Directory.CreateDirectory(Hooks);
-        File.WriteAllText(Path.Combine(Hooks, "qemu"), "#!/bin/sh\n");
-        RunsAs("libvirtd", Environment.ProcessId);
-        Assert.Equal(GuardForce.InForce, Installer().Install().Force);
-    }
-
-    [Fact]
-    public void A_boot_is_a_restart()
-    {
-        Directory.CreateDirectory(Etc);
-        RunsAs("virtqemud", Environment.ProcessId);
         Installer().Install();
-        Assert.Equal(GuardForce.InForce, new GuardInstaller(Guard, Hooks, Run, new HostBoot("another boot", 10)).Install().Force);
+        File.SetUnixFileMode(Hook, UnixFileMode.UserRead);
+        Assert.Equal(GuardForce.NotInstalled, Installer().State().Force);
+        Installer().Install();
+        Assert.True(File.GetUnixFileMode(Hook).HasFlag(UnixFileMode.UserExecute));
+    }
+
+    /// <summary>A sample, a file that cannot be executed, or a hook that came after the daemon's start: libvirt looks at none of
+    /// them, and from outside nobody can tell.</summary>
+    [Fact]
+    public void What_else_is_in_the_folder_proves_nothing()
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(Hook)!);
+        File.WriteAllText(Path.Combine(Hooks, "qemu"), "#!/bin/sh\n");
+        File.WriteAllText(Path.Combine(Path.GetDirectoryName(Hook)!, "README"), "about hooks");
+        Assert.Equal(GuardForce.NotSeen, Installer().Install().Force);
+    }
+
+    /// <summary>This test's own process calls the hook, as libvirtd does.</summary>
+    [Fact]
+    public void It_is_in_force_while_the_daemon_that_asked_it_lives()
+    {
+        Directory.CreateDirectory(Etc);
+        Directory.CreateDirectory(Guard);
+        Assert.Equal(GuardForce.NotSeen, Installer().Install().Force);
+        Call();
+        Assert.Equal(new GuardState(GuardForce.InForce, null), Installer().State());
+        Assert.Equal(GuardForce.NotSeen, new GuardInstaller(Guard, Hooks, new HostBoot("another boot", 10)).State().Force);
+
+        string note = Path.Combine(Guard, "asked-by");
+        string[] mine = File.ReadAllText(note).Trim().Split(' ');
+        foreach (string other in (string[])[$"{mine[0]} {mine[1]} 1", $"{mine[0]} 4194305 {mine[2]}", $"{mine[0]} {mine[1]}", "", "damaged"])
+        {
+            File.WriteAllText(note, other);
+            Assert.Equal((other, GuardForce.NotSeen), (other, Installer().State().Force));
+        }
+    }
+
+    [Theory]
+    [InlineData("asks", GuardForce.InForce)]
+    [InlineData("does not ask", GuardForce.NotAsked)]
+    [InlineData("is away", GuardForce.NotSeen)]
+    public async Task Where_nobody_has_asked_it_yet_it_is_tried_out(string libvirt, object force)
+    {
+        Directory.CreateDirectory(Etc);
+        Directory.CreateDirectory(Guard);
+        Libvirt trial = new(libvirt, Call);
+        GuardFolder guard = new(new FolderStore(Guard), _boot.Id, 0);
+        GuardWatch watch = new(Installer(), new GuardTrial(guard, trial, TimeProvider.System), TimeProvider.System, NullLogger.Instance);
+
+        GuardState state = await watch.LookAsync(default);
+
+        Assert.Equal(force, state.Force);
+        Assert.Equal(state, watch.State());
+        Assert.Equal(force is GuardForce.InForce ? 0 : 1, (state.Problem ?? "").Contains(libvirt == "is away" ? "no socket" : "systemctl reload libvirtd", StringComparison.Ordinal) ? 1 : 0);
+        Assert.Equal(1, trial.Tries);
+        await watch.LookAsync(default);
+        Assert.Equal(libvirt == "is away" ? 2 : 1, trial.Tries); // A QEMU that starts for nothing is not started every half minute.
+        Assert.DoesNotContain(Directory.EnumerateFiles(Guard), file => Path.GetFileName(file) != "asked-by");
     }
 
     [Fact]
@@ -110,11 +137,34 @@ public sealed class GuardInstallerTests : IDisposable
         Assert.False(Directory.Exists(Path.GetDirectoryName(Hook)));
     }
 
-    private GuardInstaller Installer() => new(Guard, Hooks, Run, _boot);
+    private GuardInstaller Installer() => new(Guard, Hooks, _boot);
 
-    private void RunsAs(string daemon, int process)
+    /// <summary>As libvirt does, with a VM.</summary>
+    private int Call(string uuid = "99999999-2222-4333-8444-555555555555")
     {
-        Directory.CreateDirectory(Run);
-        File.WriteAllText(Path.Combine(Run, daemon + ".pid"), process.ToString(CultureInfo.InvariantCulture));
+        using Process hook = new() { StartInfo = new ProcessStartInfo(Hook, ["a", "prepare", "begin", "-"]) { RedirectStandardInput = true, RedirectStandardError = true } };
+        hook.Start();
+        hook.StandardInput.Write($"<domain>\n  <uuid>{uuid}</uuid>\n</domain>\n");
+        hook.StandardInput.Close();
+        hook.StandardError.ReadToEnd();
+        hook.WaitForExit();
+        return hook.ExitCode;
+    }
+
+    /// <summary>Calls the hook or does not, and starts what the hook does not refuse.</summary>
+    private sealed class Libvirt(string does, Func<string, int> call) : IStartTrial
+    {
+        public int Tries { get; private set; }
+
+        public ValueTask<StartTrialOutcome> TryStartAsync(VmId vm, string name, CancellationToken cancellationToken)
+        {
+            Tries++;
+            return does switch
+            {
+                "asks" => new(call(vm.ToString()) == 0 ? new StartTrialOutcome.Started() : new StartTrialOutcome.Refused("hook")),
+                "does not ask" => new(new StartTrialOutcome.Started()),
+                _ => throw new HypervisorException(HypervisorFault.Unreachable, "no socket"),
+            };
+        }
     }
 }

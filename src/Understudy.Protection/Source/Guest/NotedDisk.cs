@@ -1,0 +1,59 @@
+using Understudy.Protection.Ports;
+
+namespace Understudy.Protection.Source.Guest;
+
+/// <summary>Whose a disk of a VM is.</summary>
+public enum DiskBelonging
+{
+    /// <summary>The VM's alone: a second copy of the VM must not write it.</summary>
+    Own,
+
+    /// <summary>Made to be written by several VMs at once; it is no VM's own.</summary>
+    Shared,
+
+    /// <summary>A medium in a drive, or a disk the VM only reads: other VMs of the host may use the same file.</summary>
+    ReadOnly,
+}
+
+/// <summary>A disk of a protected VM on this host, as it was when the VM was last owned here.</summary>
+/// <param name="Source">Its path, or what the hypervisor calls it.</param>
+/// <param name="IsPath">It is a file or block device of this host.</param>
+public sealed record NotedDisk(string TargetDevice, string Source, bool IsPath, DiskBelonging Belongs)
+{
+    private const string Devices = "/dev/";
+
+    /// <summary>What can be deleted: a block device is somebody else's to give and to take.</summary>
+    public bool IsFile => IsPath && !IsDevice(Source);
+
+    public static bool IsDevice(string path) => path.StartsWith(Devices, StringComparison.Ordinal);
+
+    /// <param name="before">The disks as they were noted last: a volume whose pool is not started is still where it was.</param>
+    public static IReadOnlyList<NotedDisk> Of(VmFacts vm, IReadOnlyList<NotedDisk> before)
+    {
+        List<NotedDisk> disks = [];
+        foreach (VmDiskFacts disk in vm.Disks)
+        {
+            if (disk.Source is not { } source)
+            {
+                continue; // An empty drive.
+            }
+
+            NotedDisk? known = before.FirstOrDefault(known => known.TargetDevice == disk.TargetDevice && known.IsPath);
+            disks.Add(disk.Path is null && disk.SourceType == "volume" && known is not null
+                ? known
+                : new NotedDisk(disk.TargetDevice, source, disk.Path is not null, BelongingOf(disk)));
+        }
+
+        return disks;
+    }
+
+    /// <summary>What the start guard watches: the VM's own disks, also those that are not replicated. A CD image in its drive, or
+    /// a disk it shares, must hinder no other VM; the VM itself is known by its id all the same.</summary>
+    public static IReadOnlyList<string> Guarded(IReadOnlyList<NotedDisk> disks) =>
+        [.. disks.Where(disk => disk is { IsPath: true, Belongs: DiskBelonging.Own }).Select(disk => disk.Source)];
+
+    private static DiskBelonging BelongingOf(VmDiskFacts disk) =>
+        disk.ReadOnly || disk.Device is "cdrom" or "floppy" ? DiskBelonging.ReadOnly
+        : disk.Shareable ? DiskBelonging.Shared
+        : DiskBelonging.Own;
+}

@@ -1,0 +1,47 @@
+using Understudy.Blocks.Identity;
+using Understudy.Protection.Ports;
+using Understudy.Protection.Source.Guest;
+
+namespace Understudy.Protection.Tests.Source.Guest;
+
+public sealed class NotedDiskTests
+{
+    [Theory]
+    [InlineData("disk", false, false, true)]
+    [InlineData("lun", false, false, true)]
+    [InlineData("disk", true, false, false)]
+    [InlineData("disk", false, true, false)]
+    [InlineData("cdrom", true, false, false)]
+    [InlineData("floppy", false, false, false)]
+    public void The_guard_watches_what_no_other_VM_may_have(string device, bool readOnly, bool shareable, bool watched)
+    {
+        VmDiskFacts disk = new("vda", "virtio", device, "qcow2", "file", "/a", 0, readOnly, shareable);
+        Assert.Equal(watched ? ["/a"] : [], NotedDisk.Guarded(NotedDisk.Of(Vm(disk), [])));
+    }
+
+    [Fact]
+    public void A_volume_is_watched_where_it_is_and_stays_watched_while_its_pool_is_away()
+    {
+        VmDiskFacts found = new("vda", "virtio", "disk", "qcow2", "volume", "/pool/a.qcow2", 0, ReadOnly: false, Shareable: false);
+        VmDiskFacts lost = found with { Source = "default/a.qcow2" };
+        IReadOnlyList<NotedDisk> noted = NotedDisk.Of(Vm(found), []);
+        Assert.Equal(["/pool/a.qcow2"], NotedDisk.Guarded(noted));
+        Assert.Equal(noted, NotedDisk.Of(Vm(lost), noted));
+        Assert.Empty(NotedDisk.Guarded(NotedDisk.Of(Vm(lost), [])));
+    }
+
+    [Fact]
+    public void A_disk_elsewhere_is_noted_and_not_watched_and_an_empty_drive_is_nothing()
+    {
+        IReadOnlyList<NotedDisk> noted = NotedDisk.Of(
+            Vm(
+                new("vda", "virtio", "disk", "qcow2", "network", "nbd:export", 0, ReadOnly: false, Shareable: false),
+                new("sda", "sata", "cdrom", "raw", "file", null, 0, ReadOnly: true, Shareable: false)),
+            []);
+        Assert.Equal([new NotedDisk("vda", "nbd:export", IsPath: false, DiskBelonging.Own)], noted);
+        Assert.Empty(NotedDisk.Guarded(noted));
+    }
+
+    private static VmFacts Vm(params VmDiskFacts[] disks) => new(
+        new VmId(Guid.Empty), "app", VmRunState.Off, 1, 1, "bios", "pc", true, false, false, disks, []);
+}
