@@ -1,6 +1,5 @@
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
-using Understudy.Protection.Target;
 using Understudy.Protection.Target.Seeds;
 using Understudy.Protection.Tests.Target.Runs;
 using Understudy.Protection.Tests.Target.World;

@@ -160,7 +160,11 @@ internal sealed class TargetSide : IReplicaDirectory
     public ReplicaHost? TryFind(ReplicaId replica) => _replicas.Find(r => r.Subject.Spec.Replica == replica)?.Subject;
 
     /// <summary>No one brings a seed here; the runs of the engines know them.</summary>
-    public Task<SeedCheckAnswer> CheckSeedsAsync(SeedCheckRequest request, CancellationToken cancellationToken) => Task.FromResult(new SeedCheckAnswer([]));
+    public async Task<SeedCheckAnswer> CheckSeedsAsync(SeedCheckRequest request, CancellationToken cancellationToken)
+    {
+        await _process.TakeTimeAsync(TimeSpan.Zero);
+        return new SeedCheckAnswer([]);
+    }
 
     public async Task ConfigureAsync(ReplicaConfigureRequest request, CancellationToken cancellationToken)
     {
