@@ -78,6 +78,9 @@ public sealed partial class LibvirtHypervisor
         VmRunState state = ReadRunState(domain);
         DomainDescription description = DomainXml.Read(NativeResult.Take(LibvirtLibrary.DomainGetXml(domain, 0)));
         bool persistent = NativeResult.Check(LibvirtLibrary.DomainIsPersistent(domain)) == 1;
+        (IReadOnlyList<string> tags, MachineNeeds needs) = persistent && state is not (VmRunState.Off or VmRunState.Crashed)
+            ? ReadStored(domain)
+            : (description.Tags, description.Needs);
         return new VmFacts(
             vm,
             description.Name,
@@ -92,12 +95,13 @@ public sealed partial class LibvirtHypervisor
             description.Disks,
             description.Nics,
             ReadAutostart(domain),
-            persistent && state is not (VmRunState.Off or VmRunState.Crashed) ? ReadStoredTags(domain) : description.Tags);
+            tags,
+            needs);
     }
 
-    /// <summary>Tags are changed in what is stored; a running VM's own copy has those of its start.</summary>
-    private static IReadOnlyList<string> ReadStoredTags(DomainHandle domain) =>
-        DomainXml.ReadTags(NativeResult.Take(LibvirtLibrary.DomainGetXml(domain, LibvirtConstants.XmlInactive)));
+    /// <summary>Tags are changed in what is stored, and a processor that a running VM was given is no more what it asks for.</summary>
+    private static (IReadOnlyList<string> Tags, MachineNeeds Needs) ReadStored(DomainHandle domain) =>
+        DomainXml.ReadStored(NativeResult.Take(LibvirtLibrary.DomainGetXml(domain, LibvirtConstants.XmlInactive)));
 
     private static bool ReadAutostart(DomainHandle domain)
     {
@@ -160,11 +164,20 @@ public sealed partial class LibvirtHypervisor
             free,
             (int)node.Cpus,
             capabilities.MachineTypes,
-            []);
+            [],
+            capabilities.CpuModel,
+            ReadFirmwares(connect, capabilities));
     }
 
     private static HostCapabilities ReadCapabilities(ConnectHandle connect) =>
         CapabilitiesXml.Read(NativeResult.Take(LibvirtLibrary.ConnectGetCapabilities(connect)));
+
+    /// <summary>Null when libvirt does not say.</summary>
+    private static IReadOnlyList<string>? ReadFirmwares(ConnectHandle connect, HostCapabilities capabilities)
+    {
+        nint text = LibvirtLibrary.ConnectGetDomainCapabilities(connect, capabilities.Emulator, capabilities.Architecture, null, null, 0);
+        return text == 0 ? null : CapabilitiesXml.ReadDomain(NativeResult.Take(text)).Firmwares;
+    }
 
     /// <summary>Libvirt refuses capabilities for a type that this host cannot run.</summary>
     private static bool HasKvm(ConnectHandle connect, HostCapabilities capabilities)

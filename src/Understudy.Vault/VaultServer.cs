@@ -164,7 +164,7 @@ public sealed partial class VaultServer : IAsyncDisposable
         services.AddSingleton(new VaultAddresses(settings.Name, PublicUrls(settings)));
         services.AddSingleton<Changes>().AddSingleton<Events.EventJournal>().AddSingleton<UserTokens>();
         services.AddSingleton<AgentRegistry>().AddSingleton<AgentNews>().AddSingleton<HostDuties>().AddSingleton<AgentEndpoint>();
-        services.AddSingleton<SiteStore>().AddSingleton<Registration>().AddSingleton<HostStore>().AddSingleton<HostSettings>().AddSingleton<MappingStore>();
+        services.AddSingleton<SiteStore>().AddSingleton<Registration>().AddSingleton<HostStore>().AddSingleton<HostSettings>().AddSingleton<FitAsker>().AddSingleton<MappingStore>();
         services.AddSingleton<ReportNews>().AddSingleton<Reunions>().AddSingleton<VaultLoops>();
         ProtectionServices.Add(services);
     }

@@ -8,7 +8,8 @@ public sealed class ChecksTests
     private static readonly StorageSpace Roomy = new("/replicas", 100L << 30, 200L << 30, null);
 
     private static readonly HostFacts Good = new(
-        "beta", "0.1.0", null, "9.0.0", "7.2.22", true, 4, 16L << 30, 8L << 30, ["pc-q35-7.2"], [new HostNetwork("default", true, false, null)], Roomy, Roomy);
+        "beta", "0.1.0", null, "9.0.0", "7.2.22", true, 4, 16L << 30, 8L << 30, ["pc-q35-7.2"], [new HostNetwork("default", true, false, null)], Roomy, Roomy,
+        CpuModel: "EPYC-Rome", Firmwares: ["bios", "efi"]);
 
     [Fact]
     public void A_sound_host_passes_everything()
@@ -31,6 +32,8 @@ public sealed class ChecksTests
     [InlineData("little space", "replicas", CheckLevel.Warning)]
     [InlineData("no spool", "spool", CheckLevel.Error)]
     [InlineData("no networks", "networks", CheckLevel.Warning)]
+    [InlineData("no UEFI", "firmware", CheckLevel.Warning)]
+    [InlineData("little memory", "memory", CheckLevel.Warning)]
     [InlineData("no guard", "start guard", CheckLevel.Warning)]
     [InlineData("clock 3 s", "clock", CheckLevel.Warning)]
     [InlineData("clock 6 min", "clock", CheckLevel.Error)]
@@ -46,6 +49,8 @@ public sealed class ChecksTests
             "no KVM" => Good with { HardwareAcceleration = false },
             "little space" => Good with { Replicas = Roomy with { FreeBytes = 1 << 30 } },
             "no spool" => Good with { Spool = Roomy with { Error = "no such folder" } },
+            "no UEFI" => Good with { Firmwares = ["bios"] },
+            "little memory" => Good with { FreeMemoryBytes = 256L << 20 },
             "no networks" => Good with { Networks = [] },
             "no guard" => Good with { GuardProblem = "libvirtd looks for no hooks" },
             _ => Good,
@@ -86,7 +91,7 @@ public sealed class ChecksTests
             fault == "no space" ? Good with { Replicas = Roomy with { FreeBytes = 1 << 30 } } : Good,
             fault == "name taken" ? ["web1", "web1-2"] : [],
             fault == "bad name" ? "-web1-" : "web1",
-            fault == "unmapped" ? Errors.NetworkUnmapped("dmz", "berlin") : null);
+            fault == "unmapped" ? Errors.NetworkUnmapped("dmz", "lyon", "berlin") : null);
 
         Assert.Equal(expected, findings.FirstOrDefault(finding => finding.Refusal is not null)?.Refusal?.Code);
     }
@@ -116,17 +121,19 @@ public sealed class ChecksTests
             choice is null ? [] : [new NicChoice("52:54:00:AA:BB:CC", choice, null, null)],
             mapped is null ? [] : [new NetworkMapping(default, "default", default, mapped, null, false)],
             useMap,
+            "lyon",
             "berlin",
             "beta",
             [new HostNetwork("lan", true, false, null), new HostNetwork("dmz", true, false, null)]);
 
         Assert.Equal(expected, error is null ? Assert.Single(plans).TargetNetwork : error.Code);
+        Assert.True(error?.Code != "network-unmapped" || error.Next.Contains("`understudy network map default --to NETWORK --from-site lyon --to-site berlin`", StringComparison.Ordinal), error?.Next);
     }
 
     [Fact]
     public void A_choice_for_a_nic_that_is_not_there_is_wrong_use()
     {
-        (_, ErrorInfo? error) = NicPlanner.Plan([], [new NicChoice("52:54:00:00:00:09", "lan", null, null)], [], true, "berlin", "beta", []);
+        (_, ErrorInfo? error) = NicPlanner.Plan([], [new NicChoice("52:54:00:00:00:09", "lan", null, null)], [], true, "lyon", "berlin", "beta", []);
 
         Assert.Equal(ErrorKind.WrongUse, error?.Kind);
     }

@@ -60,6 +60,7 @@ public sealed class CommandTests : IAsyncLifetime
         await _lab.UntilAsync(test.Id, job => job.Wait == JobWait.TestCompletion);
         Assert.Equal("quarterly", Assert.Single((await _lab.Client.GetVmAsync("web1", Ct)).Protection!.Tests).Label); // protected
         RecoveryPointId point = Target.Points[^1].Id;
+        Assert.Contains("test web1-test", (await _lab.Client.GetPointAsync("web1", point.ToString(), Ct)).Marks);
         _beta.AddPoint(_replica, _lab.Time.GetUtcNow()); // newer, and not what was tested
         await RefusedAsync("confirmation-wrong", () => _lab.Client.PromoteAsync("web1", new PromoteDto(null, null), Ct));
         JobDto promoted = await DoneAsync(_lab.Client.PromoteAsync("web1", new PromoteDto("web1-test", "FAILOVER"), Ct));

@@ -33,12 +33,18 @@ internal sealed partial class FakeAgent : IVaultMember
 
     public ProxyState Proxy { get; private set; } = new(null, OnTrial: false, null);
 
+    public static MachineFit FitsAll { get; } = new(false, null, ["bios", "efi"], true, true, CpuFit.Provided, null);
+
+    /// <summary>What its hypervisor says of any VM's machine.</summary>
+    public MachineFit Fit { get; set; } = FitsAll;
+
     /// <summary>How the trial of a new proxy ends.</summary>
     public Func<ProxyState, ProxyState> EndOfTrial { get; set; } = trial => trial with { OnTrial = false };
 
     private void RegisterAdministration(AgentOperations operations)
     {
         On(operations, AgentMethods.HostConfigure, Configure);
+        On(operations, AgentMethods.HostFit, _ => new HostFitAnswer(Fit));
         On(operations, AgentMethods.VaultCopy, Keep);
     }
 

@@ -53,6 +53,8 @@ internal sealed partial class FakeAgent
 
     public void Post(FakeSource source) => _link!.Post(Report(source));
 
+    public SourceReport ReportOf(FakeSource source) => Report(source);
+
     private SourceReport Report(FakeSource source) => (source.Fixed ?? new SourceReport(
         source.Request.Vm, source.Request.Replica, SourcePhase.Protected, VmPower.Running, 0, 0, 0, 0,
         Peer?.Replicas.GetValueOrDefault(source.Request.Replica)?.Points.LastOrDefault(), null, null, 1, 0, 0, 0, 0, false, null)) with

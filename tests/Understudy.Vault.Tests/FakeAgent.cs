@@ -101,6 +101,8 @@ internal sealed partial class FakeAgent : IAsyncDisposable
         await StartAsync();
     }
 
+    public void Say(string kind) => _link!.Post(new AgentEvent(TimeProvider.System.GetUtcNow(), HealthLevel.Normal, kind, null, "said")); // once started
+
     public void PostInventory() => _link!.Post(new Inventory([.. Vms]));
 
     public async ValueTask DisposeAsync()
@@ -117,7 +119,7 @@ internal sealed partial class FakeAgent : IAsyncDisposable
     private HostFacts Facts() => new(
         Name, "0.1.0", null, "9.0.0", "7.2.22", true, 4, 16L << 30, 8L << 30, ["pc-q35-7.2"], [.. Networks],
         new StorageSpace("/var/lib/understudy/replicas", FreeBytes, 200L << 30, null),
-        new StorageSpace("/var/lib/understudy/spool", 50L << 30, 50L << 30, null), Boot: Boot, Visible: Visible, DisplayName: Membership!.Name, Proxy: Proxy); // joined before
+        new StorageSpace("/var/lib/understudy/spool", 50L << 30, 50L << 30, null), Boot: Boot, Visible: Visible, DisplayName: Membership!.Name, Proxy: Proxy, CpuModel: "EPYC-Rome", Firmwares: ["bios", "efi"]); // joined before
 
     private void Register(AgentOperations operations)
     {

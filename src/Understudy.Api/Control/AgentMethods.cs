@@ -29,6 +29,9 @@ public static class AgentMethods
     public static AgentMethod<HostConfigureRequest, HostFactsAnswer> HostConfigure { get; } =
         new("host.configure", true, _json.HostConfigureRequest, _json.HostFactsAnswer);
 
+    public static AgentMethod<HostFitRequest, HostFitAnswer> HostFit { get; } =
+        new("host.fit", false, _json.HostFitRequest, _json.HostFitAnswer);
+
     // --- Source ---
     public static AgentMethod<SourceProtectRequest, Nothing> SourceProtect { get; } =
         new("source.protect", true, _json.SourceProtectRequest, _json.Nothing);

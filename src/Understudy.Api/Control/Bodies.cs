@@ -31,6 +31,11 @@ public sealed record HostFactsAnswer(HostFacts Facts, DateTimeOffset Clock);
 /// <param name="Proxy">Towards the vault, "none" for none: tried first (<see cref="ProxyState"/>), over a connection that is made after the answer.</param>
 public sealed record HostConfigureRequest(string? Name = null, string? Proxy = null);
 
+/// <summary>Would a VM with these needs start on this host?</summary>
+public sealed record HostFitRequest(MachineNeeds Needs);
+
+public sealed record HostFitAnswer(MachineFit Fit);
+
 /// <summary>Can this host reach that one's replication port, with both certificates accepted?</summary>
 /// <param name="Endpoint">"name:port".</param>
 /// <param name="Peer">The host that must answer there.</param>

@@ -71,6 +71,8 @@ namespace Understudy.Api.Json;
 [JsonSerializable(typeof(Nothing))]
 [JsonSerializable(typeof(HostFactsAnswer))]
 [JsonSerializable(typeof(HostConfigureRequest))]
+[JsonSerializable(typeof(HostFitRequest))]
+[JsonSerializable(typeof(HostFitAnswer))]
 [JsonSerializable(typeof(PeerCheckRequest))]
 [JsonSerializable(typeof(PeerCheckAnswer))]
 [JsonSerializable(typeof(ReplicaCreateRequest))]

@@ -61,6 +61,7 @@ internal enum LibvirtErrorCode
 {
     Ok = 0,
     InternalError = 1,
+    NoSupport = 3,
     NoConnect = 5,
     InvalidConnect = 6,
     InvalidArgument = 8,

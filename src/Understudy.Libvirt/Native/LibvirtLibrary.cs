@@ -54,6 +54,10 @@ internal static unsafe partial class LibvirtLibrary
     public static partial nint ConnectGetDomainCapabilities(
         ConnectHandle connect, string? emulator, string? architecture, string? machine, string? virtType, uint flags);
 
+    [LibraryImport(Libvirt, EntryPoint = "virConnectCompareHypervisorCPU", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int ConnectCompareHypervisorCpu(
+        ConnectHandle connect, string? emulator, string? architecture, string? machine, string? virtType, string cpuXml, uint flags);
+
     [LibraryImport(Libvirt, EntryPoint = "virNodeGetInfo")]
     public static partial int NodeGetInfo(ConnectHandle connect, VirNodeInfo* info);
 

@@ -7,7 +7,12 @@ namespace Understudy.Libvirt.Xml;
 internal readonly record struct QemuUser(uint UserId, uint GroupId);
 
 /// <param name="QemuUser">Null when libvirt does not switch users (a session daemon, or the driver is off).</param>
-internal sealed record HostCapabilities(string Architecture, string? Emulator, IReadOnlyList<string> MachineTypes, QemuUser? QemuUser);
+/// <param name="CpuModel">The host's processor, by the nearest name that libvirt has for it.</param>
+internal sealed record HostCapabilities(
+    string Architecture, string? Emulator, IReadOnlyList<string> MachineTypes, QemuUser? QemuUser, string? CpuModel = null);
+
+/// <param name="Firmwares">That libvirt can choose by itself.</param>
+internal sealed record DomainCapabilities(IReadOnlyList<string> Firmwares);
 
 /// <summary>Reads virConnectGetCapabilities and virConnectGetDomainCapabilities. Pure.</summary>
 internal static class CapabilitiesXml
@@ -25,8 +30,18 @@ internal static class CapabilitiesXml
             architecture,
             guest?.Element("emulator")?.Value,
             [.. (guest?.Elements("machine") ?? []).Select(machine => machine.Value).Distinct().Order(StringComparer.Ordinal)],
-            ReadQemuUser(host));
+            ReadQemuUser(host),
+            host?.Element("cpu")?.Element("model")?.Value);
     }
+
+    public static DomainCapabilities ReadDomain(string domainCapabilitiesXml) => new(
+    [
+        .. (SafeXml.Parse(domainCapabilitiesXml).Element("os")?.Elements("enum") ?? [])
+            .Where(choice => choice.Text("name") == "firmware")
+            .Elements("value")
+            .Select(value => value.Value)
+            .Order(StringComparer.Ordinal),
+    ]);
 
     /// <summary>Domain capabilities for KVM that libvirt gives although the device cannot be used carry another domain type.</summary>
     public static bool IsKvm(string domainCapabilitiesXml) => SafeXml.Parse(domainCapabilitiesXml).Element("domain")?.Value == "kvm";

@@ -14,7 +14,8 @@ internal sealed record DomainDescription(
     bool HasGuestAgentChannel,
     IReadOnlyList<VmDiskFacts> Disks,
     IReadOnlyList<VmNicFacts> Nics,
-    IReadOnlyList<string> Tags);
+    IReadOnlyList<string> Tags,
+    MachineNeeds Needs);
 
 /// <summary>Reads domain XML. Pure.</summary>
 internal static class DomainXml
@@ -43,11 +44,16 @@ internal static class DomainXml
             devices?.Elements("channel").Any(channel => channel.Element("target").Text("name") == GuestAgentChannel) ?? false,
             [.. devices?.Elements("disk").Where(disk => !IsGivenOut(disk)).Select(ReadDisk) ?? []],
             [.. devices?.Elements("interface").Select(ReadNic) ?? []],
-            ReadTags(domain));
+            ReadTags(domain),
+            ReadNeeds(domain));
     }
 
-    /// <summary>The tags of a definition, as they are written.</summary>
-    public static IReadOnlyList<string> ReadTags(string xml) => ReadTags(SafeXml.Parse(xml));
+    /// <summary>What counts at the next start, here or elsewhere.</summary>
+    public static (IReadOnlyList<string> Tags, MachineNeeds Needs) ReadStored(string xml)
+    {
+        XElement domain = SafeXml.Parse(xml);
+        return (ReadTags(domain), ReadNeeds(domain));
+    }
 
     /// <summary>True while the disk's copy or active commit can be pivoted: QEMU has said ready, which "done equals total" alone does not mean.</summary>
     public static bool IsMirrorReady(string xml, string targetDevice) =>
@@ -79,6 +85,25 @@ internal static class DomainXml
             .Split(_betweenTags, StringSplitOptions.RemoveEmptyEntries)
             .Distinct(StringComparer.Ordinal),
     ];
+
+    private static MachineNeeds ReadNeeds(XElement domain)
+    {
+        XElement? os = domain.Element("os");
+        XElement? cpu = domain.Element("cpu");
+        bool named = cpu?.Element("model") is { IsEmpty: false } && cpu.Text("mode") is null or "custom";
+        string? mode = cpu is null ? null : cpu.Text("mode") ?? (named ? "custom" : null);
+        return new MachineNeeds(
+            domain.Text("type") ?? "",
+            os?.Element("type").Text("arch") ?? "",
+            os?.Element("type").Text("machine") ?? "",
+            mode,
+            named ? cpu!.Element("model")!.Value : null, // as it says
+            cpu.Text("check") != "none",
+            named ? cpu!.ToString(SaveOptions.DisableFormatting) : null, // as above
+            os.Text("firmware"),
+            os?.Element("loader")?.Value is { Length: > 0 } loader ? loader : null,
+            os?.Element("nvram").Text("template"));
+    }
 
     /// <summary>The attribute counts the CPUs in use where some of the maximum are unplugged.</summary>
     private static int ReadCpus(XElement domain) =>

@@ -97,8 +97,8 @@ public static partial class Errors
     public static ErrorInfo NoMemory(string host, long neededBytes, long freeBytes) => new(Refused, "no-memory", $"{host} has not enough memory for the VM",
         $"It needs {Sizes.Format(neededBytes)} and {Sizes.Format(freeBytes)} are free.", "Free memory there, or give the VM less at the target: `understudy vm set VM --memory`.");
 
-    public static ErrorInfo NetworkUnmapped(string network, string site) => new(Refused, "network-unmapped", $"Network {Quote(network)} has no place at site {site}",
-        "A NIC of the VM is on it and the policy uses the network map.", $"Map it: `understudy network map {network} --to NETWORK`, or name a network for the NIC.");
+    public static ErrorInfo NetworkUnmapped(string network, string from, string to) => new(Refused, "network-unmapped", $"Network {Quote(network)} has no place at site {to}",
+        "A NIC of the VM is on it and the policy uses the network map.", $"Map it: `understudy network map {network} --to NETWORK --from-site {from} --to-site {to}`, or name a network for the NIC.");
 
     public static ErrorInfo HostOffline(string host) => new(Refused, "host-offline", $"{host} is not connected",
         "Its agent has no connection to the vault.", "Start the agent there and see its log; the link to the vault is dialled by the agent.");

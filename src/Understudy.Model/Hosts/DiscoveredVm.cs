@@ -4,6 +4,7 @@ namespace Understudy.Model;
 
 /// <summary>A VM as its host's agent sees it.</summary>
 /// <param name="Tags">That its owner gave it in its definition (docs/operations/commands.md); null from an agent that reads none.</param>
+/// <param name="Needs">Of a host that starts it; null from an agent that does not say.</param>
 /// <param name="OnlyWhileProtected">The host's rule hides it; it is shown until it is not protected any more.</param>
 public sealed record DiscoveredVm(
     VmId Id,
@@ -19,7 +20,8 @@ public sealed record DiscoveredVm(
     IReadOnlyList<DiscoveredDisk> Disks,
     IReadOnlyList<DiscoveredNic> Nics,
     IReadOnlyList<string>? Tags = null,
-    bool OnlyWhileProtected = false);
+    bool OnlyWhileProtected = false,
+    MachineNeeds? Needs = null);
 
 /// <param name="Device">disk, cdrom, floppy, …: only "disk" is replicated.</param>
 /// <param name="Source">Path of the image, or the source as the hypervisor names it.</param>

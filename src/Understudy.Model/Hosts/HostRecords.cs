@@ -37,7 +37,9 @@ public sealed record HostFacts(
     string? Boot = null,
     string? Visible = null,
     string? DisplayName = null,
-    ProxyState? Proxy = null);
+    ProxyState? Proxy = null,
+    string? CpuModel = null,
+    IReadOnlyList<string>? Firmwares = null);
 
 public sealed record HostNetwork(string Name, bool Active, bool Isolated, string? Bridge);
 

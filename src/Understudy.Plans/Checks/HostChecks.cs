@@ -8,6 +8,9 @@ public static class HostChecks
     /// <summary>Below it sources would soon spool: the reserve a pool keeps, and as much again for the journal.</summary>
     public const long LowSpaceBytes = 4L << 30;
 
+    /// <summary>Less than a small VM takes.</summary>
+    public const long LowMemoryBytes = 512L << 20;
+
     /// <summary>libvirt with incremental backup as docs/protocols need it; QEMU with reopening of backing files.</summary>
     public static readonly Version OldestHypervisor = new(8, 0);
     public static readonly Version OldestEmulator = new(6, 1);
@@ -57,6 +60,19 @@ public static class HostChecks
         findings.Add(facts.HardwareAcceleration
             ? Finding.Pass("acceleration", "KVM can be used.")
             : Finding.Warn("acceleration", "KVM cannot be used; guests run many times slower.", "Switch virtualisation on in the firmware, and load the kvm module."));
+        findings.Add(facts.CpuModel is { } cpu
+            ? Finding.Pass("CPU", $"{cpu}, as libvirt names it.")
+            : Finding.Pass("CPU", "libvirt has no name for the processor; VMs are compared with it one by one."));
+        if (facts.Firmwares is { } firmwares)
+        {
+            findings.Add(firmwares.Contains("efi")
+                ? Finding.Pass("firmware", "BIOS and UEFI.")
+                : Finding.Warn("firmware", "BIOS only: libvirt finds no UEFI firmware.", "Install it where VMs with UEFI shall run (Debian and Ubuntu: ovmf)."));
+        }
+
+        findings.Add(facts.FreeMemoryBytes < LowMemoryBytes
+            ? Finding.Warn("memory", $"{Sizes.Format(facts.FreeMemoryBytes)} of {Sizes.Format(facts.MemoryBytes)} free.", "A VM that fails over here needs its memory free at that moment.")
+            : Finding.Pass("memory", $"{Sizes.Format(facts.FreeMemoryBytes)} of {Sizes.Format(facts.MemoryBytes)} free."));
     }
 
     private static Finding AtLeast(string what, string host, string version, Version oldest)

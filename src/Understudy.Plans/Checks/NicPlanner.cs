@@ -17,6 +17,7 @@ public static class NicPlanner
         IReadOnlyList<NicChoice> choices,
         IReadOnlyList<NetworkMapping> mappings,
         bool useMap,
+        string sourceSite,
         string targetSite,
         string targetHost,
         IReadOnlyList<HostNetwork> targetNetworks)
@@ -36,7 +37,7 @@ public static class NicPlanner
             NetworkMapping? mapping = mappings.FirstOrDefault(candidate => candidate.SourceNetwork == nic.Network);
             if (choice?.Network is null && useMap && nic.Network is { } network && mapping is null)
             {
-                return ([], Errors.NetworkUnmapped(network, targetSite));
+                return ([], Errors.NetworkUnmapped(network, sourceSite, targetSite));
             }
 
             string? target = choice?.Network ?? (useMap ? mapping?.TargetNetwork : null);

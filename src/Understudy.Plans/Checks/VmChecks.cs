@@ -8,6 +8,7 @@ public static class VmChecks
 {
     /// <param name="target">Null when the target has not reported yet.</param>
     /// <param name="targetVmNames">Names of the VMs and of the replicas' VMs at the target.</param>
+    /// <param name="fit">What the target's hypervisor said of processor and firmware (<see cref="FitChecks"/>).</param>
     /// <param name="nicError">Why a NIC has no place at the target; null when all have.</param>
     public static IReadOnlyList<Finding> Evaluate(
         DiscoveredVm vm,
@@ -17,7 +18,8 @@ public static class VmChecks
         IReadOnlyCollection<string> targetVmNames,
         string targetName,
         ErrorInfo? nicError,
-        IReadOnlyList<string>? excluded = null)
+        IReadOnlyList<string>? excluded = null,
+        IReadOnlyList<Finding>? fit = null)
     {
         vm = vm with { Disks = [.. vm.Disks.Where(disk => excluded?.Contains(disk.TargetDevice) != true)] }; // what is left out may be as it likes
         List<Finding> findings = [Power(vm), .. Disks(vm), Name(targetHost, targetVmNames, targetName)];
@@ -26,27 +28,63 @@ public static class VmChecks
             findings.Add(Finding.Fail("networks", nicError));
         }
 
-        if (target is not null)
+        if (target is not null && !SaysMachine(fit))
         {
             findings.Add(Machine(vm, targetHost, target));
         }
 
+        findings.AddRange(fit ?? []);
         if (target?.Replicas is { Error: null } space)
         {
             findings.Add(Space(vm, targetHost, space));
         }
 
+        findings.AddRange(Remarks(vm, sourceHost));
+        return findings;
+    }
+
+    /// <summary>Of a VM that is protected already: would it start at its target, and is something to be known of it?</summary>
+    public static IReadOnlyList<Finding> EvaluateProtected(DiscoveredVm vm, ProtectedVm protection, string sourceHost, string targetHost, HostFacts? target, IReadOnlyList<Finding> fit)
+    {
+        List<Finding> findings = [.. fit, .. Remarks(vm, sourceHost)];
+        if (target is null)
+        {
+            return findings;
+        }
+
+        if (!SaysMachine(fit))
+        {
+            findings.Add(Machine(vm, targetHost, target));
+        }
+
+        long memory = protection.MemoryBytes ?? vm.MemoryBytes;
+        findings.Add(target.FreeMemoryBytes < memory
+            ? Finding.Fail("memory", Errors.NoMemory(targetHost, memory, target.FreeMemoryBytes))
+            : Finding.Pass("memory", $"{Sizes.Format(memory)} needed, {Sizes.Format(target.FreeMemoryBytes)} free at {targetHost}."));
+        string[] missing = [.. protection.Nics.SelectMany(nic => new[] { nic.TargetNetwork, nic.TestNetwork }).OfType<string>().Where(name => target.Networks.All(network => network.Name != name)).Distinct()];
+        findings.AddRange(missing.Select(name => Finding.Fail("networks", Errors.UnknownNetwork(targetHost, name))));
+        if (missing.Length == 0)
+        {
+            findings.Add(Finding.Pass("networks", protection.Nics.Count == 0 ? "The VM has no NIC." : $"{string.Join(", ", protection.Nics.Select(nic => $"{nic.Mac} on {nic.TargetNetwork ?? "none"}"))}."));
+        }
+
+        return findings;
+    }
+
+    /// <summary>The hypervisor itself has said what is wrong with it.</summary>
+    private static bool SaysMachine(IReadOnlyList<Finding>? fit) => fit?.Any(finding => finding.Check.Name == "machine") == true;
+
+    private static IEnumerable<Finding> Remarks(DiscoveredVm vm, string sourceHost)
+    {
         if (!vm.HasGuestAgentChannel)
         {
-            findings.Add(Finding.Warn("guest agent", $"{vm.Name} has no guest agent channel.", "Points are crash-consistent without it; install qemu-guest-agent for more."));
+            yield return Finding.Warn("guest agent", $"{vm.Name} has no guest agent channel.", "Points are crash-consistent without it; install qemu-guest-agent for more.");
         }
 
         if (vm.HasSnapshots)
         {
-            findings.Add(Finding.Warn("snapshots", $"{vm.Name} has snapshots at {sourceHost}.", "Do not revert to one while the VM is protected: libvirt drops the change tracking."));
+            yield return Finding.Warn("snapshots", $"{vm.Name} has snapshots at {sourceHost}.", "Do not revert to one while the VM is protected: libvirt drops the change tracking.");
         }
-
-        return findings;
     }
 
     /// <summary>May these disks be left out (CFG-9)? Null when they may.</summary>

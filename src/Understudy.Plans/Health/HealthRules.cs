@@ -141,7 +141,7 @@ public static class HealthRules
 
         if (vm.Target?.Waiting is { } waiting)
         {
-            reasons.Add(new HealthReason(HealthLevel.Warning, $"The last merge of the commit waits: {waiting}", "The VM runs meanwhile, on one overlay more."));
+            reasons.Add(new HealthReason(HealthLevel.Warning, $"The commit has not ended: {waiting.TrimEnd('.')}.", "It ends by itself; the VM runs meanwhile, on one overlay more."));
         }
 
         if (vm.Target?.Failover?.Power is { } power and not VmPower.Running)

@@ -189,6 +189,8 @@ public sealed record BlockJobFacts(BlockJobKind Kind, long DoneBytes, long Total
 
 public sealed record NetworkFacts(string Name, bool Active, bool Isolated, string? Bridge);
 
+/// <param name="CpuModel">The processor, by the nearest name the hypervisor has for it.</param>
+/// <param name="Firmwares">That the hypervisor can choose for a VM, beside what definitions name.</param>
 public sealed record HostFacts(
     string HostName,
     string HypervisorVersion,
@@ -198,10 +200,13 @@ public sealed record HostFacts(
     long FreeMemoryBytes,
     int Cpus,
     IReadOnlyList<string> MachineTypes,
-    IReadOnlyList<NetworkFacts> Networks);
+    IReadOnlyList<NetworkFacts> Networks,
+    string? CpuModel = null,
+    IReadOnlyList<string>? Firmwares = null);
 
 /// <param name="Autostart">The hypervisor starts it with the host.</param>
 /// <param name="Tags">Of its stored definition, where it has one.</param>
+/// <param name="Needs">Likewise: at its next start, here or elsewhere.</param>
 public sealed record VmFacts(
     VmId Id,
     string Name,
@@ -216,7 +221,8 @@ public sealed record VmFacts(
     IReadOnlyList<VmDiskFacts> Disks,
     IReadOnlyList<VmNicFacts> Nics,
     bool Autostart = false,
-    IReadOnlyList<string>? Tags = null);
+    IReadOnlyList<string>? Tags = null,
+    MachineNeeds? Needs = null);
 
 /// <param name="Source">Path of the image, or the source as libvirt names it when it is not a file or block device.</param>
 public sealed record VmDiskFacts(string TargetDevice, string Bus, string Device, string Format, string SourceType, string? Source, long SizeBytes, bool ReadOnly, bool Shareable);

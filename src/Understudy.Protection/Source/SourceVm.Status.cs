@@ -124,7 +124,7 @@ public sealed partial class SourceVm
     private void RaiseCopyDone(CopyState done, ComparedBytes compared)
     {
         string numbers = compared == default ? ""
-            : $"; of {Size(compared.Same + compared.Different)} compared with the target, {Size(compared.Different)} differed and were sent";
+            : $"; of {ByteWords.Of(compared.Same + compared.Different)} compared with the target, {ByteWords.Of(compared.Different)} differed and were sent";
         if (done.Kind == CopyKind.First)
         {
             Raise(SourceEventKind.FirstPoint, $"the first copy is complete: the first recovery point is listed{numbers}", null);
@@ -134,10 +134,6 @@ public sealed partial class SourceVm
             Raise(SourceEventKind.ResynchronisationDone, $"the resynchronisation is complete: cycles go on{numbers}", null);
         }
     }
-
-    private static string Size(long bytes) => bytes >= 1 << 30
-        ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{bytes / (double)(1 << 30):0.0} GiB")
-        : string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{bytes / (double)(1 << 20):0.0} MiB");
 
     private void RaiseJoined(IReadOnlyList<SourceDisk> before, IReadOnlyList<SourceDisk> now)
     {

@@ -2,6 +2,7 @@ using Microsoft.EntityFrameworkCore;
 using Understudy.Api.Control;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
+using Understudy.Plans;
 using Understudy.Vault.Events;
 using Understudy.Vault.Sites;
 using Understudy.Vault.Storage;
@@ -14,15 +15,23 @@ internal sealed class AgentNews(
 {
     public async ValueTask OnHelloAsync(HostId host, AgentHello hello, CancellationToken cancellationToken)
     {
+        HostRow row;
+        bool first;
         await using (VaultDb db = storage.Open())
         {
-            HostRow row = await db.Hosts.SingleAsync(candidate => candidate.Id == host.Value, cancellationToken);
+            row = await db.Hosts.SingleAsync(candidate => candidate.Id == host.Value, cancellationToken);
+            first = row.LastSeenAt is null;
             row.ReplicationEndpoint = hello.ReplicationEndpoint;
             row.LastSeenAt = time.GetUtcNow();
             await db.SaveChangesAsync(cancellationToken);
         }
 
         await OnFactsAsync(host, hello.Facts, cancellationToken);
+        if (first)
+        {
+            await CheckAsync(row, hello.Facts, cancellationToken);
+        }
+
         await OnInventoryAsync(host, new Inventory(hello.Vms), cancellationToken);
         foreach (SourceReport report in hello.Sources)
         {
@@ -33,6 +42,22 @@ internal sealed class AgentNews(
         {
             await OnTargetAsync(host, report, cancellationToken);
         }
+    }
+
+    /// <summary>On joining (REG-4): is the host fit? Later it is asked before each use. The clocks have not been compared yet.</summary>
+    private async ValueTask CheckAsync(HostRow host, HostFacts facts, CancellationToken cancellationToken)
+    {
+        CheckResult[] poor =
+        [
+            .. HostChecks.Evaluate(host.Name, online: true, facts, TimeSpan.Zero).Select(finding => finding.Check)
+                .Where(check => check.Level != CheckLevel.Pass)
+                .OrderByDescending(check => check.Level),
+        ];
+        HealthLevel severity = poor.Any(check => check.Level == CheckLevel.Error) ? HealthLevel.Critical : poor.Length > 0 ? HealthLevel.Warning : HealthLevel.Normal;
+        string text = poor.Length == 0
+            ? $"{host.Name} was checked on joining: fit for both parts."
+            : $"{host.Name} was checked on joining. {string.Join(" ", poor.Select(check => $"{check.Name}, {check.Level.Word()}: {check.Finding.TrimEnd('.')}. {check.Remedy}"))}";
+        await events.AddAsync(severity, "host-checked", null, host.Id, text, cancellationToken);
     }
 
     public async ValueTask OnOnlineAsync(HostId host, CancellationToken cancellationToken)

@@ -92,11 +92,19 @@ internal sealed partial class HostDuties(
             ErrorInfo? refusal = vm.SourceHost == session.Host
                 ? await ConfigureSourceAsync(session, vm, policies[vm.Policy], cancellationToken)
                 : await AskAsync(session, AgentMethods.ReplicaConfigure, new ReplicaConfigureRequest(vm.Replica, SideSettings.OfTarget(vm, policies[vm.Policy])), cancellationToken);
-            if (refusal is not null)
+            if (refusal is not null && await StandsAsync(vm, cancellationToken))
             {
                 await events.AddAsync(HealthLevel.Warning, "settings-refused", vm.Vm.Value, host, $"{vm.Name}: {refusal}", cancellationToken);
             }
         }
+    }
+
+    /// <summary>It has not ended while the host was asked, and no job has it, at whose end it is asked again.</summary>
+    private async Task<bool> StandsAsync(ProtectedVm vm, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        return await db.Protections.AnyAsync(row => row.VmId == vm.Vm.Value && row.Replica == vm.Replica.Value, cancellationToken)
+            && !await db.Leases.AnyAsync(lease => lease.VmId == vm.Vm.Value, cancellationToken);
     }
 
     private async Task<ErrorInfo?> ConfigureSourceAsync(AgentSession session, ProtectedVm vm, Policy policy, CancellationToken cancellationToken)

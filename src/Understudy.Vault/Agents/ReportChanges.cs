@@ -9,11 +9,14 @@ internal sealed record News(HealthLevel Severity, string Kind, string Text);
 /// <summary>What between two reports somebody may want to know later. Pure.</summary>
 internal static class ReportChanges
 {
+    /// <summary>Kind of the news that replication does not go on.</summary>
+    public const string Stopped = "replication-stopped";
+
     public static IEnumerable<News> Between(string vm, VmReports before, VmReports now)
     {
         if (now.Source?.Error is { } error && before.Source?.Error?.Code != error.Code)
         {
-            yield return new News(HealthLevel.Warning, "replication-stopped", $"{vm}: {error}");
+            yield return new News(HealthLevel.Warning, Stopped, $"{vm}: {error}");
         }
         else if (now.Source is { Error: null, Ownership.State: OwnershipState.Here } && before.Source?.Error is not null)
         {

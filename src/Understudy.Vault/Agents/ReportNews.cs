@@ -15,6 +15,9 @@ namespace Understudy.Vault.Agents;
 internal sealed class ReportNews(
     VaultStorage storage, ReportBoard board, RpoHistory history, Reunions reunions, EventJournal events, Changes changes, TimeProvider time)
 {
+    /// <summary>A report that was on its way while its protection ended.</summary>
+    private static readonly TimeSpan _late = TimeSpan.FromMinutes(1);
+
     private readonly ConcurrentDictionary<ReplicaId, bool> _strangers = new(); // replicas already told of
 
     public async ValueTask OnSourceAsync(HostId host, SourceReport report, CancellationToken cancellationToken)
@@ -40,7 +43,7 @@ internal sealed class ReportNews(
         ProtectionRow? row = await db.Protections.SingleOrDefaultAsync(candidate => candidate.VmId == report.Vm.Value, cancellationToken);
         if (row is null || row.TargetHost != host.Value || row.Replica != report.Replica.Value)
         {
-            await TellStrangerAsync(host, report.Vm, report.Replica, "holds", cancellationToken);
+            await TellStrangerAsync(db, host, report.Vm, report.Replica, "holds", cancellationToken);
             return;
         }
 
@@ -65,6 +68,11 @@ internal sealed class ReportNews(
     {
         foreach (News news in ReportChanges.Between(row.Name, before, now))
         {
+            if (news.Kind == ReportChanges.Stopped && await IsEndingAsync(row.VmId, cancellationToken))
+            {
+                continue; // that is what was asked for
+            }
+
             await events.AddAsync(news.Severity, news.Kind, row.VmId, host.Value, news.Text, cancellationToken);
         }
 
@@ -83,7 +91,7 @@ internal sealed class ReportNews(
         RetiredRow? retired = await db.Retired.SingleOrDefaultAsync(row => row.Replica == report.Replica.Value && row.SourceHost == host.Value, cancellationToken);
         if (retired is null)
         {
-            await TellStrangerAsync(host, report.Vm, report.Replica, "sends", cancellationToken);
+            await TellStrangerAsync(db, host, report.Vm, report.Replica, "sends", cancellationToken);
             return;
         }
 
@@ -92,10 +100,22 @@ internal sealed class ReportNews(
         changes.Publish(Changes.Vm(retired.VmId));
     }
 
-    /// <summary>Something of ours stands on a host and no list shows it: say so, once.</summary>
-    private async Task TellStrangerAsync(HostId host, VmId vm, ReplicaId replica, string does, CancellationToken cancellationToken)
+    private async Task<bool> IsEndingAsync(Guid vm, CancellationToken cancellationToken)
     {
-        if (_strangers.TryAdd(replica, true))
+        await using VaultDb db = storage.Open();
+        string unprotect = JobAction.Unprotect.Word();
+        return await db.Leases.AnyAsync(lease => lease.VmId == vm && db.Jobs.Any(job => job.Id == lease.JobId && job.Action == unprotect), cancellationToken);
+    }
+
+    /// <summary>Something of ours stands on a host and no list shows it: say so, once. Not of what was removed a moment ago, whose last
+    /// report came late, nor of what the host is still to remove.</summary>
+    private async Task TellStrangerAsync(VaultDb db, HostId host, VmId vm, ReplicaId replica, string does, CancellationToken cancellationToken)
+    {
+        string unprotect = JobAction.Unprotect.Word();
+        DateTimeOffset lately = time.GetUtcNow() - _late;
+        bool leaving = await db.Cleanups.AnyAsync(row => row.Replica == replica.Value, cancellationToken)
+            || await db.Jobs.AnyAsync(job => job.VmId == vm.Value && job.Action == unprotect && (job.EndedAt == null || job.EndedAt > lately), cancellationToken);
+        if (!leaving && _strangers.TryAdd(replica, true))
         {
             await events.AddAsync(HealthLevel.Warning, "replica-unknown", vm.Value, host.Value,
                 $"The host {does} replica {replica} of VM {vm}, which this vault does not know.", cancellationToken);

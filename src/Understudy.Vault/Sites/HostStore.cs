@@ -10,7 +10,7 @@ using Understudy.Vault.Storage;
 namespace Understudy.Vault.Sites;
 
 /// <summary>Hosts as people see them: what is stored, and whether their agent is connected now.</summary>
-internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, EventJournal events)
+internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, FitAsker fit, EventJournal events)
 {
     private const int LongestReason = 500;
 
@@ -37,7 +37,7 @@ internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, Even
     {
         await using VaultDb db = storage.Open();
         HostRow host = await FindAsync(db, nameOrId, cancellationToken);
-        IReadOnlyList<Finding> findings = await CheckAsync(host, cancellationToken);
+        List<Finding> findings = [.. await CheckAsync(host, cancellationToken), .. await CheckVmsAsync(db, host, cancellationToken)];
         return new HostCheckDto(host.Name, Finding.Worst(findings), [.. findings.Select(finding => finding.Check)]);
     }
 
@@ -47,6 +47,41 @@ internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, Even
         AgentSession? session = agents.Find(new HostId(host.Id));
         HostFacts? facts = session is null ? null : await session.TryGetFactsAsync(cancellationToken);
         return HostChecks.Evaluate(host.Name, session is not null, facts ?? FactsOf(host), session?.ClockDifference);
+    }
+
+    /// <summary>Would the VMs whose replicas it keeps start here?</summary>
+    private async Task<IReadOnlyList<Finding>> CheckVmsAsync(VaultDb db, HostRow target, CancellationToken cancellationToken)
+    {
+        if (agents.Find(new HostId(target.Id)) is null)
+        {
+            return [];
+        }
+
+        var vms = await db.Protections.AsNoTracking().Where(row => row.TargetHost == target.Id).OrderBy(row => row.Name)
+            .Select(row => new
+            {
+                row.Name,
+                row.SourceHost,
+                VmJson = db.Vms.Where(vm => vm.VmId == row.VmId && vm.HostId == row.SourceHost).Select(vm => vm.VmJson).FirstOrDefault(),
+            })
+            .ToListAsync(cancellationToken);
+        List<Finding> findings = [];
+        foreach (var vm in vms)
+        {
+            if (VaultJson.Read(vm.VmJson, VaultJson.Default.DiscoveredVm) is { } discovered)
+            {
+                HostRow? source = await db.Hosts.AsNoTracking().SingleOrDefaultAsync(row => row.Id == vm.SourceHost, cancellationToken);
+                IReadOnlyList<Finding> answers = await fit.CheckAsync(discovered, source, target, cancellationToken);
+                Finding[] poor = [.. answers.Where(finding => finding.Check.Level != CheckLevel.Pass)];
+                findings.AddRange(poor.Select(finding => finding with { Check = finding.Check with { Name = $"{vm.Name}: {finding.Check.Name}" } }));
+                if (poor.Length == 0 && answers.Count > 0)
+                {
+                    findings.Add(Finding.Pass(vm.Name, "Its machine, processor and firmware are here."));
+                }
+            }
+        }
+
+        return findings;
     }
 
     /// <param name="reason">Kept in the event: somebody will ask one day.</param>

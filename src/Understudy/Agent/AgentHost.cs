@@ -97,7 +97,7 @@ internal sealed class AgentHost
         VaultLink link = new(_identity, view.HelloAsync, operations, time, _loggers.CreateLogger<VaultLink>());
         news.Link = link;
         ProxyTrials proxies = new(_settings, link, async ct => link.Post(await view.FactsAsync(ct)), time, _logger);
-        HostOrders.Register(operations, view, _identity, proxies);
+        HostOrders.Register(operations, view, hypervisor, _identity, proxies);
         new LocalOrders(_identity, _settings, proxies, view, visibility, link, source, target, receiver).Register(operations);
         LocalListener local = new(_config.LocalSocket, services.Sockets, operations, time, _logger);
         await target.OpenAllAsync(cancellationToken);

@@ -10,7 +10,7 @@ internal static class Facts
     public static HostFacts Of(Protection.Ports.HostFacts host, StorageSpace replicas, StorageSpace spool) => new(
         host.HostName, AgentVersion.Text, null, host.HypervisorVersion, host.EmulatorVersion, host.HardwareAcceleration, host.Cpus,
         host.MemoryBytes, host.FreeMemoryBytes, host.MachineTypes,
-        [.. host.Networks.Select(n => new HostNetwork(n.Name, n.Active, n.Isolated, n.Bridge))], replicas, spool);
+        [.. host.Networks.Select(n => new HostNetwork(n.Name, n.Active, n.Isolated, n.Bridge))], replicas, spool, CpuModel: host.CpuModel, Firmwares: host.Firmwares);
 
     /// <summary>A host whose hypervisor does not answer is still a host: the reason is one of its facts.</summary>
     public static HostFacts Unreachable(string why, StorageSpace replicas, StorageSpace spool) => new(
@@ -21,7 +21,29 @@ internal static class Facts
         [.. vm.Disks.Select(d => new DiscoveredDisk(d.TargetDevice, d.Bus, d.Device, d.Format, d.SourceType, d.Source, d.SizeBytes, d.ReadOnly, d.Shareable))],
         [.. vm.Nics.Select(n => new DiscoveredNic(n.Mac, n.Network, n.Model))],
         vm.Tags,
-        onlyWhileProtected);
+        onlyWhileProtected,
+        vm.Needs is { } needs ? Of(needs) : null);
+
+    public static Protection.Ports.MachineNeeds Of(Model.MachineNeeds needs) => new(
+        needs.DomainType, needs.Architecture, needs.MachineType, needs.CpuMode, needs.CpuModel, needs.CpuChecked, needs.CpuXml, needs.Firmware, needs.Loader, needs.NvramTemplate);
+
+    public static Model.MachineFit Of(Protection.Ports.MachineFit fit) => new(
+        fit.Emulated,
+        fit.MachineProblem,
+        fit.Firmwares,
+        fit.LoaderThere,
+        fit.NvramTemplateThere,
+        fit.Cpu switch
+        {
+            Protection.Ports.CpuFit.Provided => Model.CpuFit.Provided,
+            Protection.Ports.CpuFit.Lacking => Model.CpuFit.Lacking,
+            Protection.Ports.CpuFit.NotCompared => Model.CpuFit.NotCompared,
+            _ => throw new System.Diagnostics.UnreachableException($"fit {fit.Cpu}"),
+        },
+        fit.CpuProblem);
+
+    private static Model.MachineNeeds Of(Protection.Ports.MachineNeeds needs) => new(
+        needs.DomainType, needs.Architecture, needs.MachineType, needs.CpuMode, needs.CpuModel, needs.CpuChecked, needs.CpuXml, needs.Firmware, needs.Loader, needs.NvramTemplate);
 
     public static VmPower Of(VmRunState state) => state switch
     {

@@ -9,9 +9,21 @@ internal sealed class SourceNews : ISourceEvents
 {
     public VaultLink? Link { get; set; }
 
-    public void Raise(SourceEvent happened) => Link?.Post(new AgentEvent(
-        happened.At, SeverityOf(happened.Kind), KindOf(happened.Kind), happened.Vm,
-        happened.Remedy is null ? happened.What : $"{happened.What.TrimEnd('.')}. {happened.Remedy}"));
+    public void Raise(SourceEvent happened)
+    {
+        if (IsInReports(happened.Kind))
+        {
+            return;
+        }
+
+        Link?.Post(new AgentEvent(
+            happened.At, SeverityOf(happened.Kind), KindOf(happened.Kind), happened.Vm,
+            happened.Remedy is null ? happened.What : $"{happened.What.TrimEnd('.')}. {happened.Remedy}"));
+    }
+
+    /// <summary>The reports of the VM say these too, also after an outage of the vault, and the vault makes the event of them: one, not two.</summary>
+    private static bool IsInReports(SourceEventKind kind) =>
+        kind is SourceEventKind.LinkLost or SourceEventKind.LinkBack or SourceEventKind.Deposed or SourceEventKind.OwnedElsewhere;
 
     private static HealthLevel SeverityOf(SourceEventKind kind) => kind switch
     {

@@ -22,7 +22,6 @@ internal sealed class SourceSide(
     private static readonly TimeSpan OpenAgainAfter = TimeSpan.FromSeconds(10);
 
     private readonly string _spool = settings.Config.SpoolFolder;
-    private readonly string _scratch = settings.Config.ScratchFolder;
     private readonly AsyncGate _gate = new();
     private readonly Lock _lock = new(); // guards the two below, which reports read from any thread
     private readonly SortedDictionary<Guid, RunningSource> _sources = [];
@@ -68,7 +67,7 @@ internal sealed class SourceSide(
         Directory.CreateDirectory(_spool);
         foreach (string folder in Directory.EnumerateDirectories(_spool).Order(StringComparer.Ordinal))
         {
-            if (folder != _scratch && VmId.TryParse(Path.GetFileName(folder), out VmId vm) && Find(vm) is null && FindRetired(vm) is null)
+            if (folder != settings.Config.ScratchFolder && VmId.TryParse(Path.GetFileName(folder), out VmId vm) && Find(vm) is null && FindRetired(vm) is null)
             {
                 await TryOpenAsync(folder, cancellationToken);
             }
@@ -129,12 +128,9 @@ internal sealed class SourceSide(
             throw new ErrorException(Errors.InUse("VM", retired.Source.Ownership.VmName, "a copy of it at the other side, which owns it; what is here are old disks"));
         }
 
-        VmFacts? found = await machine.Inventory.FindVmAsync(request.Vm, cancellationToken);
-        if (found is not { } vm || !Visibility.MeantBy(settings.Visible, vm))
-        {
-            throw new ErrorException(Errors.UnknownVm(request.Vm.ToString())); // of one that is hidden nothing is said, not even that
-        }
-
+        VmFacts vm = await machine.Inventory.FindVmAsync(request.Vm, cancellationToken) is { } found && Visibility.MeantBy(settings.Visible, found)
+            ? found
+            : throw new ErrorException(Errors.UnknownVm(request.Vm.ToString())); // of one that is hidden nothing is said, not even that
         string definition = await machine.Inventory.GetDefinitionAsync(request.Vm, DefinitionKind.Inactive, cancellationToken);
         IReadOnlyList<DiskNow> disks = SourceDisks.Of(vm, order.Policy.ExcludedDisks, definition);
         SourceSpec spec = new(request.Replica, request.Vm, vm.Name, request.Line);

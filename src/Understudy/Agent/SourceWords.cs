@@ -77,7 +77,7 @@ internal static class SourceWords
         kept.Branch, kept.IsRetired ? BranchKind.RetiredSource : BranchKind.DeposedSource, kept.Lost, null, kept.Since, null, Facts.BytesOf(kept.Disks), kept.Disks, []);
 
     private static ErrorInfo? ErrorOf(string? guestFault) => guestFault is null ? null : new ErrorInfo(
-        ErrorKind.Failed, "agent-retrying", guestFault.TrimEnd('.'), "The guest is not where ownership wants it; it is tried again by itself.", "See the agent's log, and that libvirtd runs.");
+        ErrorKind.Failed, "agent-retrying", guestFault.TrimEnd('.'), "The VM here is not yet running, stopped or blocked as it has to be; it is tried again by itself.", "See the agent's log, and that libvirtd runs.");
 
     /// <summary>Why replication does not go on; a wait for the VM to run is a state of the VM, not an error.</summary>
     private static ErrorInfo? ErrorOf(SourceStatus status, SourceOrder order) => status switch

@@ -59,6 +59,41 @@ public sealed class InventoryTests(PrivateHost host)
     }
 
     [Fact]
+    public async Task Tags_are_those_of_the_stored_definition_also_while_the_vm_runs()
+    {
+        await using LibvirtHypervisor hypervisor = host.Connect();
+        await using TestVm vm = await TestVm.StartAsync(host, hypervisor);
+        Assert.Empty((await hypervisor.FindVmAsync(vm.Id, default))!.Tags!); // it is there, and has some
+
+        Tool.Run("virsh", [
+            "-c", host.Uri, "metadata", vm.Id.ToString(), "--uri", "urn:understudy:tags:1", "--key", "understudy", "--set", "<tags>prod, front</tags>", "--config"]);
+
+        Assert.Equal(["prod", "front"], (await hypervisor.FindVmAsync(vm.Id, default))!.Tags!); // as above
+    }
+
+    [Fact]
+    public async Task What_a_machine_needs_is_compared_with_what_the_host_has()
+    {
+        await using LibvirtHypervisor hypervisor = host.Connect();
+        await using TestVm vm = await TestVm.StartAsync(host, hypervisor);
+        MachineNeeds needs = (await hypervisor.FindVmAsync(vm.Id, default))!.Needs!; // it is there, and has them
+        MachineFit fit = await hypervisor.CheckFitAsync(needs, default);
+        Assert.Equal((null, true, true), (fit.MachineProblem, fit.LoaderThere, fit.NvramTemplateThere));
+        Assert.Equal((await hypervisor.GetHostAsync(default)).Firmwares, fit.Firmwares);
+
+        Assert.NotNull((await hypervisor.CheckFitAsync(needs with { MachineType = "pc-q35-99.0" }, default)).MachineProblem);
+        Assert.False((await hypervisor.CheckFitAsync(needs with { Loader = "/nowhere/CODE.fd" }, default)).LoaderThere);
+        Assert.False((await hypervisor.CheckFitAsync(needs with { NvramTemplate = "/nowhere/VARS.fd" }, default)).NvramTemplateThere);
+        MachineNeeds emulated = needs with { DomainType = "qemu", CpuMode = "custom" };
+        Assert.Equal(CpuFit.Provided, (await hypervisor.CheckFitAsync(emulated with { CpuXml = "<cpu mode='custom' match='exact'><model>qemu64</model></cpu>" }, default)).Cpu);
+        MachineFit lacking = await hypervisor.CheckFitAsync(
+            emulated with { CpuXml = "<cpu mode='custom' match='exact'><model>qemu64</model><feature policy='require' name='amx-tile'/></cpu>" }, default);
+        Assert.Equal(CpuFit.Lacking, lacking.Cpu);
+        Assert.Contains("amx-tile", lacking.CpuProblem, StringComparison.Ordinal);
+        Assert.Equal(CpuFit.Lacking, (await hypervisor.CheckFitAsync(emulated with { CpuXml = "<cpu mode='custom' match='exact'><model>NoSuchCpu</model></cpu>" }, default)).Cpu);
+    }
+
+    [Fact]
     public async Task A_host_that_is_not_there_is_unreachable_with_libvirts_words()
     {
         await using LibvirtHypervisor nowhere = host.Connect(host.Settings with { Uri = "qemu+unix:///system?socket=/nonexistent/sock" });

@@ -57,7 +57,32 @@ public sealed class DomainXmlTests
     [InlineData("<tags xmlns='urn:understudy:tags:1'/>", "")]
     [InlineData("<tags xmlns='urn:others'>prod</tags>", "")]
     public void Tags_are_the_words_of_their_element_whatever_its_prefix(string metadata, string tags) =>
-        Assert.Equal(tags, string.Join("|", DomainXml.ReadTags($"<domain><name>a</name><metadata>{metadata}</metadata></domain>")));
+        Assert.Equal(tags, string.Join("|", DomainXml.Read($"<domain><name>a</name><metadata>{metadata}</metadata></domain>").Tags));
+
+    public static TheoryData<string, string, MachineNeeds> Machines => new()
+    {
+        { "", "", new MachineNeeds("kvm", "x86_64", "q35", null, null, true, null, null, null, null) },
+        { "<cpu mode='host-passthrough' check='none' migratable='on'/>", "", new MachineNeeds("kvm", "x86_64", "q35", "host-passthrough", null, false, null, null, null, null) },
+        { "<cpu mode='host-model' check='partial'/>", "", new MachineNeeds("kvm", "x86_64", "q35", "host-model", null, true, null, null, null, null) },
+        { "<cpu><topology sockets='1' dies='1' cores='2' threads='1'/></cpu>", "", new MachineNeeds("kvm", "x86_64", "q35", null, null, true, null, null, null, null) },
+        {
+            "<cpu mode='custom' match='exact' check='partial'><model fallback='forbid'>Haswell</model></cpu>", "",
+            new MachineNeeds("kvm", "x86_64", "q35", "custom", "Haswell", true, "<cpu mode=\"custom\" match=\"exact\" check=\"partial\"><model fallback=\"forbid\">Haswell</model></cpu>", null, null, null)
+        },
+        {
+            "", "<loader readonly='yes' type='pflash'>/f/CODE.fd</loader><nvram template='/f/VARS.fd'>/n/a.fd</nvram>",
+            new MachineNeeds("kvm", "x86_64", "q35", null, null, true, null, null, "/f/CODE.fd", "/f/VARS.fd")
+        },
+    };
+
+    [Theory]
+    [MemberData(nameof(Machines))]
+    public void What_a_machine_needs_of_a_host_is_read(string cpu, string os, MachineNeeds needs) => Assert.Equal(
+        needs, DomainXml.ReadStored($"<domain type='kvm'><name>a</name><os><type arch='x86_64' machine='q35'>hvm</type>{os}</os>{cpu}</domain>").Needs);
+
+    [Fact]
+    public void Firmware_that_libvirt_chooses_is_a_need_too() =>
+        Assert.Equal("efi", DomainXml.ReadStored("<domain><os firmware='efi'><type>hvm</type></os></domain>").Needs.Firmware);
 
     [Fact]
     public void A_definition_that_says_almost_nothing_is_read_too()

@@ -1,9 +1,13 @@
+using Microsoft.Extensions.Logging.Abstractions;
 using Understudy.Agent;
 using Understudy.Api.Control;
 using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
 using Understudy.Model;
+using Understudy.Protection.Guard;
+using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
+using Understudy.Protection.Source;
 using HostFacts = Understudy.Protection.Ports.HostFacts;
 
 namespace Understudy.Tests.Agent;
@@ -74,6 +78,26 @@ public sealed class VisibilityTests : IDisposable
         Assert.Equal("tag:prod", (await AgentConfig.ReadAsync(_folder, Ct)).Visible);
     }
 
+    [Fact]
+    public async Task The_vault_cannot_have_a_hidden_vm_protected_and_nothing_is_made_for_it()
+    {
+        AgentSettings settings = Settings("web*");
+        GuardFolder guard = new(new FolderStore(Directory.CreateDirectory(Path.Combine(_folder, "guard")).FullName), "boot-1", 1);
+        OwnershipServices ownership = new(guard, "boot-1", TimeProvider.System, NullLogger.Instance);
+        SourceMachine machine = new(_vms, null!, null!, null!, null!); // a refusal asks for nothing but the inventory
+        await using SourceSide source = new(settings, machine, ownership, guard, () => throw new NotSupportedException(), new SourceNews(), new SystemIds(), NullLoggerFactory.Instance);
+        SourceProtectRequest request = new(
+            _vms.All[1].Id, new ReplicaId(Guid.NewGuid()), new LineId(1, 1), new HostId(Guid.NewGuid()), "beta:7443", new SourceSettings(TimeSpan.FromMinutes(5), true));
+
+        ErrorInfo hidden = (await Assert.ThrowsAsync<ErrorException>(() => source.ProtectAsync(request, Ct))).Error;
+        ErrorInfo absent = (await Assert.ThrowsAsync<ErrorException>(() => source.ProtectAsync(request with { Vm = new VmId(Guid.NewGuid()) }, Ct))).Error;
+
+        Assert.Equal(("vm-unknown", "vm-unknown"), (hidden.Code, absent.Code));
+        Assert.Equal(absent.Why, hidden.Why);
+        Assert.False(Directory.Exists(settings.Config.SpoolFolder));
+        Assert.False(source.Holds(request.Vm));
+    }
+
     private string Shown(Visibility visibility) => string.Join(" ", _vms.All.Where(vm => visibility.Show(vm) is not null).Select(vm => vm.Name));
 
     private Visibility With(string rule) => new(Settings(rule), _vms, vm => _protected.Contains(vm.Name));
@@ -85,7 +109,7 @@ public sealed class VisibilityTests : IDisposable
         LibvirtUri = "test:///default",
         ReplicasFolder = "/r",
         ImagesFolder = "/i",
-        SpoolFolder = "/s",
+        SpoolFolder = Path.Combine(_folder, "spool"),
         GuestLogFolder = "/l",
         RunFolder = "/run",
         Visible = rule,

@@ -74,7 +74,7 @@ internal sealed class BranchKeeper(ReplicaContext context)
     public string? Describe(Guid run) => Current.FirstOrDefault(status => status.Branch.Id.Value == run)?.Branch is { } branch
         ? string.Create(
             CultureInfo.InvariantCulture,
-            $"branch {branch.Id} ({Words(branch.Kind)}, {branch.Bytes / 1024 / 1024} MiB, until {branch.ExpiresAt:yyyy-MM-dd HH:mm}; delete or export it to go on)")
+            $"branch {branch.Id} ({Words(branch.Kind)}, {ByteWords.Of(branch.Bytes)}, until {branch.ExpiresAt:yyyy-MM-dd HH:mm}; delete or export it to go on)")
         : null;
 
     /// <summary>Room for one more, before something irrevocable needs it.</summary>

@@ -2,19 +2,27 @@ using Microsoft.EntityFrameworkCore;
 using Understudy.Api.Control;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
+using Understudy.Plans;
 using Understudy.Vault.Agents;
 using Understudy.Vault.Protection;
+using Understudy.Vault.Sites;
 using Understudy.Vault.Storage;
 
 namespace Understudy.Vault.Jobs.Steps;
 
 /// <summary>Tests, the start at the target, and the commit.</summary>
-internal sealed class RecoverySteps(StepScene scene, AgentRegistry agents, ReportBoard board)
+internal sealed class RecoverySteps(StepScene scene, FitAsker fit, AgentRegistry agents, ReportBoard board)
 {
     public async Task<StepResult> StartTestAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {
         TestInput input = run.InputAs<TestInput>();
-        (ProtectedVm vm, _, HostRow target) = await scene.LoadAsync(run, stopping);
+        (ProtectedVm vm, HostRow source, HostRow target) = await scene.LoadAsync(run, stopping);
+        await run.WaitForAsync(target, cancel, stopping);
+        if ((await FitAsync(vm, source, target, stopping)).FirstOrDefault(finding => finding.Refusal is not null)?.Refusal is { } refusal)
+        {
+            throw new ErrorException(refusal); // before anything is made that would have to be removed
+        }
+
         await ListTestAsync(run, input, stopping); // first in the list, then in the world
         TestStarted started = await run.AskAsync(
             target,
@@ -41,10 +49,15 @@ internal sealed class RecoverySteps(StepScene scene, AgentRegistry agents, Repor
 
     public async Task<StepResult> AssessSourceAsync(StepRun run, CancellationToken stopping)
     {
-        (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
+        (ProtectedVm vm, HostRow source, HostRow target) = await scene.LoadAsync(run, stopping);
         await using VaultDb db = scene.Open();
         SourceKnowledge knowledge = await SourceWatch.KnowAsync(db, agents, board, vm, stopping);
         string text = SourceWatch.Say(knowledge, vm.Name, source.Name);
+        foreach (Finding finding in (await FitAsync(vm, source, target, stopping)).Where(finding => finding.Check.Level == CheckLevel.Error))
+        {
+            text += $" {finding.Check.Finding.TrimEnd('.')}."; // said, and tried all the same: there may be nothing better
+        }
+
         await scene.Events.AddAsync(
             knowledge == SourceKnowledge.KnownStopped ? HealthLevel.Normal : HealthLevel.Warning, "failover-begun", vm.Vm.Value, source.Id, $"Unplanned failover of {vm.Name}. {text}", stopping);
         return StepResult.Done(text);
@@ -97,8 +110,16 @@ internal sealed class RecoverySteps(StepScene scene, AgentRegistry agents, Repor
 
         scene.Tell(run.Vm);
         return new StepResult(
-            committed.Pending is { } pending ? $"the last merge waits: {pending}" : $"{vm.TargetName} runs at {target.Name} on its own disks",
+            committed.Pending is { } pending ? $"{pending}; the VM runs meanwhile" : $"{vm.TargetName} runs at {target.Name} on its own disks",
             [.. committed.Images.Select(image => $"{target.Name}: {image}")]);
+    }
+
+    /// <summary>Of the VM as it was last seen: its machine in an older point may have been another.</summary>
+    private async Task<IReadOnlyList<Finding>> FitAsync(ProtectedVm vm, HostRow source, HostRow target, CancellationToken stopping)
+    {
+        await using VaultDb db = scene.Open();
+        string? json = await db.Vms.Where(row => row.HostId == source.Id && row.VmId == vm.Vm.Value).Select(row => row.VmJson).SingleOrDefaultAsync(stopping);
+        return VaultJson.Read(json, VaultJson.Default.DiscoveredVm) is { } discovered ? await fit.CheckAsync(discovered, source, target, stopping) : [];
     }
 
     private async Task ListTestAsync(StepRun run, TestInput input, CancellationToken stopping)

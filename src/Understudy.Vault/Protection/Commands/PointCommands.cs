@@ -25,7 +25,7 @@ internal sealed class PointCommands(CommandDesk desk, PointFinder points, Branch
         }
 
         PointsAnswer all = await points.ListAsync(vm, cancellationToken);
-        return [.. all.Points.Select(point => VmView.ToDto(point, MarksOf(point, all, desk.Board.Get(vm.Vm))))];
+        return [.. all.Points.Select(point => VmView.ToDto(point, MarksOf(vm, point, all, desk.Board.Get(vm.Vm))))];
     }
 
     public async Task<PointDto> GetAsync(string vmName, string pointName, CancellationToken cancellationToken)
@@ -34,7 +34,7 @@ internal sealed class PointCommands(CommandDesk desk, PointFinder points, Branch
         ProtectedVm vm = await FindAsync(db, vmName, cancellationToken);
         PointsAnswer all = await points.ListAsync(vm, cancellationToken);
         RecoveryPointInfo point = PointChoice.Find(all.Points, pointName) ?? throw new ErrorException(Errors.UnknownPoint(vm.Name, pointName));
-        return VmView.ToDto(point, MarksOf(point, all, desk.Board.Get(vm.Vm)));
+        return VmView.ToDto(point, MarksOf(vm, point, all, desk.Board.Get(vm.Vm)));
     }
 
     public async Task<IReadOnlyList<BranchDto>> ListBranchesAsync(string vmName, CancellationToken cancellationToken)
@@ -140,10 +140,11 @@ internal sealed class PointCommands(CommandDesk desk, PointFinder points, Branch
     }
 
     /// <summary>What is special about a point, and what stands on it (CFG-13).</summary>
-    private static string[] MarksOf(RecoveryPointInfo point, PointsAnswer all, VmReports reports) =>
+    private static string[] MarksOf(ProtectedVm vm, RecoveryPointInfo point, PointsAnswer all, VmReports reports) =>
     [
         .. point.Kind == PointKind.CrashConsistent ? Array.Empty<string>() : [point.Kind.Word()],
         .. reports.Target?.Failover?.Point == point.Id ? ["runs"] : Array.Empty<string>(),
+        .. vm.Tests.Where(test => test.Point == point.Id).Select(test => $"test {test.VmName}"),
         .. (all.Branches ?? []).Where(branch => branch.Point == point.Id).Select(branch => $"branch {BranchNames.Of(branch)}"),
         .. (reports.Target?.Mounts ?? []).Where(mount => mount.Point == point.Id && mount.Branch is null).Select(mount => mount.ToVm is null ? "mounted" : $"attached to {mount.ToVm}"),
     ];

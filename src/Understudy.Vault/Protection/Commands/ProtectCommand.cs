@@ -11,18 +11,49 @@ using Understudy.Vault.Storage;
 namespace Understudy.Vault.Protection.Commands;
 
 /// <summary>Protecting a VM: all that can be refused is refused before the job, in the order a person would ask.</summary>
-internal sealed class ProtectCommand(CommandDesk desk, IIdSource ids, TimeProvider time)
+internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker fit, IIdSource ids, TimeProvider time)
 {
     public async Task<VmVerifyDto> VerifyAsync(string vmName, ProtectDto request, CancellationToken cancellationToken)
     {
         await using VaultDb db = desk.Open();
+        (VmId id, string name) = await db.FindVmAsync(vmName, cancellationToken);
+        if (await db.FindProtectedAsync(id, cancellationToken) is { } vm)
+        {
+            return await VerifyProtectedAsync(db, vm, request.To, cancellationToken);
+        }
+
         Candidate candidate = await ExamineAsync(db, vmName, request, cancellationToken);
-        return new VmVerifyDto(
-            candidate.Vm.Name,
-            candidate.Target.Name,
-            Finding.Worst(candidate.Findings),
-            [.. candidate.Findings.Select(finding => finding.Check).OrderByDescending(check => check.Level)]);
+        return ToDto(name, candidate.Target, candidate.Findings);
     }
+
+    /// <summary>Both hosts, and whether it would start at its target now; its settings are what they are.</summary>
+    private async Task<VmVerifyDto> VerifyProtectedAsync(VaultDb db, ProtectedVm vm, string? to, CancellationToken cancellationToken)
+    {
+        HostRow source = await db.Hosts.AsNoTracking().SingleAsync(row => row.Id == vm.SourceHost.Value, cancellationToken);
+        HostRow target = await db.Hosts.AsNoTracking().SingleAsync(row => row.Id == vm.TargetHost.Value, cancellationToken);
+        if (!string.IsNullOrWhiteSpace(to) && (await db.FindTargetAsync(to, cancellationToken)).Id != target.Id)
+        {
+            throw new ErrorException(Errors.AlreadyProtected(vm.Name, target.Name));
+        }
+
+        List<Finding> findings = [];
+        foreach (HostRow host in new[] { source, target })
+        {
+            findings.AddRange((await hosts.CheckAsync(host, cancellationToken)).Select(finding => finding with { Check = finding.Check with { Name = $"{host.Name}: {finding.Check.Name}" } }));
+        }
+
+        string? json = await db.Vms.Where(row => row.HostId == source.Id && row.VmId == vm.Vm.Value).Select(row => row.VmJson).SingleOrDefaultAsync(cancellationToken);
+        if (VaultJson.Read(json, VaultJson.Default.DiscoveredVm) is { } discovered)
+        {
+            IReadOnlyList<Finding> answers = await fit.CheckAsync(discovered, source, target, cancellationToken);
+            findings.AddRange(VmChecks.EvaluateProtected(discovered, vm, source.Name, target.Name, HostStore.FactsOf(target), answers));
+        }
+
+        return ToDto(vm.Name, target, findings);
+    }
+
+    private static VmVerifyDto ToDto(string vm, HostRow target, IReadOnlyList<Finding> findings) =>
+        new(vm, target.Name, Finding.Worst(findings), [.. findings.Select(finding => finding.Check).OrderByDescending(check => check.Level)]);
 
     public async Task<JobId> RunAsync(string vmName, ProtectDto request, string user, CancellationToken cancellationToken)
     {
@@ -116,11 +147,13 @@ internal sealed class ProtectCommand(CommandDesk desk, IIdSource ids, TimeProvid
             [.. (request.Nics ?? []).Select(nic => new NicChoice(nic.Mac, nic.Network, nic.TestNetwork, nic.NewMac))],
             await MappingStore.BetweenAsync(db, source.SiteId, target.SiteId, cancellationToken),
             policy.UseNetworkMap,
+            await db.Sites.Where(row => row.Id == source.SiteId).Select(row => row.Name).SingleAsync(cancellationToken),
             await db.Sites.Where(row => row.Id == target.SiteId).Select(row => row.Name).SingleAsync(cancellationToken),
             target.Name,
             facts?.Networks ?? []);
         IReadOnlyList<Finding> findings = VmChecks.Evaluate(
-            vm, source.Name, target.Name, facts, await NamesAtAsync(db, target, cancellationToken), targetName, nicError, excluded);
+            vm, source.Name, target.Name, facts, await NamesAtAsync(db, target, cancellationToken), targetName, nicError, excluded,
+            await fit.CheckAsync(vm, source, target, cancellationToken));
         return new Candidate(vm, source, target, policy, targetName, nics, excluded, findings, go);
     }
 

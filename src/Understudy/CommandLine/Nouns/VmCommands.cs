@@ -9,6 +9,7 @@ internal static partial class VmCommands
 {
     private static readonly Argument<string> _vm = new("vm") { Description = "Name or id of the VM" };
     private static readonly Option<string> _to = new("--to") { Description = "Host or site that gets the replica", Required = true };
+    private static readonly Option<string?> _where = new("--to") { Description = "Host or site that would get the replica; a protected VM has one" };
     private static readonly Option<string?> _policy = new("--policy") { Description = "Policy (default: the default policy, every 5 min, 24 h)" };
     private static readonly Option<string?> _name = new("--name") { Description = "Name of the VM at the target (default: its own)" };
     private static readonly Option<string[]> _nic = new("--nic")
@@ -33,7 +34,7 @@ internal static partial class VmCommands
                 await c.Vault.ListVmsAsync(c.GetOptional(VmSelection.Vms), c.Get(VmSelection.Tag)!, ct), CommandContext.Types.IReadOnlyListVmDto, List), // has a default
                 VmSelection.Vms, VmSelection.Tag),
             make.Verb("show", "Show a VM and its protection", ShowAsync, _vm, _hours),
-            make.Verb("verify", "Say what would stand in the way of protecting a VM", VerifyAsync, _vm, _to, _policy, _name, _nic, _exclude),
+            make.Verb("verify", "Say what would stand in the way of protecting a VM, or of starting a protected one at its target", VerifyAsync, _vm, _where, _policy, _name, _nic, _exclude),
             make.Verb(
                 "protect", "Replicate a VM to another host, or several by rule; they run on undisturbed", ProtectAsync,
                 VmSelection.Vms, VmSelection.Tag, VmSelection.DryRun, _to, _policy, _name, _nic, _cpus, _memory, _exclude, _startAt),
@@ -51,8 +52,8 @@ internal static partial class VmCommands
             .. RecoveryVerbs(make),
         ]);
 
-    private static ProtectDto Request(CommandContext c) => new(
-        c.Get(_to)!, // required
+    private static ProtectDto Request(CommandContext c, string to) => new(
+        to,
         c.Get(_policy),
         c.Get(_name),
         [.. c.Get(_nic)!.Select(NicChoiceWords.Read)], // has a default, as the lists below
@@ -77,14 +78,14 @@ internal static partial class VmCommands
 
     private static async Task<ExitCode> VerifyAsync(CommandContext c, CancellationToken ct)
     {
-        VmVerifyDto result = await c.Vault.VerifyVmAsync(c.Get(_vm), Request(c), ct);
+        VmVerifyDto result = await c.Vault.VerifyVmAsync(c.Get(_vm), Request(c, c.Get(_where) ?? ""), ct);
         c.Show(result, CommandContext.Types.VmVerifyDto, (r, o) => HostCommands.ShowChecks(r.Worst, r.Checks, o));
         return result.Worst == CheckLevel.Error ? ExitCode.Refused : ExitCode.Done;
     }
 
     private static Task<ExitCode> ProtectAsync(CommandContext c, CancellationToken ct)
     {
-        ProtectDto request = Request(c);
+        ProtectDto request = Request(c, c.Get(_to)!); // required
         return VmSelection.RunAsync(
             c,
             "protect",

@@ -93,14 +93,15 @@ internal static class VmSelection
         return Worst(result);
     }
 
-    private static ExitCode Worst(SelectionDto selection) =>
+    /// <summary>A job that failed counts more than a VM that was refused.</summary>
+    public static ExitCode Worst(SelectionDto selection) =>
         selection.Vms.Any(vm => vm.Job is { State: JobState.Failed or JobState.Cancelled }) ? ExitCode.Failed
         : selection.Vms.Any(vm => vm.Error is not null) ? ExitCode.Refused
         : ExitCode.Done;
 
     private static void WritePreview(SelectionDto selection, TextWriter output)
     {
-        Table table = new("vm", "host", "");
+        Table table = new("vm", "host", "possible");
         foreach (SelectedVmDto vm in selection.Vms)
         {
             table.Row(vm.Vm, vm.Host, vm.Error is { } error ? $"refused: {error.What}. {error.Why} ({error.Code})" : "yes");

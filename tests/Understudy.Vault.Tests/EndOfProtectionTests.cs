@@ -1,0 +1,68 @@
+using Understudy.Api.Rest;
+using Understudy.Blocks.Identity;
+using Understudy.Model;
+
+namespace Understudy.Vault.Tests;
+
+/// <summary>What was asked for is no warning: a protection that ends says so once, whatever its hosts still send meanwhile.</summary>
+public sealed class EndOfProtectionTests : IAsyncLifetime
+{
+    private Lab _lab = null!; // set by InitializeAsync, as the next three
+    private FakeAgent _alpha = null!;
+    private FakeAgent _beta = null!;
+    private ReplicaId _replica;
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        (_lab, _alpha, _beta) = await Lab.WithTwoSitesAsync();
+        _replica = await _lab.ProtectAsync(_beta, "web1");
+    }
+
+    public ValueTask DisposeAsync() => _lab.DisposeAsync();
+
+    [Fact]
+    public async Task Late_reports_and_a_target_that_refuses_meanwhile_raise_nothing()
+    {
+        FakeReplica held = _beta.Replicas[_replica];
+        FakeSource source = _alpha.Sources[_replica];
+        ErrorInfo refused = new(ErrorKind.Failed, "source-retrying", "the other side refused", "It is being opened anew.", "Wait.");
+        _beta.After["target.unprotect"] = async ct =>
+        {
+            _alpha.Post(_alpha.ReportOf(source) with { Error = refused });
+            await ArrivedAsync(ct);
+        };
+
+        JobDto job = await _lab.EndOfAsync((await _lab.Client.UnprotectAsync("web1", false, Ct)).Id);
+        _beta.Post(held);
+        _alpha.Post(source);
+        await ArrivedAsync(Ct);
+
+        Assert.Equal(JobState.Succeeded, job.State);
+        Assert.Empty((await _lab.Client.ListEventsAsync(0, 1000, Ct)).Where(news => news.Kind is "replica-unknown" or "replication-stopped" or "settings-refused"));
+    }
+
+    [Fact]
+    public async Task A_replica_that_nobody_knows_is_told_of_when_its_end_is_long_over()
+    {
+        FakeReplica held = _beta.Replicas[_replica];
+        await _lab.EndOfAsync((await _lab.Client.UnprotectAsync("web1", false, Ct)).Id);
+        _lab.Time.Advance(TimeSpan.FromMinutes(2));
+
+        _beta.Post(held);
+
+        await Lab.UntilAsync(() => _lab.HasEventAsync("replica-unknown"));
+    }
+
+    /// <summary>What both have posted so far has been taken in: news of one connection keep their order.</summary>
+    private async Task ArrivedAsync(CancellationToken cancellationToken)
+    {
+        foreach (FakeAgent agent in new[] { _alpha, _beta })
+        {
+            string marker = $"marker-{Guid.NewGuid():N}";
+            agent.Say(marker);
+            await Lab.UntilAsync(async () => (await _lab.Client.ListEventsAsync(0, 1000, cancellationToken)).Any(news => news.Kind == marker));
+        }
+    }
+}
