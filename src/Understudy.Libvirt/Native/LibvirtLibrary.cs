@@ -121,6 +121,4 @@ internal static unsafe partial class LibvirtLibrary
     [LibraryImport(Libvirt, EntryPoint = "virStoragePoolIsActive")]
     public static partial int StoragePoolIsActive(StoragePoolHandle pool);
 
-    [LibraryImport(Libvirt, EntryPoint = "virStoragePoolGetXMLDesc")]
-    public static partial nint StoragePoolGetXml(StoragePoolHandle pool, uint flags);
 }

@@ -232,7 +232,7 @@ internal sealed partial class ScriptedHypervisor(ScriptedVm vm, SimProcess agent
         await vm.CallAsync(agent, "find");
         return vm.State == VmRunState.Absent
             ? null
-            : new VmFacts(id, "app", vm.State, 1, 1L << 30, "bios", "pc", true, false, false, [.. vm.DisksNow.Select(Facts), .. vm.OtherDisks], [], vm.Autostart, vm.HasSavedState);
+            : new VmFacts(id, "app", vm.State, 1, 1L << 30, "bios", "pc", true, false, false, [.. vm.DisksNow.Select(Facts), .. vm.OtherDisks], [], vm.Autostart, HasSavedState: vm.HasSavedState);
     }
 
     private VmDiskFacts Facts(DiskNow disk) =>

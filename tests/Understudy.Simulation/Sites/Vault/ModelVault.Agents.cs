@@ -203,7 +203,7 @@ internal sealed partial class ModelVault
         ReplicaId replica = row.Replica;
         OwnershipInfo? source = Db.Sources.GetValueOrDefault(vm)?.Ownership;
         OwnershipInfo? target = Db.Targets.GetValueOrDefault(vm)?.Ownership;
-        Owed? news = IsConnected(_world.Source) ? Reunion.Of(source, target) : Reunion.OfTargetAlone(source, target);
+        Owed? news = IsConnected(_world.Source) ? Reunion.Of(source, target) : Reunion.WithoutSource(source, target);
         if (_world.Context.Plant != Plant.KeepTheNews && news is { } owed)
         {
             _world.Context.Counters.Add($"vault: passed on {owed.GetType().Name}");
@@ -211,17 +211,17 @@ internal sealed partial class ModelVault
             CancelAt(_world.Simulator.NowTicks + NewsLimit.Ticks, owed is Owed.Settle or Owed.RevalidateTarget ? _world.Target : _world.Source, operation);
             _ = await (owed switch
             {
-                Owed.Depose news => TryAskAsync(
-                    _world.Source, AgentMethods.SourceDepose, operation, new SourceDeposeRequest(vm, replica, news.Line, news.MintedAt, _world.Isolated)),
-                Owed.HandOver news => TryAskAsync(
-                    _world.Source, AgentMethods.SourceHandedOver, operation, new SourceHandedOverRequest(vm, replica, news.Transfer, news.Line)),
-                Owed.Accept news => TryAskAsync(
-                    _world.Source, AgentMethods.SourceAccept, operation, new SourceAcceptRequest(vm, replica, news.Transfer, news.Line, news.Parent, row.RanAtSource)),
-                Owed.Settle news => TryAskAsync(_world.Target, AgentMethods.TransferSettled, operation, new TransferSettledRequest(replica, news.Transfer)),
-                Owed.Revalidate news => TryAskAsync(
-                    _world.Source, AgentMethods.SourceRevalidate, operation, new SourceRevalidateRequest(vm, replica, news.Line, news.MintedAt, news.Valid)),
-                Owed.RevalidateTarget news => TryAskAsync(
-                    _world.Target, AgentMethods.TargetRevalidate, operation, new TargetRevalidateRequest(replica, news.Line, news.Valid)),
+                Owed.Depose told => TryAskAsync(
+                    _world.Source, AgentMethods.SourceDepose, operation, new SourceDeposeRequest(vm, replica, told.Line, told.MintedAt, _world.Isolated)),
+                Owed.HandOver told => TryAskAsync(
+                    _world.Source, AgentMethods.SourceHandedOver, operation, new SourceHandedOverRequest(vm, replica, told.Transfer, told.Line)),
+                Owed.Accept told => TryAskAsync(
+                    _world.Source, AgentMethods.SourceAccept, operation, new SourceAcceptRequest(vm, replica, told.Transfer, told.Line, told.Parent, row.RanAtSource)),
+                Owed.Settle told => TryAskAsync(_world.Target, AgentMethods.TransferSettled, operation, new TransferSettledRequest(replica, told.Transfer)),
+                Owed.Revalidate told => TryAskAsync(
+                    _world.Source, AgentMethods.SourceRevalidate, operation, new SourceRevalidateRequest(vm, replica, told.Line, told.MintedAt, told.Valid)),
+                Owed.RevalidateTarget told => TryAskAsync(
+                    _world.Target, AgentMethods.TargetRevalidate, operation, new TargetRevalidateRequest(replica, told.Line, told.Valid)),
                 _ => throw new System.Diagnostics.UnreachableException(),
             });
         }
