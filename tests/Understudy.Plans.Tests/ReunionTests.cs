@@ -26,28 +26,46 @@ public sealed class ReunionTests
     [InlineData("elsewhere 2", "offered 3", "accept 3")]
     [InlineData("here 1", "offered 3", "accept 3")] // it never heard of the failover that was cancelled
     [InlineData("here 3", "offered 3", "settle")]
+    [InlineData("elsewhere 2", "here 2 unsure", "revalidate target True")]
+    [InlineData("offered 1", "here 2 unsure", "depose 2")]
+    [InlineData("here 1 unsure", "here 2 unsure", "depose 2")]
+    [InlineData("here 3", "here 2 unsure", "revalidate target False")] // claimed at the source while the target slept
+    [InlineData("here 3 unsure", "here 2 unsure", "revalidate target False")]
     [InlineData("elsewhere 2", "elsewhere 2", null)]
     [InlineData("here 3", "elsewhere 3", null)]
-    public void Each_side_is_told_what_the_others_record_says(string source, string target, string? owed)
-    {
-        string? said = Reunion.Of(Read(source, Mine), Read(target, Mine)) switch
-        {
-            Owed.Depose deposed => $"depose {deposed.Line.Counter}",
-            Owed.HandOver taken => $"hand over {taken.Line.Counter}",
-            Owed.Accept offer => $"accept {offer.Line.Counter}",
-            Owed.Settle => "settle",
-            Owed.Revalidate asked => $"revalidate {asked.Valid}",
-            _ => null,
-        };
+    public void Each_side_is_told_what_the_others_record_says(string source, string target, string? owed) =>
+        Assert.Equal(owed, Words(Reunion.Of(Read(source, Mine), Read(target, Mine))));
 
-        Assert.Equal(owed, said);
-    }
+    [Theory]
+    // the source's last report, the target says, what the target is owed
+    [InlineData("here 1", "here 2 unsure", "revalidate target True")] // cut off when it was failed over, and not heard since
+    [InlineData("elsewhere 2", "here 2 unsure", "revalidate target True")]
+    [InlineData("offered 1", "here 2 unsure", "revalidate target True")]
+    [InlineData("here 3", "here 2 unsure", null)] // the newest news are of a claim there
+    [InlineData("here 1", "here 2", null)]
+    [InlineData("here 1", "elsewhere 1", null)]
+    [InlineData("elsewhere 2", "offered 3", null)]
+    public void A_target_that_has_booted_is_answered_also_while_its_source_is_away(string lastKnown, string target, string? owed) =>
+        Assert.Equal(owed, Words(Reunion.WithoutSource(Read(lastKnown, Mine), Read(target, Mine))));
+
+    private static string? Words(Owed? owed) => owed switch
+    {
+        Owed.Depose deposed => $"depose {deposed.Line.Counter}",
+        Owed.HandOver taken => $"hand over {taken.Line.Counter}",
+        Owed.Accept offer => $"accept {offer.Line.Counter}",
+        Owed.Settle => "settle",
+        Owed.Revalidate asked => $"revalidate {asked.Valid}",
+        Owed.RevalidateTarget asked => $"revalidate target {asked.Valid}",
+        null => null,
+        _ => throw new System.Diagnostics.UnreachableException($"{owed}"),
+    };
 
     [Fact]
     public void Nothing_is_owed_on_the_word_of_one_side_alone()
     {
         Assert.Null(Reunion.Of(null, Read("here 2", Mine)));
         Assert.Null(Reunion.Of(Read("here 1 unsure", Mine), null));
+        Assert.Null(Reunion.WithoutSource(null, Read("here 2 unsure", Mine)));
     }
 
     private static OwnershipInfo Read(string text, TransferId transfer)

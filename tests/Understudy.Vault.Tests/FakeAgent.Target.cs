@@ -135,6 +135,14 @@ internal sealed partial class FakeAgent
             _link!.Post(Report(held));
             return Nothing.Value;
         });
+        On(operations, AgentMethods.TargetRevalidate, request =>
+        {
+            FakeReplica held = Replicas[request.Replica];
+            DateTimeOffset now = TimeProvider.System.GetUtcNow();
+            held.Token.Take(request.Valid ? new OwnershipMessage.Validate() : new OwnershipMessage.Learn(request.Line, now, now));
+            _link!.Post(Report(held));
+            return Nothing.Value;
+        });
         On(operations, AgentMethods.Commit, request =>
         {
             FakeReplica held = Replicas[request.Replica];

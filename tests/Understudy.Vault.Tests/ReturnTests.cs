@@ -1,6 +1,8 @@
 using Understudy.Api.Rest;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
+using Understudy.Protection.Ownership;
+using OwnershipState = Understudy.Model.OwnershipState;
 
 namespace Understudy.Vault.Tests;
 
@@ -134,6 +136,33 @@ public sealed class ReturnTests : IAsyncLifetime
 
         await _beta.RestartAsync();
         await Lab.UntilAsync(() => Task.FromResult(Source.Token.Report().Validated));
+    }
+
+    [Fact]
+    public async Task A_target_that_has_booted_is_told_that_the_vm_still_is_its_own_also_when_its_source_has_burnt()
+    {
+        await _alpha.StopAsync();
+        await _lab.EndOfAsync((await _lab.Client.FailoverAsync("web1", Unplanned, Ct)).Id);
+        await _beta.RestartAsync(() => Target.Token.Boot = "boot-2");
+
+        await Lab.UntilAsync(() => Task.FromResult(Target.Token.Report().Validated));
+        Assert.Contains(_beta.Done, done => done.Method == "target.revalidate");
+        Assert.True(Target.Token.IsHere);
+    }
+
+    [Fact]
+    public async Task A_target_that_has_booted_is_told_of_a_claim_at_its_source()
+    {
+        await _lab.EndOfAsync((await _lab.Client.FailoverAsync("web1", Unplanned, Ct)).Id);
+        await Lab.UntilAsync(() => Task.FromResult(Source.Deposed is not null));
+        await _beta.StopAsync();
+        Source.Token.Take(new OwnershipMessage.Claim(LineSteps.Claim(Source.Token.Record.Line, 7), Target.Points[^1].Id));
+        _alpha.Post(Source);
+        Target.Token.Boot = "boot-2";
+        await _beta.RestartAsync();
+
+        await Lab.UntilAsync(() => Task.FromResult(!Target.Token.IsHere));
+        Assert.Equal(Source.Token.Record.Line, Target.Token.Record.Line);
     }
 
     [Fact]

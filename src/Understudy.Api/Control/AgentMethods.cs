@@ -106,6 +106,9 @@ public static class AgentMethods
     public static AgentMethod<TransferSettledRequest, Nothing> TransferSettled { get; } =
         new("transfer.settled", true, _json.TransferSettledRequest, _json.Nothing);
 
+    public static AgentMethod<TargetRevalidateRequest, Nothing> TargetRevalidate { get; } =
+        new("target.revalidate", true, _json.TargetRevalidateRequest, _json.Nothing);
+
     public static AgentMethod<ChangePointRequest, FailoverStarted> ChangePoint { get; } =
         new("failover.changePoint", true, _json.ChangePointRequest, _json.FailoverStarted);
 

@@ -16,7 +16,7 @@ public static class LocalMethods
     public static AgentMethod<LocalSettings, LocalState> Configure { get; } = new("local.configure", false, _json.LocalSettings, _json.LocalState);
 }
 
-/// <summary>Source: a human says that the VM belongs here. Refused where it is not sent from here.</summary>
+/// <summary>A human says that the VM belongs here: at its source, or where it was failed over to.</summary>
 /// <param name="Start">Run it at once.</param>
 public sealed record LocalClaimRequest(VmId Vm, ReplicaId Replica, bool Start);
 

@@ -83,6 +83,10 @@ public sealed record FailoverCancelled(LineId Line, RecoveryPointId Parent, Bran
 /// <summary>Target: the source has accepted.</summary>
 public sealed record TransferSettledRequest(ReplicaId Replica, TransferId Transfer);
 
+/// <summary>Target: after a boot, whether the VM that was failed over still is owned here.</summary>
+/// <param name="Line">The newest line that is known of its source.</param>
+public sealed record TargetRevalidateRequest(ReplicaId Replica, LineId Line, bool Valid);
+
 /// <summary>Target: make the failover final; the VM runs on and ends on ordinary images.</summary>
 public sealed record CommitRequest(VmId Vm, ReplicaId Replica);
 

@@ -88,7 +88,8 @@ public sealed record SourceDeposeRequest(VmId Vm, ReplicaId Replica, LineId Line
 
 /// <summary>Source: after a boot, whether the VM still is owned here.</summary>
 /// <param name="Line">The newest line that is known elsewhere.</param>
-public sealed record SourceRevalidateRequest(VmId Vm, ReplicaId Replica, LineId Line, bool Valid);
+/// <param name="MintedAt">When that began, as far as is known there.</param>
+public sealed record SourceRevalidateRequest(VmId Vm, ReplicaId Replica, LineId Line, DateTimeOffset MintedAt, bool Valid);
 
 /// <summary>Source: delete old disks that are kept as a branch, with the VM that has them; asked for by name only.</summary>
 public sealed record SourceBranchDeleteRequest(VmId Vm, ReplicaId Replica, BranchId Branch);

@@ -106,6 +106,7 @@ namespace Understudy.Api.Json;
 [JsonSerializable(typeof(SourceBranchDeleteRequest))]
 [JsonSerializable(typeof(TransferRefuseRequest))]
 [JsonSerializable(typeof(TransferSettledRequest))]
+[JsonSerializable(typeof(TargetRevalidateRequest))]
 [JsonSerializable(typeof(ChangePointRequest))]
 [JsonSerializable(typeof(FailoverCancelRequest))]
 [JsonSerializable(typeof(FailoverCancelled))]

@@ -144,6 +144,13 @@ public static class HealthRules
             reasons.Add(new HealthReason(HealthLevel.Warning, $"The last merge of the commit waits: {waiting}", "The VM runs meanwhile, on one overlay more."));
         }
 
+        if (vm.Target?.Ownership is { State: OwnershipState.Here, Validated: false })
+        {
+            reasons.Add(new HealthReason(
+                HealthLevel.Warning, $"{vm.TargetHost} has booted and nobody has said yet that the VM still belongs there; it is held.",
+                $"See that {vm.SourceHost} is connected, or say it there: `understudy local claim`."));
+        }
+
         if (vm.Target?.Failover?.Power is { } power and not VmPower.Running)
         {
             reasons.Add(new HealthReason(HealthLevel.Critical, $"The VM at {vm.TargetHost} is {power.Word()}.", "Look at it there: `virsh list --all`."));

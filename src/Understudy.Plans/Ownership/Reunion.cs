@@ -23,7 +23,10 @@ public abstract record Owed
     public sealed record Settle(TransferId Transfer) : Owed;
 
     /// <summary>The source has booted and asks whether the VM still is its own.</summary>
-    public sealed record Revalidate(LineId Line, bool Valid) : Owed;
+    public sealed record Revalidate(LineId Line, DateTimeOffset MintedAt, bool Valid) : Owed;
+
+    /// <summary>The target has booted and asks whether the VM that was failed over still is its own.</summary>
+    public sealed record RevalidateTarget(LineId Line, bool Valid) : Owed;
 }
 
 /// <summary>
@@ -33,7 +36,7 @@ public abstract record Owed
 public static class Reunion
 {
     /// <param name="source">Of an agent that is connected now, as the target's; anything older proves nothing.</param>
-    /// <returns>Owed to the source (all but <see cref="Owed.Settle"/>), or to the target. At most one: the next report shows what follows.</returns>
+    /// <returns>Owed to the source, or to the target (<see cref="Owed.Settle"/>, <see cref="Owed.RevalidateTarget"/>). At most one: the next report shows what follows.</returns>
     public static Owed? Of(OwnershipInfo? source, OwnershipInfo? target) => (source, target) switch
     {
         (null, _) or (_, null) => null,
@@ -50,9 +53,22 @@ public static class Reunion
             when owner.Line.IsNewerThan(before.Line) => new Owed.Depose(owner.Line, owner.Since),
 
         ({ State: OwnershipState.Here, Validated: false } asks, { State: OwnershipState.Elsewhere } other)
-            => new Owed.Revalidate(other.Line, Valid: !other.Line.IsNewerThan(asks.Line)),
+            => new Owed.Revalidate(other.Line, other.Since, Valid: !other.Line.IsNewerThan(asks.Line)),
+        ({ } other, { State: OwnershipState.Here, Validated: false } asks)
+            => new Owed.RevalidateTarget(other.Line, Valid: !other.Line.IsNewerThan(asks.Line)),
         _ => null,
     };
+
+    /// <summary>
+    /// What a target that has booted is owed while its source is away, perhaps for good: a site burnt, its VMs were failed over,
+    /// and the host that runs them is booted for a new kernel. A source mints no line but by a human's claim on that very
+    /// host; should somebody have done that out of this vault's sight, he was told that the target may run the VM.
+    /// </summary>
+    /// <param name="lastKnown">The source's last report, however old; null when there never was one: then nothing is known.</param>
+    public static Owed? WithoutSource(OwnershipInfo? lastKnown, OwnershipInfo? target) =>
+        (lastKnown, target) is ({ } source, { State: OwnershipState.Here, Validated: false } asks) && !source.Line.IsNewerThan(asks.Line)
+            ? new Owed.RevalidateTarget(source.Line, Valid: true)
+            : null;
 
     /// <summary>Both sides say that the VM is theirs: two humans have decided, or one without knowing of the other.</summary>
     public static bool IsContested(OwnershipInfo? source, OwnershipInfo? target) =>

@@ -66,13 +66,12 @@ public sealed partial class SourceHost
     }
 
     /// <summary>After a boot: what somebody knows who would know of a newer line.</summary>
-    /// <param name="line">The newest line that is known there.</param>
-    public async ValueTask RevalidateAsync(LineId line, bool valid, CancellationToken cancellationToken)
+    /// <param name="newest">The newest line that is known there.</param>
+    public async ValueTask RevalidateAsync(NewerLine newest, bool valid, CancellationToken cancellationToken)
     {
-        DateTimeOffset now = _environment.Ownership.Time.GetUtcNow();
-        if (line.IsNewerThan(Ownership.Record.Line))
+        if (newest.Line.IsNewerThan(Ownership.Record.Line))
         {
-            await DeposeAsync(line, now, action: null, cancellationToken);
+            await DeposeAsync(newest.Line, newest.MintedAt, action: null, cancellationToken);
         }
         else if (valid)
         {
@@ -84,7 +83,7 @@ public sealed partial class SourceHost
     /// <summary>
     /// A human's word: the VM may run here, whatever the other side does. A claim that only waited to be validated after a boot
     /// is valid now; should the target have taken the VM over meanwhile, this side still steps back when it hears of that.
-    /// In every other state a newer line begins here, and it is the other side that steps back.
+    /// In every other state a line begins here that is newer than all the other side can have minted meanwhile: it steps back.
     /// </summary>
     public async ValueTask<LineId> ClaimAsync(bool start, CancellationToken cancellationToken)
     {
@@ -102,7 +101,7 @@ public sealed partial class SourceHost
         }
         else
         {
-            await ComeHomeAsync(new OwnershipMessage.Claim(NextLine(before), Engine.LastKnownPoint), start, cancellationToken);
+            await ComeHomeAsync(new OwnershipMessage.Claim(LineSteps.Claim(before.Line, _environment.Ids.NewRandom128()), Engine.LastKnownPoint), start, cancellationToken);
         }
 
         _environment.Events.Raise(new SourceEvent(
@@ -113,8 +112,6 @@ public sealed partial class SourceHost
             _environment.Ownership.Time.GetUtcNow()));
         return Ownership.Record.Line;
     }
-
-    private LineId NextLine(OwnershipRecord record) => new(record.Line.Counter + 1, _environment.Ids.NewRandom128());
 
     private async ValueTask ComeHomeAsync(OwnershipMessage message, bool start, CancellationToken cancellationToken)
     {

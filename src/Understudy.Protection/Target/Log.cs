@@ -64,4 +64,10 @@ internal static partial class Log
 
     [LoggerMessage(6020, LogLevel.Information, "{Vm}: the replica is open again, with {Points} recovery points")]
     public static partial void ReplicaReopened(ILogger logger, string vm, int points);
+
+    [LoggerMessage(6021, LogLevel.Warning, "{Vm}: a copy ran here although line {Line} owns the VM elsewhere; it is paused")]
+    public static partial void GuestPaused(ILogger logger, string vm, LineId line);
+
+    [LoggerMessage(6022, LogLevel.Information, "{Vm}: the guest ran before this boot of the host and is started again")]
+    public static partial void GuestGoesOn(ILogger logger, string vm);
 }

@@ -102,6 +102,7 @@ public sealed partial class ReplicaHost
 
         await _context.Services.Images.DeleteFolderIfEmptyAsync(_context.Places.RuntimeFolder, cancellationToken);
         await Replica.DeleteAsync(JournalEnvironment(), cancellationToken);
+        await DurableDocument<GuestSeen>.DeleteAsync(_stores.State, RunFiles.Guest, cancellationToken);
         await DurableDocument<FailoverRecord>.DeleteAsync(_stores.State, RunFiles.Failover, cancellationToken);
         await EndTokenAsync(cancellationToken);
         await DurableDocument<ReplicaSpec>.DeleteAsync(_stores.State, RunFiles.Replica, cancellationToken); // Last: it says that this goes on.

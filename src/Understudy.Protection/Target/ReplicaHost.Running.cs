@@ -3,8 +3,8 @@ using Understudy.Protection.Target.Runs;
 
 namespace Understudy.Protection.Target;
 
-/// <summary>What goes on by itself: views are served, guests on views are looked after, the oldest point moves forward, a
-/// waiting commit looks again.</summary>
+/// <summary>What goes on by itself: views are served, guests are looked after, a claim at the source is given way to, the oldest
+/// point moves forward, a waiting commit looks again.</summary>
 public sealed partial class ReplicaHost
 {
     /// <summary>Runs until cancelled. A fault is kept in the status and tried again; a broken invariant ends the loop that
@@ -12,7 +12,8 @@ public sealed partial class ReplicaHost
     public Task RunAsync(CancellationToken cancellationToken) =>
         Task.WhenAll(_loops.Select(loop => loop.RunAsync(_context.Services, _context.Vm, cancellationToken)));
 
-    /// <summary>What a failed-over guest needs comes first, apart from the tests: none of them can hold it up.</summary>
+    /// <summary>Each chore in a loop of its own: what one of them cannot do (a branch that cannot be deleted, a guest that cannot
+    /// be stopped) holds up no other.</summary>
     private HostLoop[] MakeLoops()
     {
         TargetSettings settings = _context.Services.Settings;
@@ -23,26 +24,16 @@ public sealed partial class ReplicaHost
         [
             new HostLoop("serving views", settings.HousekeepingEvery, _context.Views.RunAsync),
             new HostLoop("opening the replica anew", settings.WatchEvery, (_, token) => ReopenIfStoppedAsync(token)),
+            new HostLoop("giving way to a claim at the source", settings.WatchEvery, (_, token) => _failover.GiveWayAsync(token).AsTask()),
+            new HostLoop("keeping the VM as its ownership is", settings.WatchEvery, (_, token) => _failover.KeepGuestAsync(token).AsTask()),
             new HostLoop("looking after the failed-over VM", settings.WatchEvery, (_, token) => _failover.WatchAsync(production, token)),
             new HostLoop("looking after tests", settings.WatchEvery, (_, token) => _tests.WatchAsync(tests, token)),
             new HostLoop("looking after mounts", settings.WatchEvery, (_, token) => _mounts.WatchAsync(mounts, token)),
-            new HostLoop("housekeeping", settings.HousekeepingEvery, (_, token) => HousekeepAsync(token)),
+            new HostLoop("going on with the failover", settings.HousekeepingEvery, (_, token) => _failover.TendAsync(token).AsTask()),
+            new HostLoop("moving the oldest point", settings.HousekeepingEvery, (_, token) => _failover.MoveOldestAsync(MoveOldestAsync, token).AsTask()),
+            new HostLoop("letting go of points", settings.HousekeepingEvery, (_, token) => _context.Pins.RemoveOwedAsync(token).AsTask()),
+            new HostLoop("ending branches", settings.HousekeepingEvery, (_, token) => _context.Branches.ExpireAsync(token).AsTask()),
         ];
-    }
-
-    private async Task HousekeepAsync(CancellationToken cancellationToken)
-    {
-        await _context.Pins.RemoveOwedAsync(cancellationToken);
-        await _context.Branches.ExpireAsync(cancellationToken);
-        await _context.Token.MendAsync(cancellationToken);
-        if (_failover.Current is null)
-        {
-            await _failover.MoveOldestAsync(MoveOldestAsync, cancellationToken);
-        }
-        else
-        {
-            await _failover.TendAsync(cancellationToken);
-        }
     }
 
     private async ValueTask MoveOldestAsync(CancellationToken cancellationToken)

@@ -152,6 +152,12 @@ public sealed partial class ReplicaHost : IAsyncDisposable
     /// <inheritdoc cref="FailoverRuns.HeardAsync"/>
     public ValueTask HeardAsync(LineId line, CancellationToken cancellationToken) => _failover.HeardAsync(line, cancellationToken);
 
+    /// <inheritdoc cref="FailoverRuns.RevalidateAsync"/>
+    public ValueTask RevalidateAsync(LineId newest, bool valid, CancellationToken cancellationToken) => _failover.RevalidateAsync(newest, valid, cancellationToken);
+
+    /// <inheritdoc cref="FailoverRuns.ClaimAsync"/>
+    public ValueTask<LineId> ClaimAsync(bool start, CancellationToken cancellationToken) => _failover.ClaimAsync(start, cancellationToken);
+
     /// <inheritdoc cref="MountRuns.MountAsync"/>
     public ValueTask<MountRecord> MountAsync(MountOrder order, CancellationToken cancellationToken) => _mounts.MountAsync(order, cancellationToken);
 
@@ -178,6 +184,15 @@ public sealed partial class ReplicaHost : IAsyncDisposable
         await RunFiles.ReplicaDocument.SaveAsync(_stores.State, RunFiles.Replica, changed, cancellationToken);
         _spec = changed;
     }
+
+    /// <inheritdoc cref="FailoverRuns.StartsAfter"/>
+    public TimeSpan? GuardStartsAfter
+    {
+        set => _failover.StartsAfter = value;
+    }
+
+    /// <summary>Writes the guard's part again: what it is told beside the record has changed.</summary>
+    public ValueTask PublishGuardAsync(CancellationToken cancellationToken) => _context.Token.PublishAsync(cancellationToken);
 
     public ValueTask DisposeAsync() => _context.Slot.CloseAsync();
 

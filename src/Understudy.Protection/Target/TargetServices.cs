@@ -3,6 +3,7 @@ using Understudy.Blocks;
 using Understudy.Journal;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
+using Understudy.Protection.Source;
 using Understudy.Protection.Target.Hosting;
 
 namespace Understudy.Protection.Target;
@@ -20,6 +21,9 @@ public sealed record TargetServices(
     TargetSettings Settings,
     ILogger Logger)
 {
+    /// <summary>Where events of this side go, as those of a source do; null where nobody listens.</summary>
+    public ISourceEvents? News { get; init; }
+
     /// <summary>Numbers of bubbles, shared by all replicas of the host.</summary>
     internal BubbleNumbers Bubbles { get; } = new(Hypervisor);
 }

@@ -29,7 +29,8 @@ internal sealed partial class Reunions(VaultStorage storage, AgentRegistry agent
     public void Post(VmId vm)
     {
         VmReports reports = board.Get(vm);
-        if (Reunion.Of(reports.Source?.Ownership, reports.Target?.Ownership) is not null)
+        (OwnershipInfo? source, OwnershipInfo? target) = (reports.Source?.Ownership, reports.Target?.Ownership);
+        if ((Reunion.Of(source, target) ?? Reunion.WithoutSource(source, target)) is not null)
         {
             _vms.Writer.TryWrite(vm);
         }
@@ -61,17 +62,21 @@ internal sealed partial class Reunions(VaultStorage storage, AgentRegistry agent
             await using VaultDb db = storage.Open();
             ProtectionRow? row = await db.Protections.AsNoTracking().SingleOrDefaultAsync(candidate => candidate.VmId == vm.Value, either.Token);
             if (row is null || await db.Leases.AnyAsync(lease => lease.VmId == vm.Value, either.Token)
-                || agents.Find(new HostId(row.SourceHost)) is not { } source || agents.Find(new HostId(row.TargetHost)) is not { } target)
+                || agents.Find(new HostId(row.TargetHost)) is not { } target)
             {
                 return; // of a side that is away only old news is known: it is asked when it is back
             }
 
             VmReports reports = board.Get(vm);
-            if (Reunion.Of(reports.Source?.Ownership, reports.Target?.Ownership) is { } owed)
+            AgentSession? source = agents.Find(new HostId(row.SourceHost));
+            Owed? found = source is null
+                ? Reunion.WithoutSource(reports.Source?.Ownership, reports.Target?.Ownership)
+                : Reunion.Of(reports.Source?.Ownership, reports.Target?.Ownership);
+            if (found is { } owed)
             {
                 Policy policy = await db.PolicyOfAsync(row.Policy, either.Token);
                 Telling(logger, row.Name, owed);
-                if (await SendAsync(owed, row, policy, source, target, either.Token) is AgentReply<Nothing>.Refused refused)
+                if (await SendAsync(owed, row, policy, source ?? target, target, either.Token) is AgentReply<Nothing>.Refused refused)
                 {
                     Refused(logger, row.Name, owed, refused.Error.Error.ToString());
                 }
@@ -87,6 +92,7 @@ internal sealed partial class Reunions(VaultStorage storage, AgentRegistry agent
         }
     }
 
+    /// <param name="source">The target where the source is away: then only the target is owed anything.</param>
     private Task<AgentReply<Nothing>> SendAsync(Owed owed, ProtectionRow row, Policy policy, AgentSession source, AgentSession target, CancellationToken cancellationToken)
     {
         (VmId vm, ReplicaId replica) = (new VmId(row.VmId), new ReplicaId(row.Replica));
@@ -96,7 +102,8 @@ internal sealed partial class Reunions(VaultStorage storage, AgentRegistry agent
             Owed.HandOver taken => AskAsync(source, AgentMethods.SourceHandedOver, new SourceHandedOverRequest(vm, replica, taken.Transfer, taken.Line)),
             Owed.Accept offer => AskAsync(source, AgentMethods.SourceAccept, new SourceAcceptRequest(vm, replica, offer.Transfer, offer.Line, offer.Parent, row.RanAtSource)),
             Owed.Settle settled => AskAsync(target, AgentMethods.TransferSettled, new TransferSettledRequest(replica, settled.Transfer)),
-            Owed.Revalidate asked => AskAsync(source, AgentMethods.SourceRevalidate, new SourceRevalidateRequest(vm, replica, asked.Line, asked.Valid)),
+            Owed.Revalidate asked => AskAsync(source, AgentMethods.SourceRevalidate, new SourceRevalidateRequest(vm, replica, asked.Line, asked.MintedAt, asked.Valid)),
+            Owed.RevalidateTarget asked => AskAsync(target, AgentMethods.TargetRevalidate, new TargetRevalidateRequest(replica, asked.Line, asked.Valid)),
             _ => throw new System.Diagnostics.UnreachableException($"owed {owed}"),
         };
 

@@ -10,5 +10,5 @@ internal static class SideSettings
         new(policy.Frequency, policy.Compression, policy.GuardStartsAfter, policy.IsolatedSource);
 
     public static ReplicaSettings OfTarget(ProtectedVm vm, Policy policy) =>
-        new(policy.Retention, new RecoverySettings(vm.Nics, vm.Cpus, vm.MemoryBytes, policy.BranchDays));
+        new(policy.Retention, new RecoverySettings(vm.Nics, vm.Cpus, vm.MemoryBytes, policy.BranchDays, policy.GuardStartsAfter));
 }

@@ -64,6 +64,7 @@ internal sealed class AgentHost
         GuardInstaller installer = new(guardFolder, _config.HooksFolder, GuardInstaller.DefaultRunFolder, boot);
         OwnershipServices ownership = new(guard, boot.Id, time, _loggers.CreateLogger("ownership"));
         StorageDaemons daemons = new(qemu, _loggers.CreateLogger<StorageDaemons>());
+        SourceNews news = new();
         TargetServices services = new(
             hypervisor,
             daemons,
@@ -74,10 +75,12 @@ internal sealed class AgentHost
             ids,
             ownership,
             new TargetSettings { RuntimeFolder = _config.RunFolder, LogFolder = _config.GuestLogFolder },
-            _loggers.CreateLogger("target"));
+            _loggers.CreateLogger("target"))
+        {
+            News = news,
+        };
 
-        await using TargetSide target = new(_config, services, _logger);
-        SourceNews news = new();
+        await using TargetSide target = new(_config, services, guard, _logger);
         SourceMachine machine = new(hypervisor, hypervisor, hypervisor, new StoppedDisks(services.Daemons, images, _config.RunFolder, time), images);
         await using SourceSide source = new(_config, machine, ownership, guard, _identity.Tls, news, ids, _loggers);
 

@@ -70,7 +70,7 @@ internal static class SourceOrders
         operations.On(AgentMethods.SourceDepose, (request, _, ct) => OrderAnswer.Done(
             () => source.FindHost(request.Vm, request.Replica).DeposeAsync(request.Line, request.MintedAt, SourceWords.ActionOf(request.Action), ct).AsTask()));
         operations.On(AgentMethods.SourceRevalidate, (request, _, ct) => OrderAnswer.Done(
-            () => source.FindHost(request.Vm, request.Replica).RevalidateAsync(request.Line, request.Valid, ct).AsTask()));
+            () => source.FindHost(request.Vm, request.Replica).RevalidateAsync(new NewerLine(request.Line, request.MintedAt), request.Valid, ct).AsTask()));
     }
 
     private static PointMade Made(SourcePoint point) => new(SourceWords.Of(point));

@@ -9,14 +9,14 @@ namespace Understudy.Agent;
 /// What the vault ordered last for a failover of one replica; <c>order.json</c> beside the host's records of it. The
 /// vault says it again with each command; this copy is for the night without a vault (FO-8).
 /// </summary>
-internal sealed record TargetOrder(IReadOnlyList<NicPlan> Nics, int? Cpus, long? MemoryBytes, int BranchDays)
+internal sealed record TargetOrder(IReadOnlyList<NicPlan> Nics, int? Cpus, long? MemoryBytes, int BranchDays, TimeSpan? GuardStartsAfter = null)
 {
     private const string FileName = "order.json";
     private const int MaxBytes = 1 << 20;
 
-    public RecoverySettings Settings => new(Nics, Cpus, MemoryBytes, BranchDays);
+    public RecoverySettings Settings => new(Nics, Cpus, MemoryBytes, BranchDays, GuardStartsAfter);
 
-    public static TargetOrder Of(RecoverySettings settings) => new(settings.Nics, settings.Cpus, settings.MemoryBytes, settings.BranchDays);
+    public static TargetOrder Of(RecoverySettings settings) => new(settings.Nics, settings.Cpus, settings.MemoryBytes, settings.BranchDays, settings.GuardStartsAfter);
 
     /// <summary>Null when the vault has not said.</summary>
     public static async ValueTask<TargetOrder?> TryReadAsync(string replicaFolder, CancellationToken cancellationToken)

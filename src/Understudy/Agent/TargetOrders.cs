@@ -39,6 +39,8 @@ internal static class TargetOrders
         }));
         operations.On(AgentMethods.TransferRefuse, (request, _, ct) => OrderAnswer.Done(() => target.Find(request.Replica).RefuseTransferAsync(request.Transfer, ct).AsTask()));
         operations.On(AgentMethods.TransferSettled, (request, _, ct) => OrderAnswer.Done(() => target.Find(request.Replica).SettleTransferAsync(request.Transfer, ct).AsTask()));
+        operations.On(AgentMethods.TargetRevalidate, (request, _, ct) => OrderAnswer.Done(
+            () => target.Find(request.Replica).RevalidateAsync(request.Line, request.Valid, ct).AsTask()));
         operations.On(AgentMethods.Commit, (request, _, ct) => OrderAnswer.Of(async () =>
         {
             CommitOutcome outcome = await target.Find(request.Replica).CommitAsync(ct);

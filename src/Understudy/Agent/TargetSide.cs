@@ -3,6 +3,7 @@ using Understudy.Api.Control;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
+using Understudy.Protection.Guard;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Runs;
@@ -13,7 +14,7 @@ namespace Understudy.Agent;
 
 /// <summary>All replicas of this host, each with its housekeeping loop. Changes of the set take turns at one gate; a
 /// replica's own orders have gates of their own.</summary>
-internal sealed class TargetSide(AgentConfig config, TargetServices services, ILogger logger) : IReplicaDirectory, IAsyncDisposable
+internal sealed class TargetSide(AgentConfig config, TargetServices services, GuardFolder guard, ILogger logger) : IReplicaDirectory, IAsyncDisposable
 {
     private static readonly TimeSpan OpenAgainAfter = TimeSpan.FromSeconds(10);
 
@@ -64,8 +65,15 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
     {
         try
         {
+            TargetOrder? order = await ReadOrderAsync(folder, cancellationToken);
+            if (VmId.TryParse(Path.GetFileName(folder), out VmId vm))
+            {
+                guard.SetPolicy(vm, order?.GuardStartsAfter); // Before the token is opened: that writes the guard's file anew.
+            }
+
             if (await ReplicaHost.OpenAsync(services, ReplicaFolders.Stores(folder), cancellationToken) is { } host)
             {
+                host.GuardStartsAfter = order?.GuardStartsAfter;
                 Start(host);
                 AgentLog.GoesOn(logger, $"Replica of {host.Spec.VmName}");
             }
@@ -77,6 +85,20 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
         catch (Exception e) when (e is not OperationCanceledException)
         {
             AgentLog.PartStopped(logger, $"Replica in {folder}", e.Message, e);
+        }
+    }
+
+    /// <summary>A damaged order keeps no replica from being opened: what it says, the vault says again.</summary>
+    private async Task<TargetOrder?> ReadOrderAsync(string folder, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await TargetOrder.TryReadAsync(folder, cancellationToken);
+        }
+        catch (StorageException unread)
+        {
+            AgentLog.PartStopped(logger, $"The order in {folder}", unread.Message, unread);
+            return null;
         }
     }
 
@@ -225,6 +247,9 @@ internal sealed class TargetSide(AgentConfig config, TargetServices services, IL
         if (settings.Recovery is { } recovery)
         {
             await TargetOrder.Of(recovery).WriteAsync(ReplicaFolders.FolderOf(config, host.Spec.Vm), cancellationToken);
+            guard.SetPolicy(host.Spec.Vm, recovery.GuardStartsAfter);
+            host.GuardStartsAfter = recovery.GuardStartsAfter;
+            await host.PublishGuardAsync(cancellationToken);
         }
     }
 

@@ -239,6 +239,20 @@ public sealed class LocalCommandTests
         Assert.Contains("two places", withoutWord.Error, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_claim_where_the_VM_was_failed_over_to_says_that_it_counts_and_begins_no_other()
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+        world.Standing = new FailoverInfo(world.Points[0].Id, world.Points[0].CutAt, FailoverKind.Unplanned, world.Points[0].CutAt, "web1-dr");
+
+        CommandRun withoutWord = await world.RunAsync("local", "claim", "web1");
+        CommandRun run = await world.RunAsync("local", "claim", "web1", "--confirm", "FAILOVER");
+        Assert.Equal((3, 0), (withoutWord.ExitCode, run.ExitCode));
+        Assert.Empty(world.Failovers);
+        Assert.Equal(world.Replica, Assert.Single(world.Claims).Replica);
+        Assert.Contains("web1-dr belongs here", run.Out, StringComparison.Ordinal);
+    }
+
     private static RecoverySettings Settings => new([], null, null, BranchRules.DefaultDays);
 
     private static SourceReport SourceReport() => new(

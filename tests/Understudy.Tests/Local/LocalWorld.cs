@@ -37,6 +37,9 @@ internal sealed class LocalWorld : IAsyncDisposable
 
     public IReadOnlyList<LocalSource> Sources { get; set; } = [];
 
+    /// <summary>The failover of web1 that stands here.</summary>
+    public FailoverInfo? Standing { get; set; }
+
     public ConcurrentQueue<LocalClaimRequest> Claims { get; } = new();
 
     public ConcurrentQueue<FailoverCancelRequest> Cancels { get; } = new();
@@ -114,7 +117,7 @@ internal sealed class LocalWorld : IAsyncDisposable
             new LocalReplica(
                 "web1", "web1-dr", new HostId(Guid.NewGuid()), SourceConnected, new RecoverySettings(Nics, 2, 1L << 30, 14),
                 [.. Tests.Select(test => new LocalTest(test.Key, test.Value.VmName, test.Value.Point))],
-                new TargetReport(Vm, Replica, Line, TargetPhase.Receiving, Points.Count, Points[0], Points[^1], 1 << 20, 1 << 20, [.. Tests.Keys], null)),
+                new TargetReport(Vm, Replica, Line, TargetPhase.Receiving, Points.Count, Points[0], Points[^1], 1 << 20, 1 << 20, [.. Tests.Keys], null, Failover: Standing)),
         ],
         Sources);
 

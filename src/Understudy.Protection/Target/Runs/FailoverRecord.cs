@@ -10,6 +10,8 @@ namespace Understudy.Protection.Target.Runs;
 /// <param name="Bitmap">Change tracking since the first boot, in every image the disks move through.</param>
 /// <param name="StartedAt">When the VM came to run here; a change of the point does not move it.</param>
 /// <param name="Leave">Set while the VM is being taken off this overlay.</param>
+/// <param name="IsMove">It is another point of a VM that was owned here already: should that be lost before the token is
+/// renewed, nobody has given his word to claim it back.</param>
 public sealed record FailoverRecord(
     Guid Id,
     TransferId? Transfer,
@@ -26,7 +28,8 @@ public sealed record FailoverRecord(
     string? Label,
     DateTimeOffset StartedAt,
     FailoverStep Step,
-    FailoverLeave? Leave = null);
+    FailoverLeave? Leave = null,
+    bool IsMove = false);
 
 /// <summary>A disk on its way: first overlay (over the view), second overlay (over the base), base.</summary>
 public sealed record FailoverDisk(DiskId Disk, string TargetDevice, string Overlay, string SecondOverlay, string Base);

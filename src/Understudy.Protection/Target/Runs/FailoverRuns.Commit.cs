@@ -32,7 +32,7 @@ internal sealed partial class FailoverRuns
         }
 
         RequireNotLeaving(failover);
-        RequireAllowed(new OwnershipMessage.Renew(failover.Line, failover.Point)); // Nobody has claimed the VM elsewhere since.
+        RequireAllowed(new OwnershipMessage.Renew(Token.Record.Line, failover.Point)); // Nobody has claimed the VM elsewhere since.
         _damage = null;
         if (failover.Step == FailoverStep.Running)
         {
@@ -50,9 +50,7 @@ internal sealed partial class FailoverRuns
         switch (failover.Step)
         {
             case FailoverStep.Applying:
-                ApplyOutcome outcome = await context.Slot.Replica.ApplyAsync(failover.Point, cancellationToken);
-                Invariant.Check(outcome is not (ApplyOutcome.Diverged or ApplyOutcome.BaseIsFinal), "the failover's own point can be applied until the base is final");
-                return null;
+                return await TryUninterruptedAsync(token => ApplyAsync(failover, token), cancellationToken) ? null : "an order about the VM that goes first";
 
             case FailoverStep.Dropping:
                 await context.Slot.Replica.DropAfterAsync(failover.Point, cancellationToken);
@@ -77,6 +75,12 @@ internal sealed partial class FailoverRuns
             default:
                 throw new UnreachableException();
         }
+    }
+
+    private async ValueTask ApplyAsync(FailoverRecord failover, CancellationToken cancellationToken)
+    {
+        ApplyOutcome outcome = await context.Slot.Replica.ApplyAsync(failover.Point, cancellationToken);
+        Invariant.Check(outcome is not (ApplyOutcome.Diverged or ApplyOutcome.BaseIsFinal), "the failover's own point can be applied until the base is final");
     }
 
     /// <summary>(b) What was applied is on disk and reads back as it was summed; then the daemon that could write ends.</summary>
@@ -150,8 +154,8 @@ internal sealed partial class FailoverRuns
         return pins.Length == 0 ? null : string.Join(", ", pins);
     }
 
-    /// <summary>(f) The bitmap in the base becomes a checkpoint that libvirt knows; then the overlays go, and the
-    /// replica's journal. The step before has seen the base in the definition of the next start.</summary>
+    /// <summary>(f) The bitmap in the base becomes a checkpoint that libvirt knows; then the overlays go. The step before has
+    /// seen the base in the definition of the next start.</summary>
     private async ValueTask TrackAsync(FailoverRecord failover, CancellationToken cancellationToken)
     {
         try

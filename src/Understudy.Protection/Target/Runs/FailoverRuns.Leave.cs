@@ -18,9 +18,10 @@ internal sealed partial class FailoverRuns
     /// attempt is undone and the guest runs on. Asked for the point it is on already, it says what stands.</summary>
     public async ValueTask<FailoverStarted> ChangePointAsync(ChangePointOrder order, CancellationToken cancellationToken)
     {
+        RequireNotCommitting();
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         FailoverRecord failover = await RequireChangeableAsync(cancellationToken);
-        if (failover.Point == order.Point || failover.Leave?.Next?.Point == order.Point)
+        if (failover.Leave is { } leave ? leave.Next?.Point == order.Point : failover.Point == order.Point)
         {
             await AdvanceAsync(cancellationToken);
             return Describe(RequireRunning(), []);
@@ -36,7 +37,8 @@ internal sealed partial class FailoverRuns
             BranchDays = order.BranchDays,
             Label = order.Label,
         };
-        FailoverRecord next = Plan(request, contents) with { StartedAt = failover.StartedAt };
+        FailoverRecord next = Plan(request, contents) with { StartedAt = failover.StartedAt, IsMove = true };
+        RequireAllowed(TakingMessage(next));
         TransformedDomain domain = await TransformAsync(next, contents, cancellationToken); // Refused now, not after the guest has ended.
         FailoverRecord leaving = failover with
         {
@@ -62,6 +64,7 @@ internal sealed partial class FailoverRuns
     /// <summary>Ends the VM here and offers it back. Asked again for the same transfer, it answers as at first.</summary>
     public async ValueTask<FailoverCancelled> CancelAsync(CancelOrder order, CancellationToken cancellationToken)
     {
+        RequireNotCommitting();
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         if (Current is null && FindCancelled(order.Transfer) is { } cancelled)
         {
@@ -82,6 +85,7 @@ internal sealed partial class FailoverRuns
 
         GiveBack given = Current!.Leave!.Back!; // Not null: saved above, or found.
         await AdvanceAsync(cancellationToken);
+        RequireOffered(given);
         return new FailoverCancelled(given.Line, given.Parent, KeptOf(failover.Id));
     }
 
@@ -89,6 +93,11 @@ internal sealed partial class FailoverRuns
     private async ValueTask<FailoverRecord> RequireChangeableAsync(CancellationToken cancellationToken)
     {
         await UndoHalfMadeAsync(cancellationToken);
+        if (Current is { } known && await TryStepAsideAsync(known, cancellationToken))
+        {
+            return await RequireChangeableAsync(cancellationToken);
+        }
+
         if (Current is { Step: FailoverStep.TakingOver or FailoverStep.Promoting } taking)
         {
             await RunStepAsync(taking, cancellationToken);
@@ -99,12 +108,33 @@ internal sealed partial class FailoverRuns
         return Current switch
         {
             null => throw new RefusedException(RefusalCode.NotFailedOver, $"{context.Vm} has not been failed over to this host.", "Fail it over first."),
-            { Step: >= FailoverStep.Applying } committed => throw new RefusedException(
-                RefusalCode.AlreadyCommitted,
-                $"The failover of {context.Vm} to point {committed.Point} {(committed.Step == FailoverStep.Committed ? "has been" : "is being")} committed.",
-                "It is final. The way home is reverse replication and failback."),
+            { Step: >= FailoverStep.Applying } committed => throw Committed(committed),
             var failover => failover,
         };
+    }
+
+    /// <summary>A commit may hold the gate for hours: whoever would be refused after it is refused before it.</summary>
+    private void RequireNotCommitting()
+    {
+        if (Current is { } committing && FailoverSteps.IsCommitting(committing.Step))
+        {
+            throw Committed(committing);
+        }
+    }
+
+    private RefusedException Committed(FailoverRecord committed) => new(
+        RefusalCode.AlreadyCommitted,
+        $"The failover of {context.Vm} to point {committed.Point} {(committed.Step == FailoverStep.Committed ? "has been" : "is being")} committed.",
+        "It is final. The way home is reverse replication and failback.");
+
+    /// <exception cref="RefusedException">Somebody has claimed the VM at its source while it was being given back.</exception>
+    private void RequireOffered(GiveBack given)
+    {
+        if (Token.Record.Line.IsNewerThan(given.Line))
+        {
+            throw new RefusedException(
+                RefusalCode.NotOwner, $"{context.Vm} was claimed at its source meanwhile, by line {Token.Record.Line}.", "Look at both sides: 'understudy vm show'.");
+        }
     }
 
     /// <exception cref="RefusedException">Another way off the overlay has begun, and only goes forward.</exception>
@@ -120,6 +150,7 @@ internal sealed partial class FailoverRuns
     /// <summary>The guard closes first: nobody may start it again on an overlay that is about to be a branch.</summary>
     private async ValueTask StopVmAsync(FailoverRecord failover, CancellationToken cancellationToken)
     {
+        using AsyncGate.Pass inside = await _guestGate.EnterAsync(cancellationToken);
         await Token.TakeAsync(
             new OwnershipMessage.Close(
                 failover.Leave?.Next is { } next ? $"it is being moved to point {next.Point}" : "it is being given back to its source",
@@ -177,7 +208,8 @@ internal sealed partial class FailoverRuns
         }
         else
         {
-            await AdoptAsync(back.Line, cancellationToken);
+            await LearnAsync(back.Line, cancellationToken);
+            await AdoptAsync(cancellationToken);
         }
 
         await Token.SetDisksAsync(context.Spec.TargetName, [.. failover.Disks.Select(disk => disk.Base)], cancellationToken);

@@ -15,6 +15,7 @@ internal sealed partial class FailoverRuns
     /// goes on or says what stands.</summary>
     public async ValueTask<FailoverStarted> StartAsync(FailoverRequest request, CancellationToken cancellationToken)
     {
+        RequireNotCommitting(); // Before the gate: a commit may hold that for hours.
         using AsyncGate.Pass inside = await EnterBeforeHousekeepingAsync(cancellationToken);
         await UndoHalfMadeAsync(cancellationToken);
         if (Current is { } known)
@@ -85,14 +86,22 @@ internal sealed partial class FailoverRuns
         }
     }
 
-    /// <summary>Who already owns the VM here goes on under its new line; else the offer is accepted, or the VM is claimed.</summary>
+    /// <summary>Who already owns the VM here goes on under its new line, or not at all when he has lost it; else the offer is
+    /// accepted, or the VM is claimed.</summary>
     private OwnershipMessage TakingMessage(FailoverRecord failover) =>
-        Token.Record.State is OwnershipState.Here ? new OwnershipMessage.Renew(failover.Line, failover.Point)
+        failover.IsMove || Token.Record.State is OwnershipState.Here ? new OwnershipMessage.Renew(failover.Line, failover.Point)
         : failover.Transfer is { } transfer ? new OwnershipMessage.Accept(transfer, failover.Line, failover.Point, Succeeds: failover.Point.Line)
         : new OwnershipMessage.Claim(failover.Line, failover.Point);
 
+    /// <exception cref="RefusedException">Somebody has claimed the VM at its source meanwhile.</exception>
     private FailoverRecord RequireRunning()
     {
+        if (Token.Record is { State: not OwnershipState.Here, Line: var line })
+        {
+            throw new RefusedException(
+                RefusalCode.NotOwner, $"{context.Vm} was claimed at its source meanwhile, by line {line}.", "Look at both sides: 'understudy vm show'.");
+        }
+
         Invariant.Check(Current is { Step: FailoverStep.Running }, "a failover that is reported as started has reached its running step");
         return Current!; // Checked above.
     }
@@ -116,10 +125,13 @@ internal sealed partial class FailoverRuns
             await Hypervisor.DefineAsync((await TransformAsync(failover, contents, cancellationToken)).Xml, cancellationToken);
         }
 
+        using AsyncGate.Pass inside = await _guestGate.EnterAsync(cancellationToken);
         if (await Hypervisor.GetRunStateAsync(context.Spec.Vm, cancellationToken) is VmRunState.Off or VmRunState.Crashed)
         {
             await Hypervisor.StartAsync(context.Spec.Vm, cancellationToken);
         }
+
+        await NoteAsync(failover, runs: true, cancellationToken); // Should the host boot now, it is to run again.
     }
 
     private FailoverRecord Plan(FailoverRequest request, PointContents contents)
@@ -151,8 +163,12 @@ internal sealed partial class FailoverRuns
     }
 
     /// <summary>Newer than all that this side knows of.</summary>
-    private LineId NextLine() => new(
-        Math.Max(context.Slot.Replica.Line.Counter, Token.Record.Line.Counter) + 1, context.Services.Ids.NewRandom128());
+    private LineId NextLine()
+    {
+        LineId ofReplica = context.Slot.Replica.Line;
+        LineId ofToken = Token.Record.Line;
+        return LineSteps.Next(ofReplica.IsNewerThan(ofToken) ? ofReplica : ofToken, context.Services.Ids.NewRandom128());
+    }
 
     private async ValueTask<TransformedDomain> TransformAsync(FailoverRecord failover, PointContents contents, CancellationToken cancellationToken)
     {

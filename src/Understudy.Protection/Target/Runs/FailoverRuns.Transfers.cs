@@ -1,7 +1,6 @@
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Protection.Ownership;
-using Understudy.Protection.Ports;
 using Understudy.Replication.Wire;
 
 namespace Understudy.Protection.Target.Runs;
@@ -13,8 +12,19 @@ internal sealed partial class FailoverRuns
     /// <exception cref="RefusedException">It has been accepted.</exception>
     public async ValueTask RefuseAsync(TransferId transfer, CancellationToken cancellationToken)
     {
+        if (Current is { } committing && FailoverSteps.IsCommitting(committing.Step))
+        {
+            await RefuseInsideAsync(transfer, cancellationToken); // A commit may hold the gate for hours, and beside it nothing is accepted.
+            return;
+        }
+
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         await UndoHalfMadeAsync(cancellationToken);
+        await RefuseInsideAsync(transfer, cancellationToken);
+    }
+
+    private async ValueTask RefuseInsideAsync(TransferId transfer, CancellationToken cancellationToken)
+    {
         if (Current?.Transfer == transfer)
         {
             throw new RefusedException(
@@ -35,65 +45,44 @@ internal sealed partial class FailoverRuns
 
     /// <summary>
     /// A source says hello on this line. On the one that is offered to it, it has accepted. On an older one, it knows of none
-    /// that is newer, so what is owned here is owned here still. On a newer one, somebody has claimed the VM there.
+    /// that is newer, so what is owned here is owned here still. On a newer one, somebody has claimed the VM there: that is
+    /// noted at once, whatever is under way here, and with it the guard closes; what stands here follows
+    /// (<see cref="GiveWayAsync"/>, <see cref="KeepGuestAsync"/>). A replica that is nothing else takes the line before this returns.
     /// </summary>
     public async ValueTask HeardAsync(LineId line, CancellationToken cancellationToken)
     {
         OwnershipRecord record = Token.Record;
-        DateTimeOffset now = context.Services.Time.GetUtcNow();
-        if (line.IsNewerThan(record.Line) || (record.State is OwnershipState.Elsewhere && line == record.Line && IsBehind(line)))
+        if (line.IsNewerThan(record.Line))
         {
-            using AsyncGate.Pass inside = await EnterBeforeHousekeepingAsync(cancellationToken);
-            await YieldToAsync(line, now, cancellationToken);
+            Log.Deposed(context.Logger, context.Vm, line);
+            await LearnAsync(line, cancellationToken);
         }
         else if (line == record.Line && record.State is OwnershipState.Offered)
         {
-            await Token.TakeAsync(new OwnershipMessage.Learn(line, now, now), cancellationToken);
+            await LearnAsync(line, cancellationToken);
         }
         else if (record.Line.IsNewerThan(line))
         {
             await Token.TakeAsync(new OwnershipMessage.Validate(), cancellationToken);
         }
-    }
 
-    private bool IsBehind(LineId line) => context.Slot.TryGet() is { } replica && line.IsNewerThan(replica.Line);
-
-    /// <summary>
-    /// A human's word at the source outranks what stands here. A replica goes on under that line from its newest point. A VM
-    /// that runs here is ended, and what it wrote kept as a branch; where the commit has made the base its own disk it can
-    /// only be paused.
-    /// </summary>
-    private async ValueTask YieldToAsync(LineId line, DateTimeOffset now, CancellationToken cancellationToken)
-    {
-        Log.Deposed(context.Logger, context.Vm, line);
-        await UndoHalfMadeAsync(cancellationToken);
-        if (Current is { Leave: null } failover && FailoverSteps.IsBeforeCommit(failover.Step))
+        if (Current is null)
         {
-            GiveBack back = new(Transfer: null, context.Spec.Source, line, context.Slot.Replica.Points[^1].Id);
-            await SaveAsync(failover with { Step = FailoverStep.Stopping, Leave = new FailoverLeave(failover.Step, failover.BranchDays, Next: null, back) }, cancellationToken);
-        }
-        else if (Current is not null)
-        {
-            await Token.TakeAsync(new OwnershipMessage.Learn(line, now, now), cancellationToken);
-            if (await Hypervisor.GetRunStateAsync(context.Spec.Vm, cancellationToken) == VmRunState.Running)
-            {
-                await Hypervisor.SuspendAsync(context.Spec.Vm, cancellationToken);
-            }
-        }
-        else
-        {
-            await AdoptAsync(line, cancellationToken);
+            await GiveWayAsync(cancellationToken);
         }
     }
 
-    /// <summary>The replica takes records of a line that was minted elsewhere.</summary>
-    private async ValueTask AdoptAsync(LineId line, CancellationToken cancellationToken)
+    /// <summary>After a boot: what somebody knows who would know of a newer line.</summary>
+    /// <param name="newest">The newest line that is known there.</param>
+    public async ValueTask RevalidateAsync(LineId newest, bool valid, CancellationToken cancellationToken)
     {
-        DateTimeOffset now = context.Services.Time.GetUtcNow();
-        await Token.TakeAsync(new OwnershipMessage.Learn(line, now, now), cancellationToken);
-        if (IsBehind(line) && context.Slot.Replica.Points is [.., var newest])
+        if (newest.IsNewerThan(Token.Record.Line))
         {
-            await context.Slot.Replica.MintLineAsync(line, newest.Id, "claim at the source", cancellationToken);
+            await HeardAsync(newest, cancellationToken);
+        }
+        else if (valid)
+        {
+            await Token.TakeAsync(new OwnershipMessage.Validate(), cancellationToken);
         }
     }
 
@@ -107,9 +96,20 @@ internal sealed partial class FailoverRuns
         }
 
         Journal.LineHistory newest = replica.Status.Lines[^1];
+        if (record.State is OwnershipState.Here && record.Line.IsNewerThan(newest.Line))
+        {
+            return new CurrentLine(record.Line, record.Since); // Taken, and not begun in the replica (yet).
+        }
+
         LineOffer? offer = record.State is OwnershipState.Offered offered && record.Line == newest.Line
             ? new LineOffer(offered.Transfer, offered.Parent)
             : null;
         return new CurrentLine(newest.Line, newest.MintedAt, offer);
+    }
+
+    private async ValueTask LearnAsync(LineId line, CancellationToken cancellationToken)
+    {
+        DateTimeOffset now = context.Services.Time.GetUtcNow();
+        await Token.TakeAsync(new OwnershipMessage.Learn(line, now, now), cancellationToken);
     }
 }

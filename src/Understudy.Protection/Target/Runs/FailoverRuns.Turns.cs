@@ -2,7 +2,7 @@ using Understudy.Blocks;
 
 namespace Understudy.Protection.Target.Runs;
 
-/// <summary>Who comes first: a failover interrupts the housekeeping that moves the oldest point.</summary>
+/// <summary>Who comes first: a failover, or a claim at the source, interrupts what moves the oldest point.</summary>
 internal sealed partial class FailoverRuns
 {
     /// <summary>Guards the two below: orders and the host's housekeeping meet here.</summary>
@@ -18,13 +18,27 @@ internal sealed partial class FailoverRuns
     /// </summary>
     public async ValueTask MoveOldestAsync(Func<CancellationToken, ValueTask> move, CancellationToken cancellationToken)
     {
+        if (Current is not null)
+        {
+            return; // Not even the gate is waited for.
+        }
+
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        if (Current is null)
+        {
+            await TryUninterruptedAsync(move, cancellationToken); // Otherwise a failover comes first.
+        }
+    }
+
+    /// <summary>Inside the gate: false when somebody came who goes before, and it was not begun or not ended.</summary>
+    private async ValueTask<bool> TryUninterruptedAsync(Func<CancellationToken, ValueTask> move, CancellationToken cancellationToken)
+    {
         CancellationTokenSource giveWay = new(); // Never disposed: whoever cancels it may come late, and it holds nothing.
         lock (_turn)
         {
-            if (Current is not null || _startsWaiting > 0)
+            if (_startsWaiting > 0)
             {
-                return;
+                return false;
             }
 
             _giveWay = giveWay;
@@ -34,10 +48,11 @@ internal sealed partial class FailoverRuns
         try
         {
             await move(either.Token);
+            return true;
         }
         catch (OperationCanceledException) when (giveWay.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            // A failover comes first.
+            return false;
         }
         finally
         {

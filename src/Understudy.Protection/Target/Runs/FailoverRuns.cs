@@ -17,6 +17,10 @@ internal sealed partial class FailoverRuns(ReplicaContext context, TestRuns test
 {
     private readonly AsyncGate _gate = new();
 
+    /// <summary>Held while the guest is started, ended, paused or looked at: apart from <see cref="_gate"/>, because a commit
+    /// holds that for as long as it reads and moves disks, and inside it.</summary>
+    private readonly AsyncGate _guestGate = new();
+
     /// <summary>Held while the guest's daemon is looked after or ended: a watcher must not start again what a commit has
     /// just ended. Apart from <see cref="_gate"/>, because guests are looked after during a commit too.</summary>
     private readonly AsyncGate _daemonGate = new();
@@ -32,8 +36,11 @@ internal sealed partial class FailoverRuns(ReplicaContext context, TestRuns test
     private OwnershipToken Token => context.Token;
 
     /// <summary>What stands of the failover, before anything else is opened: it decides who may open the base.</summary>
-    public async ValueTask LoadAsync(CancellationToken cancellationToken) =>
+    public async ValueTask LoadAsync(CancellationToken cancellationToken)
+    {
         Current = await RunFiles.FailoverDocument.LoadAsync(context.State, RunFiles.Failover, cancellationToken);
+        _seen = await RunFiles.GuestDocument.LoadAsync(context.State, RunFiles.Guest, cancellationToken);
+    }
 
     /// <summary>After a restart, before views are served. What had not taken the token is undone (whoever ordered it asks
     /// again); the rest goes on by <see cref="TendAsync"/>.</summary>
@@ -61,6 +68,11 @@ internal sealed partial class FailoverRuns(ReplicaContext context, TestRuns test
     /// <summary>For the host's loop: goes on with what was begun; nothing otherwise.</summary>
     public async ValueTask TendAsync(CancellationToken cancellationToken)
     {
+        if (Current is null)
+        {
+            return;
+        }
+
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         await UndoHalfMadeAsync(cancellationToken);
         await AdvanceAsync(cancellationToken);
@@ -72,15 +84,27 @@ internal sealed partial class FailoverRuns(ReplicaContext context, TestRuns test
         using AsyncGate.Pass inside = await _daemonGate.EnterAsync(cancellationToken);
         if (Current is { } running && FailoverSteps.Rule(running.Step).GuestOnViews)
         {
-            await watch.TendAsync(new WatchedGuest(running.Id, context.Spec.Vm, running.VmName, running.Point, OverlaysOf(running)), cancellationToken);
+            WatchedGuest guest = new(running.Id, context.Spec.Vm, running.VmName, running.Point, OverlaysOf(running)) { IsForeign = !Token.MayRun };
+            await watch.TendAsync(guest, cancellationToken);
         }
     }
 
-    /// <summary>Goes on until somebody has to give an order, or a step waits for something.</summary>
+    /// <summary>Goes on until somebody has to give an order, or a step waits for something. Before each step it is asked
+    /// whether the VM has been claimed at its source meanwhile.</summary>
     private async ValueTask AdvanceAsync(CancellationToken cancellationToken)
     {
-        while (Current is { } failover && FailoverSteps.Rule(failover.Step).Course == StepCourse.Forward)
+        while (Current is { } failover)
         {
+            if (await TryStepAsideAsync(failover, cancellationToken))
+            {
+                continue;
+            }
+
+            if (FailoverSteps.Rule(failover.Step).Course != StepCourse.Forward)
+            {
+                return;
+            }
+
             string? waiting = await RunStepAsync(failover, cancellationToken);
             if (waiting is not null && waiting != Waiting)
             {
@@ -143,6 +167,7 @@ internal sealed partial class FailoverRuns(ReplicaContext context, TestRuns test
 
     private async ValueTask ForgetAsync(CancellationToken cancellationToken)
     {
+        await ForgetGuestAsync(cancellationToken);
         await DurableDocument<FailoverRecord>.DeleteAsync(context.State, RunFiles.Failover, cancellationToken);
         Current = null;
         Waiting = null;

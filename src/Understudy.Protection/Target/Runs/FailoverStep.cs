@@ -101,8 +101,11 @@ internal static class FailoverSteps
         _ => throw new System.Diagnostics.UnreachableException(),
     };
 
-    /// <summary>Until the commit has begun the failover can be cancelled and its point changed.</summary>
-    public static bool IsBeforeCommit(FailoverStep step) => step < FailoverStep.Applying;
+    /// <summary>What ran can still be kept whole, as a branch over its point: nothing has been dropped or moved.</summary>
+    public static bool CanBeUndone(FailoverStep step) => step < FailoverStep.Dropping;
+
+    /// <summary>The VM is defined here and may be started and ended by anybody: no step of its own is at it.</summary>
+    public static bool HasGuest(FailoverStep step) => step is FailoverStep.Running or FailoverStep.Replacing or >= FailoverStep.Applying;
 
     public static bool IsCommitting(FailoverStep step) => step is >= FailoverStep.Applying and < FailoverStep.Committed;
 

@@ -15,7 +15,8 @@ internal sealed record WatchedGuest(Guid Run, VmId Vm, string VmName, RecoveryPo
     /// <summary>The overlays are a branch's: the guest writes to others above them.</summary>
     public bool OverlaysAreRead { get; init; }
 
-    /// <summary>It is not ours to resume: only what we gave it is looked after.</summary>
+    /// <summary>It is not ours to resume (another's VM, or one that is not owned here any more): only what we gave it is
+    /// looked after.</summary>
     public bool IsForeign { get; init; }
 }
 

@@ -16,6 +16,7 @@ namespace Understudy.Protection.Target.Runs;
 [JsonSerializable(typeof(ReplicaSpec))]
 [JsonSerializable(typeof(TestRecord))]
 [JsonSerializable(typeof(FailoverRecord))]
+[JsonSerializable(typeof(GuestSeen))]
 [JsonSerializable(typeof(BranchRecord))]
 [JsonSerializable(typeof(MountRecord))]
 internal sealed partial class RunJson : JsonSerializerContext;
@@ -25,6 +26,7 @@ internal static class RunFiles
 {
     public const string Replica = "replica.state";
     public const string Failover = "failover.state";
+    public const string Guest = "guest.state";
     public const string TestFolder = "tests";
     public const string BranchFolder = "branches";
     public const string MountFolder = "mounts";
@@ -34,6 +36,8 @@ internal static class RunFiles
     public static DurableDocument<TestRecord> TestDocument { get; } = new("understudy-test", RunJson.Default.TestRecord);
 
     public static DurableDocument<FailoverRecord> FailoverDocument { get; } = new("understudy-failover", RunJson.Default.FailoverRecord);
+
+    public static DurableDocument<GuestSeen> GuestDocument { get; } = new("understudy-recovered-guest", RunJson.Default.GuestSeen);
 
     public static DurableDocument<BranchRecord> BranchDocument { get; } = new("understudy-branch", RunJson.Default.BranchRecord);
 

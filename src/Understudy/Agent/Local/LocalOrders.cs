@@ -13,7 +13,9 @@ internal sealed class LocalOrders(AgentIdentity identity, AgentSettings settings
     {
         operations.On(LocalMethods.State, (_, _, ct) => StateAsync(ct));
         operations.On(LocalMethods.Claim, (request, _, ct) => OrderAnswer.Of(
-            async () => new LocalClaimed(await source.FindHost(request.Vm, request.Replica).ClaimAsync(request.Start, ct))));
+            async () => new LocalClaimed(target.Hosts.FirstOrDefault(host => host.Spec.Replica == request.Replica) is { } here
+                ? await here.ClaimAsync(request.Start, ct)
+                : await source.FindHost(request.Vm, request.Replica).ClaimAsync(request.Start, ct))));
         operations.On(LocalMethods.Configure, async (request, _, ct) =>
         {
             if (request.VaultUrls is { } urls)

@@ -94,7 +94,8 @@ internal static partial class LocalCommands
         });
     }
 
-    /// <summary>At the source the VM comes back by a human's word; at the target the same word is a failover.</summary>
+    /// <summary>At the source the VM comes back by a human's word. At the target the same word is a failover, or, where one
+    /// stands, says that it counts.</summary>
     private static async Task<ExitCode> ClaimAsync(CommandContext c, CancellationToken ct)
     {
         LocalAgent agent = await AgentAsync(c, ct);
@@ -102,7 +103,10 @@ internal static partial class LocalCommands
         RequireNoVault(c, state, c.Get(_vm));
         if (FindSource(state, c.Get(_vm)) is not { } source)
         {
-            return await FailOverAsync(c, agent, Find(state, c.Get(_vm)), null, null, [], ct);
+            LocalReplica replica = Find(state, c.Get(_vm));
+            return replica.Report.Failover is { } failover
+                ? await ClaimFailedOverAsync(c, agent, replica, failover, ct)
+                : await FailOverAsync(c, agent, replica, null, null, [], ct);
         }
 
         RequireWord(await WordAsync(c,
@@ -112,6 +116,18 @@ internal static partial class LocalCommands
         ], ct));
         LocalClaimed claimed = await agent.AskAsync(LocalMethods.Claim, new LocalClaimRequest(source.Report.Vm, source.Report.Replica, Start: true), ShowProgress(c), ct);
         return c.Show(claimed, CommandContext.Types.LocalClaimed, (r, o) => o.WriteLine($"{source.VmName} belongs here, by line {r.Line}"));
+    }
+
+    /// <summary>It was failed over to this host, and is held after a boot or paused because its source has it too.</summary>
+    private static async Task<ExitCode> ClaimFailedOverAsync(CommandContext c, LocalAgent agent, LocalReplica replica, FailoverInfo failover, CancellationToken ct)
+    {
+        RequireWord(await WordAsync(c,
+        [
+            $"{replica.VmName} may be running at its source. If it is, it will run in two places until that agent hears of this claim.",
+            $"It goes on here as it was left, failed over to the point of {Show.Time(failover.PointCutAt)}.",
+        ], ct));
+        LocalClaimed claimed = await agent.AskAsync(LocalMethods.Claim, new LocalClaimRequest(replica.Report.Vm, replica.Report.Replica, Start: true), ShowProgress(c), ct);
+        return c.Show(claimed, CommandContext.Types.LocalClaimed, (r, o) => o.WriteLine($"{failover.VmName} belongs here, by line {r.Line}"));
     }
 
     private static LocalSource? FindSource(LocalState state, string vm) => state.Sources.FirstOrDefault(source =>

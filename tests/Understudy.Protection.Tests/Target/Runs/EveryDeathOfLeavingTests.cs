@@ -232,7 +232,7 @@ public sealed class EveryDeathOfLeavingTests(ITestOutputHelper output) : EveryDe
         Assert.Equal((FailoverStep.Running, point), (failover.Step, failover.Point));
         Assert.Equal(failover.Line, site.Host.Status.Replica!.Line);
         Assert.Equal(failover.Line, site.Host.Status.Ownership.Line);
-        Assert.True(site.Host.Status.Ownership.MayRun(ModelHost.Boot));
+        Assert.True(site.Host.Status.Ownership.MayRun(site.Machine.Boot));
         string live = site.Machine.Domains[SourceFeed.Vm].Live!;
         Assert.All(failover.Disks, disk => Assert.Contains(disk.Overlay, live, StringComparison.Ordinal));
         Assert.All(failover.Disks, disk => Assert.Equal([failover.Bitmap], site.Machine.Image(disk.Overlay).Bitmaps));

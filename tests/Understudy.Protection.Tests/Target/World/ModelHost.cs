@@ -8,9 +8,13 @@ namespace Understudy.Protection.Tests.Target.World;
 /// own rule of who may open an image beside whom. All of it is used under its lock.</summary>
 internal sealed class ModelHost
 {
-    public const string Boot = "boot-1";
-
     public Lock Lock { get; } = new();
+
+    /// <summary>The present one; another after <see cref="Reboot"/>.</summary>
+    public string Boot { get; private set; } = "boot-1";
+
+    /// <summary>Calls to the outside that fail now: "Destroy", "Suspend", or the path of an image that cannot be deleted.</summary>
+    public HashSet<string> Failing { get; } = [];
 
     /// <summary>What the start guard was told last, by VM.</summary>
     public Dictionary<VmId, OwnershipRecord> Guarded { get; } = [];
@@ -54,6 +58,21 @@ internal sealed class ModelHost
         }
     }
 
+    /// <summary>Everything that ran is gone; what is on disk and defined stays. The agent is to be followed by another.</summary>
+    public void Reboot(string boot)
+    {
+        lock (Lock)
+        {
+            Boot = boot;
+            Daemons.Clear();
+            Devices.Clear();
+            foreach (ModelDomain domain in Domains.Values)
+            {
+                domain.PowerOff();
+            }
+        }
+    }
+
     public ModelImage Image(string path)
     {
         lock (Lock)
@@ -90,6 +109,13 @@ internal sealed class ModelDomain(string name)
     public Dictionary<string, ModelJob> Jobs { get; } = [];
 
     public List<string> Checkpoints { get; } = [];
+
+    public void PowerOff()
+    {
+        Live = null;
+        IsPaused = false;
+        Jobs.Clear();
+    }
 }
 
 internal sealed record ModelJob(BlockJobKind Kind, string Destination, bool Ready);

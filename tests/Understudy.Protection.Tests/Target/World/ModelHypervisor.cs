@@ -62,7 +62,7 @@ internal sealed class ModelHypervisor(ModelHost host, ModelSockets sockets) : IH
     public async ValueTask StartAsync(VmId vm, CancellationToken cancellationToken)
     {
         ModelDomain domain = Domain(vm);
-        Require(host.Guarded.GetValueOrDefault(vm)?.MayRun(ModelHost.Boot) != false, "Hook script execution failed: not this side's to run");
+        Require(host.Guarded.GetValueOrDefault(vm)?.MayRun(host.Boot) != false, "Hook script execution failed: not this side's to run");
         Require(domain.Live is null, "domain is already running");
         foreach (string path in Disks(domain.Inactive).Values)
         {
@@ -86,21 +86,23 @@ internal sealed class ModelHypervisor(ModelHost host, ModelSockets sockets) : IH
 
     public ValueTask DestroyAsync(VmId vm, CancellationToken cancellationToken)
     {
+        Require(!host.Failing.Contains("Destroy"), "cannot acquire state change lock");
         if (host.Domains.TryGetValue(vm, out ModelDomain? domain))
         {
-            domain.Live = null;
-            domain.IsPaused = false;
-            domain.Jobs.Clear();
+            domain.PowerOff();
         }
 
         return default;
     }
 
-    public ValueTask StartShallowCopyAsync(VmId vm, string targetDevice, string destinationPath, string format, CancellationToken cancellationToken)
+    /// <summary>Block copies begin when this has ended.</summary>
+    public Task CopiesWaitFor { get; set; } = Task.CompletedTask;
+
+    public async ValueTask StartShallowCopyAsync(VmId vm, string targetDevice, string destinationPath, string format, CancellationToken cancellationToken)
     {
+        await CopiesWaitFor;
         Require(!Running(vm).Jobs.ContainsKey(targetDevice), "disk is already in active block job");
         Running(vm).Jobs[targetDevice] = new ModelJob(BlockJobKind.Copy, destinationPath, Ready: false);
-        return default;
     }
 
     public ValueTask StartActiveCommitAsync(VmId vm, string targetDevice, CancellationToken cancellationToken)
@@ -198,10 +200,15 @@ internal sealed class ModelHypervisor(ModelHost host, ModelSockets sockets) : IH
 
     public ValueTask ClearStaleCaptureAsync(VmId vm, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public ValueTask ResumeAsync(VmId vm, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public ValueTask ResumeAsync(VmId vm, CancellationToken cancellationToken)
+    {
+        Running(vm).IsPaused = false;
+        return default;
+    }
 
     public ValueTask SuspendAsync(VmId vm, CancellationToken cancellationToken)
     {
+        Require(!host.Failing.Contains("Suspend"), "cannot acquire state change lock");
         Running(vm).IsPaused = true;
         return default;
     }

@@ -90,6 +90,11 @@ internal sealed class ModelImageTool(ModelHost host, ILocalSockets sockets) : II
 
     public ValueTask DeleteAsync(string path, CancellationToken cancellationToken)
     {
+        if (host.Failing.Contains(path))
+        {
+            throw new StorageException(FaultKind.Io, path, "the disk says no");
+        }
+
         lock (host.Lock)
         {
             host.Images.Remove(path);

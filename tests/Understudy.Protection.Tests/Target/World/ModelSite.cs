@@ -1,8 +1,10 @@
+using System.Diagnostics;
 using Microsoft.Extensions.Logging.Abstractions;
 using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
+using Understudy.Protection.Source;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Definition;
 using Understudy.Protection.Target.Runs;
@@ -16,6 +18,9 @@ namespace Understudy.Protection.Tests.Target.World;
 internal sealed class ModelSite : IAsyncDisposable
 {
     public const int DiskBytes = 4 * SourceFeed.BlockBytes;
+
+    /// <summary>A loop's rounds are milliseconds apart.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly FailingStore _journal = new(new MemoryFileStore());
     private readonly MemoryFileStore _state = new();
@@ -43,6 +48,9 @@ internal sealed class ModelSite : IAsyncDisposable
     public ReplicaHost Host { get; private set; } = null!; // Set by CreateAsync.
 
     public IFileStore State => _state;
+
+    /// <summary>What was raised, by whatever agent.</summary>
+    public RaisedEvents Events { get; } = new();
 
     public FailingStore Journal => _journal;
 
@@ -75,6 +83,35 @@ internal sealed class ModelSite : IAsyncDisposable
         Host = host;
         Run();
         return true;
+    }
+
+    /// <summary>The host loses power and boots; its next agent finds what is on disk.</summary>
+    public async Task RebootAsync(Life life)
+    {
+        await EndAgentAsync();
+        Machine.Reboot("boot-2");
+        Assert.True(await NextAgentAsync(life));
+    }
+
+    /// <summary>Until it is so, with the loops of whatever agent lives; one that died is followed by another.</summary>
+    /// <returns>Whether one died.</returns>
+    public async Task<bool> UntilAsync(Func<bool> holds, string what)
+    {
+        bool died = false;
+        long began = Stopwatch.GetTimestamp();
+        while (!holds())
+        {
+            Assert.True(Stopwatch.GetElapsedTime(began) < Patience, $"{what} does not come to be: {Host.Status.Error?.Message ?? "no error"}, step {Host.Status.Failover?.Step}");
+            if (Life.IsOver)
+            {
+                died = true;
+                Assert.True(await NextAgentAsync(Life.Forever()));
+            }
+
+            await Task.Delay(1);
+        }
+
+        return died;
     }
 
     public async Task EndLoopsAsync()
@@ -112,7 +149,7 @@ internal sealed class ModelSite : IAsyncDisposable
         _sockets,
         Time,
         _ids,
-        new OwnershipServices(Mortal<IStartGuard>.Of(new ModelGuard(Machine), Life), ModelHost.Boot, Time, NullLogger.Instance),
+        new OwnershipServices(Mortal<IStartGuard>.Of(new ModelGuard(Machine), Life), Machine.Boot, Time, NullLogger.Instance),
         new TargetSettings
         {
             RuntimeFolder = "/run/understudy",
@@ -121,5 +158,17 @@ internal sealed class ModelSite : IAsyncDisposable
             HousekeepingEvery = TimeSpan.FromMilliseconds(5),
             JobPollEvery = TimeSpan.FromMilliseconds(1),
         },
-        NullLogger.Instance);
+        NullLogger.Instance)
+    {
+        News = Events,
+    };
+}
+
+internal sealed class RaisedEvents : ISourceEvents
+{
+    private readonly System.Collections.Concurrent.ConcurrentQueue<SourceEvent> _all = new();
+
+    public IReadOnlyCollection<SourceEvent> All => _all;
+
+    public void Raise(SourceEvent happened) => _all.Enqueue(happened);
 }

@@ -198,7 +198,7 @@ internal sealed partial class ModelVault
         {
             _world.Context.Counters.Add($"vault: passed on {owed.GetType().Name}");
             OperationId operation = NewOperation();
-            CancelAt(_world.Simulator.NowTicks + NewsLimit.Ticks, owed is Owed.Settle ? _world.Target : _world.Source, operation);
+            CancelAt(_world.Simulator.NowTicks + NewsLimit.Ticks, owed is Owed.Settle or Owed.RevalidateTarget ? _world.Target : _world.Source, operation);
             _ = await (owed switch
             {
                 Owed.Depose news => TryAskAsync(
@@ -209,7 +209,9 @@ internal sealed partial class ModelVault
                     _world.Source, AgentMethods.SourceAccept, operation, new SourceAcceptRequest(vm, replica, news.Transfer, news.Line, news.Parent, row.RanAtSource)),
                 Owed.Settle news => TryAskAsync(_world.Target, AgentMethods.TransferSettled, operation, new TransferSettledRequest(replica, news.Transfer)),
                 Owed.Revalidate news => TryAskAsync(
-                    _world.Source, AgentMethods.SourceRevalidate, operation, new SourceRevalidateRequest(vm, replica, news.Line, news.Valid)),
+                    _world.Source, AgentMethods.SourceRevalidate, operation, new SourceRevalidateRequest(vm, replica, news.Line, news.MintedAt, news.Valid)),
+                Owed.RevalidateTarget news => TryAskAsync(
+                    _world.Target, AgentMethods.TargetRevalidate, operation, new TargetRevalidateRequest(replica, news.Line, news.Valid)),
                 _ => throw new System.Diagnostics.UnreachableException(),
             });
         }
