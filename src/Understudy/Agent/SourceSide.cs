@@ -12,7 +12,7 @@ using Understudy.Replication.Calling;
 namespace Understudy.Agent;
 
 /// <summary>All VMs this host replicates to others, each with its engine's loop. Changes of the set take turns at one gate.</summary>
-internal sealed class SourceSide(
+internal sealed partial class SourceSide(
     AgentSettings settings, SourceMachine machine, OwnershipServices ownership, GuardFolder guard, PeerDialler dialler, SourceNews news, IIdSource ids, ILoggerFactory loggers)
     : ICalledSources, IAsyncDisposable
 {
@@ -170,26 +170,6 @@ internal sealed class SourceSide(
         await ChangeAsync(running, running.Order with { ExcludedDisks = request.Excluded });
     }
 
-    /// <summary>Who dials from now on (REG-3); what is under way goes on over the next connection.</summary>
-    public async Task LinkAsync(SourceLinkRequest request, CancellationToken cancellationToken)
-    {
-        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
-        RunningSource running = Require(request.Vm, request.Replica);
-        await ChangeAsync(running, running.Order with { Endpoint = request.Endpoint, TargetDials = request.TargetDials });
-    }
-
-    /// <summary>A target has dialled. A stranger learns nothing: another's source is not told apart from one that is not there.</summary>
-    public bool TryOffer(IncomingCall call)
-    {
-        if (Find(call.Vm) is not { } running || running.Source.Spec.Replica != call.Replica || running.Order.Target != call.Agent)
-        {
-            return false;
-        }
-
-        running.Reach.Offer(call);
-        return true;
-    }
-
     /// <summary>Removes everything of ours on this side; asked for a VM that is not protected (any more), there is nothing to do.</summary>
     public async Task<Removed> UnprotectAsync(SourceUnprotectRequest request, CancellationToken cancellationToken)
     {
@@ -316,10 +296,6 @@ internal sealed class SourceSide(
 
     private string FolderOf(VmId vm) => Path.Combine(_spool, vm.ToString());
 
-    private PeerReach ReachOf(SourceOrder? order) => new(ConnectorOf(order), dials: order is not { TargetDials: true }, ownership.Time);
-
-    private PeerConnector ConnectorOf(SourceOrder? order) => new(order?.Endpoint ?? "", order?.Target ?? Guid.Empty, dialler);
-
     /// <param name="order">Null for what is retired: it has nobody to speak to.</param>
     private SourceHostEnvironment Environment(string folder, SourceOrder? order, PeerReach reach) => new(
         machine,
@@ -412,28 +388,5 @@ internal sealed class SourceSide(
         }
 
         running.Loop.Start();
-    }
-
-    private sealed class RunningSource(SourceHost source, SourceOrder order, PeerReach reach, ILogger logger)
-    {
-        public SourceHost Source { get; } = source;
-
-        public PeerReach Reach { get; } = reach;
-
-        public SourceOrder Order { get; set; } = order;
-
-        /// <summary>As the inventory saw it last; written by its loop, read by reports.</summary>
-        public VmPower Power { get; set; } = VmPower.Running;
-
-        public SourceReport Report() => SourceWords.Report(Source, Order, Power) with { Link = new LinkInfo(Order.TargetDials ? null : Order.Endpoint) };
-
-        public OwnedLoop Loop { get; } = new($"Replication of {source.Spec.VmName}", source.RunAsync, logger);
-    }
-
-    private sealed class RetiredVm(RetiredSource source, ILogger logger)
-    {
-        public RetiredSource Source { get; } = source;
-
-        public OwnedLoop Loop { get; } = new($"Keeping the old copy of {source.Ownership.VmName} from running", source.RunAsync, logger);
     }
 }
