@@ -15,8 +15,11 @@ internal sealed class AgentSettings(IFileStore store, AgentConfig config)
 
     public AgentConfig Config => _config;
 
-    /// <summary>How this host's agent dials, whomever.</summary>
+    /// <summary>How this host's agent dials its vault.</summary>
     public ProxyChoice Dials => new(Proxy, _config.ProxyExcept);
+
+    /// <summary>How it dials other agents: while a proxy is only tried, by the one that has worked.</summary>
+    public ProxyChoice PeerDials => _config.ProxyTrial is { } trial ? Dials with { Proxy = trial.Before is { } before ? new Uri(before) : null } : Dials;
 
     /// <summary>Null for none.</summary>
     public Uri? Proxy => _config.Proxy is { } proxy ? new Uri(proxy) : null;

@@ -21,7 +21,7 @@ internal sealed class PeerDialler(AgentSettings settings, Func<TlsIdentity> iden
         deadline.CancelAfter(ConnectTime);
         try
         {
-            Stream plain = await Dialler.ConnectAsync(name, port, settings.Dials, deadline.Token);
+            Stream plain = await Dialler.ConnectAsync(name, port, settings.PeerDials, deadline.Token);
             return (await MutualTls.ConnectAsync(plain, identity(), peer, deadline.Token)).Stream;
         }
         catch (Exception e) when (e is SocketException or IOException
@@ -43,7 +43,7 @@ internal sealed class PeerDialler(AgentSettings settings, Func<TlsIdentity> iden
         try
         {
             (string name, int port) = Split(endpoint);
-            await using Stream stream = await Dialler.ConnectAsync(name, port, settings.Dials, deadline.Token);
+            await using Stream stream = await Dialler.ConnectAsync(name, port, settings.PeerDials, deadline.Token);
             return true;
         }
         catch (Exception e) when (e is SocketException or IOException or UnderstudyException

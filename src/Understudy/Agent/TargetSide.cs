@@ -8,7 +8,6 @@ using Understudy.Model;
 using Understudy.Protection.Guard;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Target;
-using Understudy.Protection.Target.Runs;
 using Understudy.Replication.Calling;
 using Understudy.Replication.Receiving;
 using Understudy.Replication.Wire;
@@ -17,7 +16,7 @@ namespace Understudy.Agent;
 
 /// <summary>All replicas of this host, each with its housekeeping loop. Changes of the set take turns at one gate; a
 /// replica's own orders have gates of their own.</summary>
-internal sealed class TargetSide(
+internal sealed partial class TargetSide(
     AgentConfig config, TargetServices services, DepartureNotices departures, SeedCheck seeds, PeerDialler dialler, GuardFolder guard, ILogger logger)
     : IReplicaDirectory, IAsyncDisposable
 {
@@ -191,20 +190,6 @@ internal sealed class TargetSide(
         await host.ConfigureAsync(request.Settings.Retention, cancellationToken);
     }
 
-    /// <summary>Who dials from now on (REG-3). A session that the source has opened goes on to its end.</summary>
-    public async Task LinkAsync(TargetLinkRequest request, CancellationToken cancellationToken)
-    {
-        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
-        RunningReplica running = FindRunning(request.Replica) ?? throw new ErrorException(Unknown(request.Replica));
-        TargetLink? link = request.SourceEndpoint is { } source ? new TargetLink(source) : null;
-        await TargetLink.KeepAsync(ReplicaFolders.FolderOf(config, running.Host.Spec.Vm), link, CancellationToken.None);
-        if (link != running.Link)
-        {
-            await running.DisposeCallsAsync();
-            StartCalls(running, link);
-        }
-    }
-
     /// <summary>Before anything is made: a guest whose network is not there cannot be started, and by then the VM is owned here.</summary>
     /// <exception cref="ErrorException">This host has no such network, or it is not active.</exception>
     public async Task RequireNetworksAsync(IEnumerable<string?> names, CancellationToken cancellationToken)
@@ -228,47 +213,6 @@ internal sealed class TargetSide(
     public ReplicaHost Find(ReplicaId replica) => TryFind(replica, out ReplicaHost? host)
         ? host
         : throw new ErrorException(_unopened.Find(replica)?.Error ?? Unknown(replica));
-
-    /// <summary>Removes the replica; asked for one that is gone, there is nothing to do.</summary>
-    public async Task<Removed> UnprotectAsync(TargetUnprotectRequest request, CancellationToken cancellationToken)
-    {
-        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
-        if (FindRunning(request.Replica) is not { } running)
-        {
-            RequireReadable(request.Vm);
-            return new Removed([], []);
-        }
-
-        await running.DisposeCallsAsync();
-        await running.Loop.DisposeAsync();
-        ReplicaSpec spec = running.Host.Spec;
-        if (request.SourceUntold)
-        {
-            CurrentLine owner = running.Host.CurrentLine;
-            await departures.PutAsync(
-                new DepartureNotice(spec.Replica, spec.Vm, spec.Source, owner.Line, owner.MintedAt, services.Time.GetUtcNow()), cancellationToken);
-        }
-
-        try
-        {
-            RemovedThings things = await running.Host.UnprotectAsync(request.DeleteBranches, cancellationToken);
-            lock (_lock)
-            {
-                _replicas.Remove(request.Replica.Value);
-            }
-
-            await running.Host.DisposeAsync();
-            RemoveFolder(ReplicaFolders.FolderOf(config, running.Host.Spec.Vm));
-            return new Removed(things.Gone, things.Kept);
-        }
-        catch
-        {
-            await departures.DropAsync(spec.Replica, CancellationToken.None);
-            running.Loop.Start(); // It stands as before, and somebody has to look after it.
-            StartCalls(running, running.Link);
-            throw;
-        }
-    }
 
     public async ValueTask<DirectoryAnswer> FindAsync(ControlFrame.Hello hello, Guid agentId, CancellationToken cancellationToken)
     {
@@ -370,48 +314,6 @@ internal sealed class TargetSide(
             host.GuardStartsAfter = recovery.GuardStartsAfter;
             await host.PublishGuardAsync(cancellationToken);
         }
-    }
-
-    /// <summary>After the replica itself: what is left is ours, or somebody else's and stays.</summary>
-    private void RemoveFolder(string folder)
-    {
-        ReplicaPlace? place = ReplicaPlace.TryRead(folder);
-        string data = ReplicaFolders.DataOf(folder);
-        TargetOrder.Delete(folder);
-        TargetLink.Delete(folder);
-        ReplicaFolders.RemoveEmpty(data);
-        if (Directory.Exists(data) && place is not null)
-        {
-            return; // It says whose that is.
-        }
-
-        ReplicaPlace.Delete(folder);
-        ReplicaFolders.RemoveEmpty(folder);
-        if (place is not null)
-        {
-            _pools.Leave(place);
-        }
-    }
-
-    /// <summary>A choice that cannot be read keeps no replica from opening: the vault sees that it is missing and gives it again.</summary>
-    private async ValueTask<TargetLink?> ReadLinkAsync(string folder, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await TargetLink.TryReadAsync(folder, cancellationToken);
-        }
-        catch (StorageException e)
-        {
-            AgentLog.PartStopped(logger, $"Dialling for the replica in {folder}", e.Message, e);
-            return null;
-        }
-    }
-
-    private void StartCalls(RunningReplica running, TargetLink? link)
-    {
-        ReplicaSpec spec = running.Host.Spec;
-        running.StartCalls(link, link is null || Caller is not { } caller ? null : ct => caller.RunAsync(
-            new CalledSource(spec.Replica, spec.Vm, spec.Source, dial => dialler.ConnectAsync(link.Source, spec.Source, dial)), ct));
     }
 
     private void Start(ReplicaHost host, TargetLink? link)

@@ -37,7 +37,7 @@ public sealed class SourceVmComparingTests
         SourceEvent started = Assert.Single(world.Events, happened => happened.Kind == SourceEventKind.ResynchronisationStarted);
         Assert.Contains("only what differs is sent", started.What, StringComparison.Ordinal);
         SourceEvent done = Assert.Single(world.Events, happened => happened.Kind == SourceEventKind.ResynchronisationDone);
-        Assert.Contains("of 3.1 MiB compared with the target, 0.2 MiB differed", done.What, StringComparison.Ordinal);
+        Assert.Contains("of 3.1 MiB compared with the target, 191.5 KiB differed", done.What, StringComparison.Ordinal);
     }
 
     [Fact]

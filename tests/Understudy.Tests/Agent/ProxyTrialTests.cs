@@ -14,6 +14,9 @@ namespace Understudy.Tests.Agent;
 /// <summary>REG-3: the way to the vault is changed without the host being cut off; a real vault, link and proxy.</summary>
 public sealed class ProxyTrialTests : IAsyncLifetime
 {
+    /// <summary>This host, by an address that is no loopback one: those never go through a proxy.</summary>
+    private const string ThisHost = "0.0.0.0";
+
     private readonly string _folder = Directory.CreateTempSubdirectory("us-proxy-").FullName;
     private readonly AheadTime _time = new();
     private CancellationTokenSource _stop = new();
@@ -40,11 +43,11 @@ public sealed class ProxyTrialTests : IAsyncLifetime
                 Listen = new IPEndPoint(IPAddress.Loopback, port),
                 Time = TimeProvider.System,
                 Ids = new SystemIds(),
-                PublicUrls = [$"https://localhost:{port}"],
+                PublicUrls = [$"https://{ThisHost}:{port}"],
             },
             logging => logging.ClearProviders(),
             Ct);
-        _client = VaultClient.Create(new Uri($"https://localhost:{port}"), (await File.ReadAllTextAsync(Path.Combine(data, "admin.token"), Ct)).Trim(), await File.ReadAllTextAsync(Path.Combine(data, "ca.crt"), Ct));
+        _client = VaultClient.Create(new Uri($"https://{ThisHost}:{port}"), (await File.ReadAllTextAsync(Path.Combine(data, "admin.token"), Ct)).Trim(), await File.ReadAllTextAsync(Path.Combine(data, "ca.crt"), Ct));
         _outcomes = await OutcomeLog.OpenAsync(new FolderStore(Directory.CreateDirectory(Path.Combine(_folder, "outcomes")).FullName), NullLogger.Instance, Ct);
         _operations = new AgentOperations(_outcomes, NullLogger.Instance);
     }

@@ -1,0 +1,74 @@
+using Understudy.Agent.Places;
+using Understudy.Api.Control;
+using Understudy.Blocks;
+using Understudy.Protection.Target;
+using Understudy.Protection.Target.Runs;
+using Understudy.Replication.Wire;
+
+namespace Understudy.Agent;
+
+/// <summary>The end of a replica (REG-6).</summary>
+internal sealed partial class TargetSide
+{
+    /// <summary>Removes the replica; asked for one that is gone, there is nothing to do.</summary>
+    public async Task<Removed> UnprotectAsync(TargetUnprotectRequest request, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        if (FindRunning(request.Replica) is not { } running)
+        {
+            RequireReadable(request.Vm);
+            return new Removed([], []);
+        }
+
+        await running.DisposeCallsAsync();
+        await running.Loop.DisposeAsync();
+        ReplicaSpec spec = running.Host.Spec;
+        if (request.SourceUntold)
+        {
+            CurrentLine owner = running.Host.CurrentLine;
+            await departures.PutAsync(
+                new DepartureNotice(spec.Replica, spec.Vm, spec.Source, owner.Line, owner.MintedAt, services.Time.GetUtcNow()), cancellationToken);
+        }
+
+        try
+        {
+            RemovedThings things = await running.Host.UnprotectAsync(request.DeleteBranches, cancellationToken);
+            lock (_lock)
+            {
+                _replicas.Remove(request.Replica.Value);
+            }
+
+            await running.Host.DisposeAsync();
+            RemoveFolder(ReplicaFolders.FolderOf(config, running.Host.Spec.Vm));
+            return new Removed(things.Gone, things.Kept);
+        }
+        catch
+        {
+            await departures.DropAsync(spec.Replica, CancellationToken.None);
+            running.Loop.Start(); // It stands as before, and somebody has to look after it.
+            StartCalls(running, running.Link);
+            throw;
+        }
+    }
+
+    /// <summary>After the replica itself: what is left is ours, or somebody else's and stays.</summary>
+    private void RemoveFolder(string folder)
+    {
+        ReplicaPlace? place = ReplicaPlace.TryRead(folder);
+        string data = ReplicaFolders.DataOf(folder);
+        TargetOrder.Delete(folder);
+        TargetLink.Delete(folder);
+        ReplicaFolders.RemoveEmpty(data);
+        if (Directory.Exists(data) && place is not null)
+        {
+            return; // It says whose that is.
+        }
+
+        ReplicaPlace.Delete(folder);
+        ReplicaFolders.RemoveEmpty(folder);
+        if (place is not null)
+        {
+            _pools.Leave(place);
+        }
+    }
+}
