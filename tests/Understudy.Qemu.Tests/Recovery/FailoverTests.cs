@@ -62,7 +62,7 @@ public sealed class FailoverTests(PrivateHost libvirtHost, ITestOutputHelper out
         await _site.Hypervisor.StartAsync(SourceFeed.Vm, default);
         await QemuFolder.Run("virsh", "-c", libvirtHost.Uri, "checkpoint-delete", "web1", bitmap, "--metadata");
         await QemuFolder.Kill(libvirtHost.PidOf("web1"));
-        await RunStateIsAsync(VmRunState.Crashed);
+        await RunStateIsAsync(VmRunState.Off);
         await _site.Hypervisor.StartAsync(SourceFeed.Vm, default);
         Assert.Contains(bitmap, await QemuFolder.Run("qemu-img", "info", "-U", _site.At("pool/web1/vda-0.qcow2")), StringComparison.Ordinal);
 
