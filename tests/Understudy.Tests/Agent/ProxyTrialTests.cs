@@ -14,8 +14,8 @@ namespace Understudy.Tests.Agent;
 /// <summary>REG-3: the way to the vault is changed without the host being cut off; a real vault, link and proxy.</summary>
 public sealed class ProxyTrialTests : IAsyncLifetime
 {
-    /// <summary>This host, by an address that is no loopback one: those never go through a proxy.</summary>
-    private const string ThisHost = "0.0.0.0";
+    /// <summary>Not "localhost" or a loopback address: those never go through a proxy.</summary>
+    private static readonly string ThisHost = Dns.GetHostName();
 
     private readonly string _folder = Directory.CreateTempSubdirectory("us-proxy-").FullName;
     private readonly AheadTime _time = new();
@@ -40,7 +40,7 @@ public sealed class ProxyTrialTests : IAsyncLifetime
             {
                 DataFolder = data,
                 Name = "main",
-                Listen = new IPEndPoint(IPAddress.Loopback, port),
+                Listen = new IPEndPoint((await Dns.GetHostAddressesAsync(ThisHost, System.Net.Sockets.AddressFamily.InterNetwork, Ct))[0], port),
                 Time = TimeProvider.System,
                 Ids = new SystemIds(),
                 PublicUrls = [$"https://{ThisHost}:{port}"],
