@@ -65,6 +65,7 @@ public sealed class ReturnTests : IAsyncLifetime
     public async Task A_cancel_with_the_source_away_waits_in_transit_and_the_source_takes_the_vm_when_it_returns()
     {
         await _alpha.StopAsync();
+        await Lab.UntilAsync(async () => !(await _lab.Client.GetHostAsync("alpha", Ct)).Online);
         await _lab.EndOfAsync((await _lab.Client.FailoverAsync("web1", Unplanned, Ct)).Id);
         await OldEnoughAsync();
         ErrorException unsaid = await Assert.ThrowsAsync<ErrorException>(() => _lab.Client.CancelFailoverAsync("web1", new CancelFailoverDto(), Ct));
@@ -84,6 +85,7 @@ public sealed class ReturnTests : IAsyncLifetime
     public async Task While_it_waits_in_transit_another_unplanned_failover_takes_it_again()
     {
         await _alpha.StopAsync();
+        await Lab.UntilAsync(async () => !(await _lab.Client.GetHostAsync("alpha", Ct)).Online);
         await _lab.EndOfAsync((await _lab.Client.FailoverAsync("web1", Unplanned, Ct)).Id);
         await OldEnoughAsync();
         await _lab.EndOfAsync((await _lab.Client.CancelFailoverAsync("web1", new CancelFailoverDto(Confirmation.Offline), Ct)).Id);
