@@ -153,7 +153,7 @@ public sealed partial class ReplicaHost
         await DurableDocument<FailoverRecord>.DeleteAsync(_stores.State, RunFiles.Failover, cancellationToken);
         foreach (string folder in RunFiles.Folders)
         {
-            await DurableDocument<ReplicaSpec>.SweepAsync(_stores.State, folder, cancellationToken); // Of what was never begun.
+            await DurableDocument<ReplicaSpec>.ClearAsync(_stores.State, folder, cancellationToken); // Of what was never begun.
         }
 
         await EndTokenAsync(cancellationToken);
