@@ -71,13 +71,21 @@ internal sealed class DurableDocument<T>(string kind, JsonTypeInfo<T> json)
         return found;
     }
 
+    /// <summary>Removes all documents of a folder, also those that nobody knows of: the write that was to begin something can have
+    /// failed at its last flush, and then its file stands.</summary>
+    public static ValueTask ClearAsync(IFileStore store, string folder, CancellationToken cancellationToken) =>
+        DeleteAllAsync(store, folder, static _ => true, cancellationToken);
+
     /// <summary>Removes what a crash, or a disk that failed, has left half written in a folder of documents.</summary>
-    public static async ValueTask SweepAsync(IFileStore store, string folder, CancellationToken cancellationToken)
+    private static ValueTask SweepAsync(IFileStore store, string folder, CancellationToken cancellationToken) =>
+        DeleteAllAsync(store, folder, static name => name.EndsWith(NewSuffix, StringComparison.Ordinal), cancellationToken);
+
+    private static async ValueTask DeleteAllAsync(IFileStore store, string folder, Func<string, bool> isMeant, CancellationToken cancellationToken)
     {
         bool any = false;
         foreach (StoreEntry entry in await store.ListAsync(folder, cancellationToken))
         {
-            if (entry.Name.EndsWith(NewSuffix, StringComparison.Ordinal))
+            if (isMeant(entry.Name))
             {
                 await store.DeleteAsync(entry.Name, cancellationToken);
                 any = true;

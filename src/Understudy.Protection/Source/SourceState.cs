@@ -33,6 +33,10 @@ public sealed record SourceState
     /// <summary>The libvirt checkpoint since which changes are wanted; null before the first job of a copy.</summary>
     public string? Checkpoint { get; init; }
 
+    /// <summary>Set where no checkpoint stands because the disks were read while the VM was off: the fence behind which nothing can
+    /// have been written since. What was read then counts only as long as that fence does.</summary>
+    public DateTimeOffset? StillBehind { get; init; }
+
     /// <summary>Why there is no new point before the disks are whole; null when each cycle makes one.</summary>
     public CopyState? Copy { get; init; }
 
@@ -53,6 +57,9 @@ public sealed record SourceState
 
     /// <summary>No slice of a first copy is at the target yet.</summary>
     internal bool HasNotBegun => Checkpoint is null && Copy is { Kind: CopyKind.First };
+
+    /// <summary>The target has something of the disks, and nothing records what changes in it.</summary>
+    internal bool IsUntracked => Checkpoint is null && Disks.Any(disk => disk.CopiedBytes > 0);
 
     /// <summary>Some disk is not whole at the target yet: slices follow each other without a pause.</summary>
     internal bool IsCopying => Disks.Any(disk => !disk.IsWhole);
@@ -94,6 +101,7 @@ public sealed record CopyState(CopyKind Kind, string? Reason = null, ComparedByt
 /// <param name="Disks">The disks, and how much of them the target has, once it is acknowledged.</param>
 /// <param name="Compared">What its slice compared with the target.</param>
 /// <param name="DefinitionHash">The definition it carries; null when it carries none.</param>
+/// <param name="StillBehind">As the state's, once it is acknowledged.</param>
 public sealed record PendingCycle(
     string? Checkpoint,
     DateTimeOffset CutAt,
@@ -107,4 +115,5 @@ public sealed record PendingCycle(
     ComparedBytes Compared,
     bool CarriesGeometry,
     string? DefinitionHash,
-    CutPurpose Purpose);
+    CutPurpose Purpose,
+    DateTimeOffset? StillBehind = null);

@@ -36,6 +36,7 @@ public static class SourceTransitions
             AcknowledgedSequence = cycle.LastSequence,
             UsedSequence = cycle.LastSequence,
             Checkpoint = cycle.Checkpoint,
+            StillBehind = cycle.StillBehind,
             Disks = cycle.Disks,
             Copy = cycle.Disks.All(disk => disk.IsWhole || disk.Joining) ? null : state.Copy is { } copy ? copy with { Compared = copy.Compared + cycle.Compared } : null,
             GeometrySent = state.GeometrySent || cycle.CarriesGeometry,
@@ -73,6 +74,7 @@ public static class SourceTransitions
         return clean with
         {
             Checkpoint = null,
+            StillBehind = null,
             Copy = new CopyState(state.LastPoint is null ? CopyKind.First : CopyKind.Resynchronisation, reason),
             Disks = [.. clean.Disks.Select(disk => disk.FromTheStart(targetIsKnown))],
             GeometrySent = clean.GeometrySent && targetIsKnown,

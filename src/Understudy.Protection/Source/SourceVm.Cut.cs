@@ -14,6 +14,8 @@ public sealed partial class SourceVm
     /// <summary>A slice is never made smaller than this part of the policy's when scratch ran full.</summary>
     private const double SmallestSlice = 1.0 / 64;
 
+    private const string CopiedWhileOff = "it was copied while it was off, and what has changed since is not known";
+
     private double _sliceScale = 1;
 
     /// <summary>
@@ -42,9 +44,9 @@ public sealed partial class SourceVm
         }
 
         _waitsForVm = false;
-        if (_state is { Checkpoint: null, Copy: null })
+        if (_state.IsUntracked)
         {
-            await ResynchroniseAsync("it was copied while it was off, and what has changed since is not known", cancellationToken);
+            await ResynchroniseAsync(CopiedWhileOff, cancellationToken);
             return;
         }
 

@@ -29,6 +29,12 @@ public sealed partial class SourceVm
             return;
         }
 
+        if (_state.IsUntracked && _state.StillBehind != fence.At)
+        {
+            await ResynchroniseAsync(CopiedWhileOff, cancellationToken); // It was let run since.
+            return;
+        }
+
         await _environment.Stopped.CloseStaleAsync(Spec.Vm, cancellationToken);
         if (_strays)
         {
@@ -68,7 +74,7 @@ public sealed partial class SourceVm
             capture, _state.Checkpoint, _policy, isForPoint: !joins, joins ? CutPurpose.Timetable : purpose, cancellationToken);
         await capture.EndAsync(cancellationToken);
         Log.CutStopped(_environment.Logger, Spec.Vm, cycle.FirstSequence, cycle.LastSequence, cycle.Bytes);
-        return cycle;
+        return cycle with { StillBehind = _state.Checkpoint is null ? purpose.FencedAt : null };
     }
 
     private StoppedDisk PlaceOf(VmFacts vm, SourceDisk disk)

@@ -156,7 +156,7 @@ public sealed partial class ReplicaHost
         await DurableDocument<SeedRecord>.DeleteAsync(_stores.State, RunFiles.Seed, cancellationToken);
         foreach (string folder in RunFiles.Folders)
         {
-            await DurableDocument<ReplicaSpec>.SweepAsync(_stores.State, folder, cancellationToken); // Of what was never begun.
+            await DurableDocument<ReplicaSpec>.ClearAsync(_stores.State, folder, cancellationToken); // Of what was never begun.
         }
 
         await EndTokenAsync(cancellationToken);

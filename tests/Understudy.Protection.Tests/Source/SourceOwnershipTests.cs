@@ -109,6 +109,38 @@ public sealed class SourceOwnershipTests
         }
     }
 
+    /// <summary>Its QEMU had been killed, so its last change was read by comparison, with nothing to count from afterwards. The failover
+    /// was given up, it ran, and was given away again: what it had written in between was taken for nothing.</summary>
+    [Fact]
+    public void A_VM_that_ran_between_two_last_changes_is_read_again_when_nothing_had_tracked_it()
+    {
+        SourceWorld world = new(Seed());
+        Task? order = null;
+        world.RunUntil(() =>
+        {
+            if (order is null && world.Replica.Points.Count >= 2 && world.Host is { } host)
+            {
+                order = RestTwiceAsync(host);
+            }
+
+            return order is { IsCompletedSuccessfully: true };
+        });
+        Assert.Equal(2, world.Events.Count(happened => happened.Kind == SourceEventKind.ResynchronisationDone));
+
+        async Task RestTwiceAsync(SourceHost host)
+        {
+            await host.FenceAsync("planned failover", default);
+            await host.StopGuestAsync(powerOff: true, TimeSpan.FromMinutes(5), default);
+            world.Vm.CrashQemu();
+            await host.Engine.LastChangeAsync(default);
+            await host.UnfenceAsync(start: false, default);
+            world.FillDisks();
+            await world.Simulator.DelayAsync(TimeSpan.FromSeconds(1));
+            await host.FenceAsync("another planned failover", default);
+            await host.Engine.LastChangeAsync(default);
+        }
+    }
+
     [Fact]
     public void A_target_that_ends_its_own_copy_before_it_believes_a_claim_is_asked_again_within_seconds()
     {

@@ -162,6 +162,19 @@ public sealed class SourceTransitionsTests
 
     private static readonly LineId Third = new(3, 9);
 
+    [Fact]
+    public void What_was_read_while_the_VM_was_off_and_nothing_tracked_it_counts_behind_its_fence_only()
+    {
+        DateTimeOffset fence = new(2026, 1, 1, 12, 0, 0, TimeSpan.Zero);
+        SourceState state = SourceTransitions.Acknowledge(Cut(Known(New()), Cycle(1, 5) with { Checkpoint = null, StillBehind = fence }));
+        Assert.Equal((true, fence), (state.IsUntracked, state.StillBehind));
+
+        SourceState tracked = SourceTransitions.Acknowledge(Cut(state, Cycle(6, 9)));
+        Assert.Equal((false, null), (tracked.IsUntracked, tracked.StillBehind));
+        SourceState again = SourceTransitions.Resynchronise(state, "it ran", targetIsKnown: true);
+        Assert.Equal((false, null), (again.IsUntracked, again.StillBehind));
+    }
+
     private static SourceState Known(SourceState state) => SourceTransitions.SequenceLearnt(state, state.AcknowledgedSequence);
 
     private static SourceState Cut(SourceState state, PendingCycle cycle) => SourceTransitions.Cut(state, cycle);

@@ -9,7 +9,7 @@ namespace Understudy.Simulation.Running;
 /// </summary>
 internal sealed class Coverage
 {
-    /// <summary>Runs of two sides after which everything possible must have been met. The rarest pair comes about once in 700.</summary>
+    /// <summary>Runs of two sides after which everything possible must have been met.</summary>
     public const long EnoughRuns = 8000;
 
     /// <summary>What one side can say of who owns a VM.</summary>
@@ -20,7 +20,6 @@ internal sealed class Coverage
     {
         [Name("has none", "fenced")] = "a target that lets go of the VM has not committed, and until then the source's record stands",
         [Name("has none", "offered")] = "a VM on its way home has a source; its protection ends at the target first",
-        [Name("has none", "deposed")] = "the claim that deposed it is in the source's record; such a protection ends at the target first",
         [Name("elsewhere", "elsewhere")] = Nobody,
         [Name("elsewhere", "deposed")] = Nobody,
         [Name("deposed", "elsewhere")] = Nobody,

@@ -1,5 +1,6 @@
 using Understudy.Model;
 using Understudy.Plans;
+using Understudy.Protection.Target;
 using Understudy.Simulation.Sites.Vault;
 
 namespace Understudy.Simulation.Sites;
@@ -21,7 +22,7 @@ internal sealed partial class ModelUser
         }
 
         VmSituation now = _world.Database.Situation(vm);
-        if (_world.Database.JobsOf(vm.Id).LastOrDefault(HasEndedHalfWay) is { } half && _world.Database.Protections.GetValueOrDefault(vm.Id)?.Replica == half.Input.Replica)
+        if (_world.Database.JobsOf(vm.Id).LastOrDefault(j => HasEndedHalfWay(j) || IsBeingRemoved(j)) is { } half && _world.Database.Protections.GetValueOrDefault(vm.Id)?.Replica == half.Input.Replica)
         {
             // What goes on meanwhile waits for a side that is gone.
             if (_world.Database.JobsOf(vm.Id).FirstOrDefault(j => !j.HasEnded) is { } waiting)
@@ -82,6 +83,10 @@ internal sealed partial class ModelUser
     /// <summary>Of a protection that was ended at one side, whatever was asked for afterwards.</summary>
     private static bool HasEndedHalfWay(JobRow job) => job is { Action: JobAction.Unprotect, HasEnded: true, State: not JobState.Succeeded }
         && (job.Steps[0].State == StepState.Succeeded || job.Error == "no-space" || job.Error?.StartsWith("storage-", StringComparison.Ordinal) == true);
+
+    /// <summary>Its host has begun to remove the replica and was interrupted, or has done so since.</summary>
+    private bool IsBeingRemoved(JobRow job) => job is { Action: JobAction.Unprotect, HasEnded: true, State: not JobState.Succeeded }
+        && _world.Target.Agent is { } agent && agent.Target.TryFind(job.Input.Replica) is null or { Spec.Removal: not ReplicaRemoval.None };
 
     /// <summary>The others leave a protection where it was, whatever came of them.</summary>
     private static bool MovesTheVm(JobAction action) => action is JobAction.Protect or JobAction.Unprotect or JobAction.PlannedFailover

@@ -184,7 +184,11 @@ internal sealed class OwnershipChecker(SitesWorld world)
 
         // In good order: what the target begins with is all that the source ever wrote, but after a claim there meanwhile.
         bool wasClaimed = history.Source is { } source && history.ByWord.Contains(source.Line);
-        if (!wasClaimed && now.Parent is { } point && vm.Ledger(now.Replica).CutOf(point) is { } there && there.FirstDifference(vm.Vm.Now()) is { } where)
+        if (wasClaimed)
+        {
+            history.ByWord.Add(now.Line); // Of the two that may run now one is there by a human's word.
+        }
+        else if (now.Parent is { } point && vm.Ledger(now.Replica).CutOf(point) is { } there && there.FirstDifference(vm.Vm.Now()) is { } where)
         {
             vm.Violate("lost writes", $"transfer {now.Accepted} was accepted at {point}, which differs from what the source had at {where}");
         }
@@ -197,6 +201,11 @@ internal sealed class OwnershipChecker(SitesWorld world)
         if (now.State is OwnershipState.Here && before is not null && now.Line.IsNewerThan(before.Line) && now.Accepted == before.Accepted)
         {
             history.ByWord.Add(now.Line);
+            if (history.Target is { State: OwnershipState.Here } other)
+            {
+                history.ByWord.Add(other.Line); // It may be the newer of the two, and the claim then gives way.
+            }
+
             if (vm.Claims == 0)
             {
                 vm.Violate("token", $"the source took line {now.Line} and nobody has said so");

@@ -92,13 +92,14 @@ internal sealed partial class ModelVault
         SetFailingOver(job);
         await WriteAsync();
         RecoveryPointId point = job.Input.Point ?? await LatestAsync(job, step);
-        FailoverStarted started = await AskAsync(_world.Target, step, AgentMethods.FailoverStart, new FailoverStartRequest(
-            vm.Id, job.Input.Replica, point, vm.Name, Nics, job.Input.Transfer, job.Input.Test, BranchDays));
-        if (_world.Context.Plant == Plant.TakeBackUnrefused && job.Input.Transfer is not null && _random.Chance(0.3))
+        FailoverStartRequest request = new(vm.Id, job.Input.Replica, point, vm.Name, Nics, job.Input.Transfer, job.Input.Test, BranchDays);
+        if (_world.Context.Plant == Plant.TakeBackUnrefused && job.Input.Transfer is not null && _random.Chance(0.5))
         {
-            throw new StepFailedException("too-slow", "it has accepted, and the answer was not waited for");
+            _ = TryAskAsync(_world.Target, AgentMethods.FailoverStart, step.Operation, request);
+            throw new StepFailedException("too-slow", "the answer was not waited for");
         }
 
+        FailoverStarted started = await AskAsync(_world.Target, step, AgentMethods.FailoverStart, request);
         await WriteAsync();
         Promise(job, started.Branch);
         ProtectionRow row = Row(job);
