@@ -113,7 +113,7 @@ traces() {
     { find "$(agent_data "$site")" "$LAB_DIR/$site/run/understudy" \( -type f -o -type s \) 2>/dev/null || true; } | while read -r file; do
         case $file in
             # the agent's own, as long as it is joined
-            */agent.json | */agent.sock | */identity.json | *.crt | *.key | *.pem | */outcomes* | *.lock | */vault-copies/*.understudy-vault) ;;
+            */agent.json | */agent.sock | */identity.json | *.crt | *.key | *.pem | */outcomes* | *.lock | */vault-copies/*.understudy-vault | */guard/asked-by | */departures/*) ;;
             *) grep -qxF "$file" <<<"$disks" || echo "file $file" ;;
         esac
     done
