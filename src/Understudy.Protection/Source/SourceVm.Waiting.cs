@@ -161,7 +161,7 @@ public sealed partial class SourceVm
         {
             TimeSpan left = _environment.Time.GetElapsedTime(_environment.Time.GetTimestamp(), until);
             bool ended = await WaitAsync(SourceWait.Link, left < ProbeEvery ? left : ProbeEvery, cancellationToken);
-            if (ended || _environment.Time.GetTimestamp() >= until)
+            if (ended || HasOrders || _environment.Time.GetTimestamp() >= until)
             {
                 return;
             }

@@ -47,7 +47,7 @@ internal sealed class LeftoverChecker(SitesWorld world)
 
         foreach (ModelImage image in machine.Images.Values)
         {
-            bool isKept = _world.Database.Kept.Exists(kept => kept.Contains($"image {image.Path}", StringComparison.Ordinal));
+            bool isKept = _world.Database.Kept.Exists(kept => kept.Contains(image.Path, StringComparison.Ordinal));
             if (!used.Contains(image.Path) && !isKept && !image.Path.StartsWith("/exports/", StringComparison.Ordinal))
             {
                 yield return $"image {image.Path}";

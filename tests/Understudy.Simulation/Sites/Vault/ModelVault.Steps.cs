@@ -261,7 +261,8 @@ internal sealed partial class ModelVault
             return StepOutcome.Done;
         }
 
-        await AskAsync(_world.Source, step, AgentMethods.SourceBranchDelete, new SourceBranchDeleteRequest(job.Vm, job.Input.Replica, branch));
+        Removed removed = await AskAsync(_world.Source, step, AgentMethods.SourceBranchDelete, new SourceBranchDeleteRequest(job.Vm, job.Input.Replica, branch));
+        Db.Kept.AddRange(removed.Kept);
         await WriteAsync();
         Db.Retired.Remove(job.Input.Replica);
         return StepOutcome.Done;
