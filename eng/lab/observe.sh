@@ -18,6 +18,7 @@ field() { jq -r "$1" <<<"$2"; }
 # --- the product's own word, to be compared with what is seen ---------------------------------------------------------
 
 vm_field() { understudy vm show "$1" --json | jq -r "$2"; }
+vm_power_is() { [ "$(vm_field "$1" .power)" = "$2" ]; }
 vm_state_is() { [ "$(vm_field "$1" .state)" = "$2" ]; }
 point_count() { understudy point list "$1" --json | jq length; }
 has_points() { [ "$(point_count "$1")" -ge "$2" ]; }

@@ -84,7 +84,11 @@ job_rests() { job_has_ended "$1" || job_is "$1" '.state == "Waiting" and .wait !
 walk() {
     local what=$1 victim number id reached='too late' began state
     shift
-    began=$("$@" --no-wait --json)
+    began=$("$@" --no-wait --json) || {
+        say "FAILED  $what was refused: $(jq -c . <<<"$began")"
+        failures=$((failures + 1))
+        return 1
+    }
     id=$(jq .id <<<"$began")
     read -r number victim < <(choose "$what" "$(jq '.steps | length' <<<"$began")")
     for _ in $(seq 1000); do
@@ -169,6 +173,8 @@ nothing_is_left() {
 }
 
 protect() {
+    fact "it does not run on $1 alone" eventually 30 runs_only_on "$1"
+    fact "the vault does not see it run" eventually 30 vm_power_is one running
     guest protect understudy vm protect one --to "$2" --policy every-15s
     eventually 120 has_points one 2 || { fact 'there are no points' false; return 1; }
     expect "$1" protected
