@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
@@ -16,9 +17,10 @@ public sealed record DepartureNotice(ReplicaId Replica, VmId Vm, Guid Source, Li
 /// <summary>
 /// What outlives a replica whose VM stayed here while its source was silent: the answer that source gets when it comes back
 /// and calls. Without it the old copy would run beside the new one as long as nobody looks, because the vault may have let
-/// the host go. A notice is a file of a few hundred bytes; it goes after <see cref="Kept"/>.
+/// the host go. A notice is a file of a few hundred bytes; it goes after <see cref="Kept"/>. One that cannot be read is left
+/// where it is and said in the log: it must not keep the others from being told.
 /// </summary>
-public sealed class DepartureNotices(IFileStore store, TimeProvider time)
+public sealed class DepartureNotices(IFileStore store, TimeProvider time, ILogger logger)
 {
     /// <summary>Long enough for a host that waits for spare parts; not for ever, because most never come back.</summary>
     public static readonly TimeSpan Kept = TimeSpan.FromDays(365);
@@ -37,7 +39,7 @@ public sealed class DepartureNotices(IFileStore store, TimeProvider time)
         notices[notice.Replica] = notice;
     }
 
-    /// <summary>The replica did not go after all, or its source knows. No error when there is none.</summary>
+    /// <summary>Its source knows, or is not the one to be told any more. No error when there is none.</summary>
     public async ValueTask DropAsync(ReplicaId replica, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
@@ -64,8 +66,7 @@ public sealed class DepartureNotices(IFileStore store, TimeProvider time)
         await store.CreateFolderAsync("", cancellationToken);
         foreach (StoreEntry entry in await store.ListAsync("", cancellationToken))
         {
-            if (entry.Name.EndsWith(Suffix, StringComparison.Ordinal)
-                && await RunFiles.DepartureDocument.LoadAsync(store, entry.Name, cancellationToken) is { } notice)
+            if (entry.Name.EndsWith(Suffix, StringComparison.Ordinal) && await TryReadAsync(entry.Name, cancellationToken) is { } notice)
             {
                 notices[notice.Replica] = notice;
             }
@@ -77,6 +78,19 @@ public sealed class DepartureNotices(IFileStore store, TimeProvider time)
         }
 
         return _notices = notices;
+    }
+
+    private async ValueTask<DepartureNotice?> TryReadAsync(string name, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await RunFiles.DepartureDocument.LoadAsync(store, name, cancellationToken);
+        }
+        catch (StorageException damaged)
+        {
+            Log.DepartureUnreadable(logger, name, damaged.Message);
+            return null;
+        }
     }
 
     private async ValueTask DropAsync(Dictionary<ReplicaId, DepartureNotice> notices, ReplicaId replica, CancellationToken cancellationToken)

@@ -50,6 +50,9 @@ internal static partial class Log
     [LoggerMessage(6015, LogLevel.Information, "{Vm}: branch {Branch}, kept since {KeptAt:u}, has expired and was deleted")]
     public static partial void BranchExpired(ILogger logger, string vm, Guid branch, DateTimeOffset keptAt);
 
+    [LoggerMessage(6032, LogLevel.Error, "The note {Name} about a VM that came to stay here cannot be read, so its source is not told: {Reason}")]
+    public static partial void DepartureUnreadable(ILogger logger, string name, string reason);
+
     [LoggerMessage(6031, LogLevel.Warning, "{Vm}: branch {Branch} is past its time; it is deleted when the clock has said so for {Hours} hours")]
     public static partial void BranchDue(ILogger logger, string vm, Guid branch, double hours);
 

@@ -87,7 +87,7 @@ internal sealed class AgentHost
         };
 
         PeerDialler dialler = new(_settings, _identity.Tls);
-        DepartureNotices departures = new(new FolderStore(Directory.CreateDirectory(Path.Combine(_dataFolder, "departures")).FullName), services.Time);
+        DepartureNotices departures = new(new FolderStore(Directory.CreateDirectory(Path.Combine(_dataFolder, "departures")).FullName), time, _logger);
         await using TargetSide target = new(_config, services, departures, new SeedCheck(seeds, images), dialler, guard, _logger);
         SourceMachine machine = new(hypervisor, hypervisor, hypervisor, new StoppedDisks(services.Daemons, images, _config.RunFolder, time), images);
         await using SourceSide source = new(_settings, machine, ownership, guard, dialler, news, ids, _loggers);

@@ -22,16 +22,9 @@ internal sealed partial class TargetSide
 
         await running.DisposeCallsAsync();
         await running.Loop.DisposeAsync();
-        ReplicaSpec spec = running.Host.Spec;
-        if (request.SourceUntold)
-        {
-            CurrentLine owner = running.Host.CurrentLine;
-            await departures.PutAsync(
-                new DepartureNotice(spec.Replica, spec.Vm, spec.Source, owner.Line, owner.MintedAt, services.Time.GetUtcNow()), cancellationToken);
-        }
-
         try
         {
+            await NoteDepartureAsync(running.Host, request.SourceUntold, cancellationToken);
             RemovedThings things = await running.Host.UnprotectAsync(request.DeleteBranches, cancellationToken);
             lock (_lock)
             {
@@ -44,11 +37,20 @@ internal sealed partial class TargetSide
         }
         catch
         {
-            await departures.DropAsync(spec.Replica, CancellationToken.None);
             running.Loop.Start(); // It stands as before, and somebody has to look after it.
             StartCalls(running, running.Link);
             throw;
         }
+    }
+
+    /// <summary>Before anything goes, and kept when the end fails half way: it is read only where there is no such replica.</summary>
+    private ValueTask NoteDepartureAsync(ReplicaHost host, bool sourceUntold, CancellationToken cancellationToken)
+    {
+        ReplicaSpec spec = host.Spec;
+        CurrentLine owner = host.CurrentLine;
+        return sourceUntold
+            ? departures.PutAsync(new DepartureNotice(spec.Replica, spec.Vm, spec.Source, owner.Line, owner.MintedAt, services.Time.GetUtcNow()), cancellationToken)
+            : departures.DropAsync(spec.Replica, cancellationToken);
     }
 
     /// <summary>After the replica itself: what is left is ours, or somebody else's and stays.</summary>

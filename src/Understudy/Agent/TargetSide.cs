@@ -223,13 +223,13 @@ internal sealed partial class TargetSide(
         }
 
         // A replica of another source is not told apart from one that is not there: a stranger learns nothing.
-        if (await departures.FindAsync(hello.Replica, hello.Vm, agentId, cancellationToken) is { } owner && !TryFind(hello.Replica, out _))
-        {
-            return new DirectoryAnswer.Refused(Refusal.StaleLine(hello.Line, owner));
-        }
-
         if (!TryFind(hello.Replica, out ReplicaHost? host) || host.Spec.Source != agentId || host.Spec.Vm != hello.Vm)
         {
+            if (host is null && await departures.FindAsync(hello.Replica, hello.Vm, agentId, cancellationToken) is { } owner)
+            {
+                return new DirectoryAnswer.Refused(Refusal.StaleLine(hello.Line, owner));
+            }
+
             return new DirectoryAnswer.Refused(new Refusal(
                 Replication.Wire.RefusalCode.UnknownReplica, FaultClass.NeedsOperator, $"this host keeps no replica {hello.Replica} for that source",
                 "Look at the VM's protection in the vault: the replica may have been removed."));

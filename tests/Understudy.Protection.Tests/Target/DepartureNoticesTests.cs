@@ -1,4 +1,6 @@
+using Microsoft.Extensions.Logging.Abstractions;
 using Understudy.Blocks.Identity;
+using Understudy.Blocks.Storage;
 using Understudy.Protection.Target;
 using Understudy.Protection.Tests.Target.World;
 using Understudy.Testing.Devices;
@@ -45,5 +47,23 @@ public sealed class DepartureNoticesTests
         Assert.Empty(await _store.ListAsync("", default));
     }
 
-    private DepartureNotices New() => new(_store, _time);
+    [Fact]
+    public async Task One_that_is_damaged_stays_where_it_is_and_keeps_no_other_from_being_told()
+    {
+        DepartureNotice other = Notice with { Replica = new ReplicaId(Guid.NewGuid()) };
+        await New().PutAsync(Notice, default);
+        await New().PutAsync(other, default);
+        string damaged = $"{Notice.Replica.Value:N}.state";
+        await using (IStoreFile file = await _store.OpenAsync(damaged, FileOpen.OpenOrCreate, default))
+        {
+            await file.WriteAsync(60, "x"u8.ToArray(), default);
+        }
+
+        DepartureNotices next = New();
+        Assert.Null(await next.FindAsync(Notice.Replica, Notice.Vm, Notice.Source, default));
+        Assert.NotNull(await next.FindAsync(other.Replica, other.Vm, other.Source, default));
+        Assert.Contains(await _store.ListAsync("", default), entry => entry.Name == damaged);
+    }
+
+    private DepartureNotices New() => new(_store, _time, NullLogger.Instance);
 }
