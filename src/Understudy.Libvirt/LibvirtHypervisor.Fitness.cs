@@ -1,6 +1,7 @@
 using Understudy.Libvirt.Native;
 using Understudy.Libvirt.Xml;
 using Understudy.Protection.Ports;
+using Understudy.Protection.Target.Definition;
 
 namespace Understudy.Libvirt;
 
@@ -18,18 +19,19 @@ public sealed partial class LibvirtHypervisor : IHostFitness
         bool emulated = needs.DomainType == "kvm" && !HasKvm(connect, capabilities);
         string type = emulated ? "qemu" : needs.DomainType;
         string? emulator = needs.Architecture == capabilities.Architecture ? capabilities.Emulator : null;
-        bool loader = needs.Loader is null || File.Exists(needs.Loader);
-        bool template = needs.NvramTemplate is null || File.Exists(needs.NvramTemplate);
+        bool loader = needs.Loader is null || (HostFiles.MayBeFirmware(needs.Loader) && File.Exists(needs.Loader));
+        bool template = needs.NvramTemplate is null || (HostFiles.MayBeFirmware(needs.NvramTemplate) && File.Exists(needs.NvramTemplate));
+        bool kernel = new[] { needs.Kernel, needs.Initrd }.OfType<string>().All(file => HostFiles.MayBeBooted(file) && File.Exists(file));
         nint text = LibvirtLibrary.ConnectGetDomainCapabilities(connect, emulator, needs.Architecture, needs.MachineType, type, 0);
         if (text == 0)
         {
             LibvirtException reason = LibvirtException.Last();
-            return reason.FromConnection ? throw reason : new MachineFit(emulated, reason.Message, [], loader, template, CpuFit.NotCompared, null);
+            return reason.FromConnection ? throw reason : new MachineFit(emulated, reason.Message, [], loader, template, CpuFit.NotCompared, null, kernel);
         }
 
         DomainCapabilities can = CapabilitiesXml.ReadDomain(NativeResult.Take(text));
         (CpuFit cpu, string? problem) = emulated || needs.CpuXml is not { } xml ? (CpuFit.NotCompared, null) : CompareCpu(connect, emulator, needs, type, xml);
-        return new MachineFit(emulated, null, can.Firmwares, loader, template, cpu, problem);
+        return new MachineFit(emulated, null, can.Firmwares, loader, template, cpu, problem, kernel);
     }
 
     /// <summary>With the processor that the hypervisor can give a guest, which is not always the host's own.</summary>

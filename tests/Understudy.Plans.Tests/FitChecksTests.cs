@@ -52,6 +52,15 @@ public sealed class FitChecksTests
         { "none to choose", CheckLevel.Error, "knows no efi firmware" },
     };
 
+    [Fact]
+    public void A_kernel_that_the_target_may_not_be_asked_for_is_known_before_anything_depends_on_it()
+    {
+        MachineNeeds direct = Plain with { Kernel = "/boot/vmlinuz", Initrd = "/boot/initrd.img" };
+
+        AssertFound("kernel", CheckLevel.Error, "boots the kernel /boot/vmlinuz directly", direct, Fit with { KernelThere = false });
+        AssertFound("firmware", CheckLevel.Pass, "BIOS", direct, Fit);
+    }
+
     [Theory]
     [MemberData(nameof(Firmwares))]
     public void Firmware(string which, CheckLevel level, string says)

@@ -102,7 +102,9 @@ internal static class DomainXml
             named ? cpu!.ToString(SaveOptions.DisableFormatting) : null, // as above
             os.Text("firmware"),
             os?.Element("loader")?.Value is { Length: > 0 } loader ? loader : null,
-            os?.Element("nvram").Text("template"));
+            os?.Element("nvram").Text("template"),
+            os?.Element("kernel")?.Value is { Length: > 0 } kernel ? kernel : null,
+            os?.Element("initrd")?.Value is { Length: > 0 } initrd ? initrd : null);
     }
 
     /// <summary>The attribute counts the CPUs in use where some of the maximum are unplugged.</summary>

@@ -11,6 +11,7 @@ namespace Understudy.Model;
 /// <param name="Firmware">That libvirt is to choose, e.g. efi; null where the definition names files, or none.</param>
 /// <param name="Loader">Path of the firmware.</param>
 /// <param name="NvramTemplate">Path of what its variables begin with.</param>
+/// <param name="Kernel">Path of a kernel that is booted directly; null where the VM boots from its disks. Likewise the initrd.</param>
 public sealed record MachineNeeds(
     string DomainType,
     string Architecture,
@@ -21,13 +22,16 @@ public sealed record MachineNeeds(
     string? CpuXml,
     string? Firmware,
     string? Loader,
-    string? NvramTemplate);
+    string? NvramTemplate,
+    string? Kernel = null,
+    string? Initrd = null);
 
 /// <summary>What a host's hypervisor says to that.</summary>
 /// <param name="Emulated">The VM asks for KVM, and there is none.</param>
 /// <param name="MachineProblem">Why it cannot make such a machine at all; null when it can.</param>
 /// <param name="Firmwares">That libvirt can choose there.</param>
 /// <param name="CpuProblem">In libvirt's words.</param>
+/// <param name="KernelThere">Kernel and initrd, where a VM from another host may name them; likewise loader and template.</param>
 public sealed record MachineFit(
     bool Emulated,
     string? MachineProblem,
@@ -35,7 +39,8 @@ public sealed record MachineFit(
     bool LoaderThere,
     bool NvramTemplateThere,
     CpuFit Cpu,
-    string? CpuProblem);
+    string? CpuProblem,
+    bool KernelThere = true);
 
 /// <summary>Of a processor that the definition names.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<CpuFit>))]

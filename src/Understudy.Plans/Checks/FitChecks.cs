@@ -58,7 +58,16 @@ public static class FitChecks
         const string Remedy = "Install the package that has it there (UEFI on Debian and Ubuntu: ovmf).";
         if (needs.Loader is { } loader && !fit.LoaderThere)
         {
-            return Unsuitable(vm, "firmware", $"{target} has no {loader}", $"{Remedy} Or let libvirt choose: `<os firmware='efi'>`.");
+            return Unsuitable(vm, "firmware", $"{target} has no {loader}, or not in a folder of installed packages", $"{Remedy} Or let libvirt choose: `<os firmware='efi'>`.");
+        }
+
+        if (needs.Kernel is { } kernel && !fit.KernelThere)
+        {
+            return Unsuitable(
+                vm,
+                "kernel",
+                $"{vm} boots the kernel {kernel} directly, and {target} has no such file, or not where a VM from another host may name it",
+                "Put kernel and initrd into /var/lib/libvirt/boot on both hosts and name them there, or let the VM boot from its disk.");
         }
 
         if (needs.NvramTemplate is { } template && !fit.NvramTemplateThere)

@@ -15,6 +15,7 @@ public interface IHostFitness
 /// <param name="Firmware">That libvirt is to choose, e.g. efi; null where the definition names files, or none.</param>
 /// <param name="Loader">Path of the firmware.</param>
 /// <param name="NvramTemplate">Path of what its variables begin with.</param>
+/// <param name="Kernel">Path of a kernel that is booted directly; null where the VM boots from its disks. Likewise the initrd.</param>
 public sealed record MachineNeeds(
     string DomainType,
     string Architecture,
@@ -25,13 +26,16 @@ public sealed record MachineNeeds(
     string? CpuXml,
     string? Firmware,
     string? Loader,
-    string? NvramTemplate);
+    string? NvramTemplate,
+    string? Kernel = null,
+    string? Initrd = null);
 
 /// <param name="Emulated">The VM asks for KVM, and there is none.</param>
 /// <param name="MachineProblem">Why the hypervisor cannot make such a machine at all; null when it can.</param>
 /// <param name="Firmwares">That libvirt can choose here.</param>
 /// <param name="Cpu">Of a named processor.</param>
 /// <param name="CpuProblem">In libvirt's words.</param>
+/// <param name="KernelThere">Kernel and initrd, where a VM from another host may name them; likewise loader and template.</param>
 public sealed record MachineFit(
     bool Emulated,
     string? MachineProblem,
@@ -39,7 +43,8 @@ public sealed record MachineFit(
     bool LoaderThere,
     bool NvramTemplateThere,
     CpuFit Cpu,
-    string? CpuProblem);
+    string? CpuProblem,
+    bool KernelThere = true);
 
 public enum CpuFit
 {

@@ -27,7 +27,7 @@ internal static class Facts
         vm.HasSavedState);
 
     public static Protection.Ports.MachineNeeds Of(Model.MachineNeeds needs) => new(
-        needs.DomainType, needs.Architecture, needs.MachineType, needs.CpuMode, needs.CpuModel, needs.CpuChecked, needs.CpuXml, needs.Firmware, needs.Loader, needs.NvramTemplate);
+        needs.DomainType, needs.Architecture, needs.MachineType, needs.CpuMode, needs.CpuModel, needs.CpuChecked, needs.CpuXml, needs.Firmware, needs.Loader, needs.NvramTemplate, needs.Kernel, needs.Initrd);
 
     public static Model.MachineFit Of(Protection.Ports.MachineFit fit) => new(
         fit.Emulated,
@@ -42,10 +42,11 @@ internal static class Facts
             Protection.Ports.CpuFit.NotCompared => Model.CpuFit.NotCompared,
             _ => throw new System.Diagnostics.UnreachableException($"fit {fit.Cpu}"),
         },
-        fit.CpuProblem);
+        fit.CpuProblem,
+        fit.KernelThere);
 
     private static Model.MachineNeeds Of(Protection.Ports.MachineNeeds needs) => new(
-        needs.DomainType, needs.Architecture, needs.MachineType, needs.CpuMode, needs.CpuModel, needs.CpuChecked, needs.CpuXml, needs.Firmware, needs.Loader, needs.NvramTemplate);
+        needs.DomainType, needs.Architecture, needs.MachineType, needs.CpuMode, needs.CpuModel, needs.CpuChecked, needs.CpuXml, needs.Firmware, needs.Loader, needs.NvramTemplate, needs.Kernel, needs.Initrd);
 
     public static VmPower Of(VmRunState state) => state switch
     {

@@ -84,6 +84,9 @@ public sealed class InventoryTests(PrivateHost host)
         Assert.NotNull((await hypervisor.CheckFitAsync(needs with { MachineType = "pc-q35-99.0" }, default)).MachineProblem);
         Assert.False((await hypervisor.CheckFitAsync(needs with { Loader = "/nowhere/CODE.fd" }, default)).LoaderThere);
         Assert.False((await hypervisor.CheckFitAsync(needs with { NvramTemplate = "/nowhere/VARS.fd" }, default)).NvramTemplateThere);
+        Assert.False((await hypervisor.CheckFitAsync(needs with { Loader = "/etc/hostname" }, default)).LoaderThere); // there, and no VM of another host is shown it
+        Assert.False((await hypervisor.CheckFitAsync(needs with { Kernel = "/etc/hostname" }, default)).KernelThere);
+        Assert.True((await hypervisor.CheckFitAsync(needs, default)).KernelThere);
         MachineNeeds emulated = needs with { DomainType = "qemu", CpuMode = "custom" };
         Assert.Equal(CpuFit.Provided, (await hypervisor.CheckFitAsync(emulated with { CpuXml = "<cpu mode='custom' match='exact'><model>qemu64</model></cpu>" }, default)).Cpu);
         MachineFit lacking = await hypervisor.CheckFitAsync(

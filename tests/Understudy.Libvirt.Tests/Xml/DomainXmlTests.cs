@@ -73,6 +73,10 @@ public sealed class DomainXmlTests
             "", "<loader readonly='yes' type='pflash'>/f/CODE.fd</loader><nvram template='/f/VARS.fd'>/n/a.fd</nvram>",
             new MachineNeeds("kvm", "x86_64", "q35", null, null, true, null, null, "/f/CODE.fd", "/f/VARS.fd")
         },
+        {
+            "", "<kernel>/b/vmlinuz</kernel><initrd>/b/initrd.img</initrd><cmdline>quiet</cmdline>",
+            new MachineNeeds("kvm", "x86_64", "q35", null, null, true, null, null, null, null, "/b/vmlinuz", "/b/initrd.img")
+        },
     };
 
     [Theory]

@@ -3,39 +3,34 @@ using System.Xml.Linq;
 namespace Understudy.Protection.Target.Definition;
 
 /// <summary>
-/// A definition comes from another host, and libvirtd reads the files it names as root and shows them to the guest. So a
-/// name of a file of this host is believed only where no secret can be: in the folders of installed packages, and in the one
-/// that libvirt keeps for kernels to boot directly. Source: libvirt's domain format, elements os, sysinfo, rng, memory, audio.
+/// Leaves out what names a file of this host that it may not name (<see cref="HostFiles"/>), together with what means nothing
+/// without it. Source: libvirt's domain format, elements os, sysinfo, rng, memory, audio.
 /// </summary>
 internal static class HostFileRules
 {
-    private static readonly string[] PackageFolders = ["/usr/share/", "/usr/lib/", "/usr/lib64/"];
+    private static readonly string[] _randomDevices = ["/dev/random", "/dev/urandom", "/dev/hwrng"];
 
-    /// <summary>As <see cref="PackageFolders"/>, and what an administrator put there to be booted.</summary>
-    private static readonly string[] BootFolders = [.. PackageFolders, "/var/lib/libvirt/boot/"];
-
-    private static readonly string[] RandomDevices = ["/dev/random", "/dev/urandom", "/dev/hwrng"];
+    /// <summary>Of no use without a kernel; QEMU refuses to start with the first two alone.</summary>
+    private static readonly string[] _ofTheKernel = ["initrd", "cmdline", "dtb"];
 
     public static void Apply(XElement domain, List<string> notes)
     {
         if (domain.Element("os") is { } os)
         {
-            DropUnlessIn(BootFolders, os.Elements().Where(element => element.Name.LocalName is "kernel" or "initrd" or "dtb"), notes);
-            DropUnlessIn(PackageFolders, os.Elements("loader"), notes);
-            DropUnlessIn(PackageFolders, os.Elements("acpi").Elements("table"), notes);
-            DropUnlessIn(PackageFolders, os.Elements("nvram").Attributes("template"), notes);
+            ApplyToBoot(os, notes);
         }
 
         foreach (XElement entry in domain.Elements("sysinfo").Elements("entry").Where(entry => entry.Attribute("file") is not null).ToArray())
         {
-            Drop(entry, (string?)entry.Attribute("file"), notes);
+            entry.Remove();
+            notes.Add($"The firmware entry {(string?)entry.Attribute("name")} was left out: it comes from the file {(string?)entry.Attribute("file")} of the source host.");
         }
 
         foreach (XElement backend in domain.Elements("devices").Elements("rng").Elements("backend").ToArray())
         {
-            if ((string?)backend.Attribute("model") == "random" && backend.Value.Trim() is { Length: > 0 } device && !RandomDevices.Contains(device))
+            if ((string?)backend.Attribute("model") == "random" && backend.Value.Trim() is { Length: > 0 } device && !_randomDevices.Contains(device))
             {
-                backend.Value = RandomDevices[1];
+                backend.Value = _randomDevices[1];
             }
         }
 
@@ -47,36 +42,46 @@ internal static class HostFileRules
         }
     }
 
-    private static void DropUnlessIn(string[] folders, IEnumerable<XElement> elements, List<string> notes)
+    private static void ApplyToBoot(XElement os, List<string> notes)
     {
-        foreach (XElement element in elements.ToArray())
+        foreach (XElement file in os.Elements().Where(element => element.Name.LocalName is "kernel" or "initrd" or "dtb").ToArray())
         {
-            if (!IsIn(folders, element.Value.Trim()))
+            LeaveOutUnless(HostFiles.MayBeBooted(file.Value.Trim()), file, notes);
+        }
+
+        if (os.Element("kernel") is null)
+        {
+            os.Elements().Where(element => _ofTheKernel.Contains(element.Name.LocalName)).Remove();
+        }
+
+        foreach (XElement table in os.Elements("acpi").Elements("table").ToArray())
+        {
+            LeaveOutUnless(HostFiles.MayBeFirmware(table.Value.Trim()), table, notes);
+        }
+
+        foreach (XAttribute template in os.Elements("nvram").Attributes("template").Where(template => !HostFiles.MayBeFirmware(template.Value)).ToArray())
+        {
+            template.Remove();
+            notes.Add($"The template {template.Value} of the firmware's variables was left out: this host's own is used.");
+        }
+
+        foreach (XElement loader in os.Elements("loader").Where(loader => loader.Value.Length > 0).ToArray())
+        {
+            if (!LeaveOutUnless(HostFiles.MayBeFirmware(loader.Value.Trim()), loader, notes))
             {
-                Drop(element, element.Value.Trim(), notes);
+                os.Elements("nvram").Remove(); // They are that firmware's.
             }
         }
     }
 
-    private static void DropUnlessIn(string[] folders, IEnumerable<XAttribute> attributes, List<string> notes)
+    private static bool LeaveOutUnless(bool mayStay, XElement element, List<string> notes)
     {
-        foreach (XAttribute attribute in attributes.ToArray())
+        if (!mayStay)
         {
-            if (!IsIn(folders, attribute.Value))
-            {
-                attribute.Remove();
-                notes.Add($"The {attribute.Name.LocalName} {attribute.Value} was left out: this host's own is used.");
-            }
+            element.Remove();
+            notes.Add($"The {element.Name.LocalName} {element.Value.Trim()} was left out: a VM from another host may name files of this one only in {HostFiles.Folders}.");
         }
-    }
 
-    private static void Drop(XElement element, string? path, List<string> notes)
-    {
-        element.Remove();
-        notes.Add($"The {element.Name.LocalName} {path} was left out: a VM may name files of this host only in {string.Join(", ", BootFolders)}.");
+        return mayStay;
     }
-
-    /// <summary>By its words alone: who could put a link there is root here already.</summary>
-    private static bool IsIn(string[] folders, string path) =>
-        !path.Split('/').Contains("..") && folders.Any(folder => path.StartsWith(folder, StringComparison.Ordinal));
 }
