@@ -123,6 +123,21 @@ public sealed class SettingsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_countdown_does_not_end_a_vm_at_its_target_while_the_source_is_away()
+    {
+        await _lab.Client.SetPolicyAsync("every-15s", new PolicySetDto { CancelAfter = "10min" }, Ct);
+        await _lab.FailOverAsync("web1");
+        await _alpha.StopAsync();
+        await Lab.UntilAsync(async () => !(await _lab.Client.GetHostAsync("alpha", Ct)).Online);
+        _lab.Time.Advance(TimeSpan.FromMinutes(11));
+        await Task.Delay(TimeSpan.FromSeconds(5), Ct); // two looks of the clock, as below
+        Assert.DoesNotContain(await _lab.Client.ListJobsAsync(10, Ct), job => job.Action == JobAction.Cancel);
+
+        await _alpha.RestartAsync();
+        await Lab.UntilAsync(() => Task.FromResult(Source is { Running: true, Token.IsHere: true }));
+    }
+
+    [Fact]
     public async Task A_countdown_that_could_not_be_carried_out_is_left_to_people()
     {
         _beta.Before["commit"] = _ => throw new ErrorException(Errors.Internal("no"));

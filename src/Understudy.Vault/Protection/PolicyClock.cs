@@ -68,6 +68,11 @@ internal sealed partial class PolicyClock(
             return;
         }
 
+        if (countdown.Does == JobAction.Cancel && !desk.IsOnline(vm.SourceHost))
+        {
+            return; // It would run nowhere (a person has to give a word for that): looked at again when the source is back.
+        }
+
         VmCommand command = countdown.Does == JobAction.Commit ? VmCommand.Commit : VmCommand.Cancel;
         JobInput input = countdown.Does == JobAction.Commit ? new PlainInput(vm.Replica) : failovers.NewCancel(vm);
         if (await StartAsync(row, command, input, policy, (candidate, job) => candidate.CountdownJob = job.Value, stopping))
