@@ -1,7 +1,7 @@
 #!/bin/bash
 # ./lab walk [--rounds N] [--seed S]: every command on guest one, round after round, and in each of them something of the lab
-# is killed with SIGKILL while a step runs. Every step of every command meets every victim in the end: what was struck is noted
-# in the lab's folder, and the next round, or the next walk, takes what is left, in an order that the seed makes. Needs a
+# is killed with SIGKILL while a step runs. Every step of every command is to meet every victim in the end: what was tried is
+# noted in the lab's folder, and the next round, or the next walk, takes what is left, in an order that the seed makes. Needs a
 # lab that is up. Whatever was killed is started again as a service manager would; then the command has to have done its work,
 # by itself or when its job is retried, the guest must hold every record it should, and nothing may be left over. Ends with
 # "N kills, M failures" and how many pairs of step and victim have been struck of those there are.
@@ -27,16 +27,16 @@ RANDOM=$((seed % 32768))
 
 readonly VICTIMS='vault agent-north agent-south libvirtd-north libvirtd-south daemons-north daemons-south guest-south guest-north'
 readonly PATIENCE=240        # seconds until a job must have ended, kills and restarts included
-readonly STRUCK=$LAB_DIR/walk.struck   # a line for each: command, step, victim
+readonly STRUCK=$LAB_DIR/walk.struck   # a line for each attempt: command, step, victim, whether something died while the step ran
 kills=0 failures=0
 touch "$STRUCK"
 
-# choose WHAT STEPS: the step and victim to strike in a command, one that has not been struck when there is one.
+# choose WHAT STEPS: the step and victim to strike in a command, one that has not been tried when there is one.
 choose() {
     local what=$1 number victim
     for number in $(seq "$2"); do
         for victim in $VICTIMS; do
-            printf '%s\t%s\t%s\t%s\n' "$(grep -cxF "$what"$'\t'"$number"$'\t'"$victim" "$STRUCK" || true)" $((RANDOM)) "$number" "$victim"
+            printf '%s\t%s\t%s\t%s\n' "$(grep -c "^$what"$'\t'"$number"$'\t'"$victim"$'\t' "$STRUCK" || true)" $((RANDOM)) "$number" "$victim"
         done
     done | sort -n -k1,1 -k2,2 | head -n 1 | cut -f 3,4
 }
@@ -54,11 +54,11 @@ pids_of() {
     esac 2>/dev/null
 }
 
+# False when there is nothing of it to kill.
 strike() {
     local pids
     mapfile -t pids < <(pids_of "$1")
-    [ ${#pids[@]} -gt 0 ] || return 0
-    kill -KILL "${pids[@]}" 2>/dev/null || true
+    [ ${#pids[@]} -gt 0 ] && kill -KILL "${pids[@]}" 2>/dev/null || return 1
     kills=$((kills + 1))
 }
 
@@ -100,8 +100,8 @@ walk() {
         fi
         [ "$state" = Pending ] && ! job_rests "$id" || break
     done
-    strike "$victim"
-    printf '%s\t%s\t%s\n' "$what" "$number" "$victim" >>"$STRUCK"
+    strike "$victim" || reached="nothing of it was running, $reached"
+    printf '%s\t%s\t%s\t%s\n' "$what" "$number" "$victim" "$([ "$reached" = while ] && echo struck || echo missed)" >>"$STRUCK"
     sleep 0.3
     revive "$victim"
     wait_for "$PATIENCE" "job $id ($what; $victim killed in step $number)" job_rests "$id"
@@ -230,6 +230,6 @@ for ((number = 1; number <= rounds; number++)); do
     move "$here" "$(other "$here")"
     here=$(other "$here")
 done
-say "$(sort -u "$STRUCK" | wc -l) pairs of a step and a victim struck so far"
+say "$(sort -u "$STRUCK" | grep -c struck$ || true) pairs of a step and a victim struck so far, and $(sort -u "$STRUCK" | grep -c missed$ || true) tried in vain: the step was over, or nothing of the victim ran"
 say "$kills kills, $failures failures"
 [ "$failures" -eq 0 ]
