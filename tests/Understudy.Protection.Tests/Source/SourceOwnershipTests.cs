@@ -207,6 +207,24 @@ public sealed class SourceOwnershipTests
     }
 
     [Fact]
+    public void A_disk_that_came_just_before_the_guest_was_off_is_whole_in_the_planned_point()
+    {
+        SourceWorld world = new(Seed());
+        HandOver walk = new(world)
+        {
+            StopsAtTarget = true,
+            AfterStop = () =>
+            {
+                world.Vm.AddDisk("vdc", 300);
+                world.FillDisk(2);
+            },
+        };
+        world.RunUntil(() => walk.Step());
+
+        Assert.Contains("2:vdc:", world.Replica.DisksOfPoints[^1], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_newer_line_is_learnt_while_nothing_is_sent_and_the_guest_stands_still_within_a_second_of_it()
     {
         SourceWorld world = new(Seed());
