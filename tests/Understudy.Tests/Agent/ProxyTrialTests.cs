@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.NetworkInformation;
+using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Understudy.Agent;
@@ -14,8 +16,9 @@ namespace Understudy.Tests.Agent;
 /// <summary>REG-3: the way to the vault is changed without the host being cut off; a real vault, link and proxy.</summary>
 public sealed class ProxyTrialTests : IAsyncLifetime
 {
-    /// <summary>Not "localhost" or a loopback address: those never go through a proxy.</summary>
-    private static readonly string ThisHost = Dns.GetHostName();
+    /// <summary>This host by a name or address that may go through a proxy, as "localhost" and loopback addresses never do: its
+    /// own name, or where nothing knows that, the address of a NIC.</summary>
+    private static readonly (string Name, IPAddress Address) ThisHost = FindThisHost();
 
     private readonly string _folder = Directory.CreateTempSubdirectory("us-proxy-").FullName;
     private readonly AheadTime _time = new();
@@ -40,14 +43,14 @@ public sealed class ProxyTrialTests : IAsyncLifetime
             {
                 DataFolder = data,
                 Name = "main",
-                Listen = new IPEndPoint((await Dns.GetHostAddressesAsync(ThisHost, System.Net.Sockets.AddressFamily.InterNetwork, Ct))[0], port),
+                Listen = new IPEndPoint(ThisHost.Address, port),
                 Time = TimeProvider.System,
                 Ids = new SystemIds(),
-                PublicUrls = [$"https://{ThisHost}:{port}"],
+                PublicUrls = [$"https://{ThisHost.Name}:{port}"],
             },
             logging => logging.ClearProviders(),
             Ct);
-        _client = VaultClient.Create(new Uri($"https://{ThisHost}:{port}"), (await File.ReadAllTextAsync(Path.Combine(data, "admin.token"), Ct)).Trim(), await File.ReadAllTextAsync(Path.Combine(data, "ca.crt"), Ct));
+        _client = VaultClient.Create(new Uri($"https://{ThisHost.Name}:{port}"), (await File.ReadAllTextAsync(Path.Combine(data, "admin.token"), Ct)).Trim(), await File.ReadAllTextAsync(Path.Combine(data, "ca.crt"), Ct));
         _outcomes = await OutcomeLog.OpenAsync(new FolderStore(Directory.CreateDirectory(Path.Combine(_folder, "outcomes")).FullName), NullLogger.Instance, Ct);
         _operations = new AgentOperations(_outcomes, NullLogger.Instance);
     }
@@ -218,9 +221,25 @@ public sealed class ProxyTrialTests : IAsyncLifetime
         }
     }
 
+    private static (string Name, IPAddress Address) FindThisHost()
+    {
+        try
+        {
+            return (Dns.GetHostName(), Dns.GetHostAddresses(Dns.GetHostName(), AddressFamily.InterNetwork)[0]);
+        }
+        catch (SocketException)
+        {
+            IPAddress address = NetworkInterface.GetAllNetworkInterfaces()
+                .SelectMany(nic => nic.GetIPProperties().UnicastAddresses)
+                .Select(known => known.Address)
+                .First(known => known.AddressFamily == AddressFamily.InterNetwork && !IPAddress.IsLoopback(known));
+            return (address.ToString(), address);
+        }
+    }
+
     private static int FreePort()
     {
-        using System.Net.Sockets.TcpListener listener = new(IPAddress.Loopback, 0);
+        using TcpListener listener = new(ThisHost.Address, 0);
         listener.Start();
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
