@@ -37,17 +37,8 @@ internal sealed class MappingStore(VaultStorage storage)
     {
         await using VaultDb db = storage.Open();
         List<HostRow> hosts = await db.Hosts.AsNoTracking().ToListAsync(cancellationToken);
-        SiteRow source = request.SourceSite is { } named
-            ? await SiteStore.FindAsync(db, named, cancellationToken)
-            : await OnlySiteWithAsync(db, hosts, request.SourceNetwork, cancellationToken);
-        SiteRow target = request.TargetSite is { } other
-            ? await SiteStore.FindAsync(db, other, cancellationToken)
-            : await OtherSiteAsync(db, source, cancellationToken);
-        if (source.Id == target.Id)
-        {
-            throw new ErrorException(Errors.BadValue("targetSite", target.Name, "a mapping leads to another site"));
-        }
-
+        (SiteRow source, SiteRow target) = await SitePair.FindAsync(
+            db, request.SourceSite, request.TargetSite, hosts, host => Has(host, request.SourceNetwork), Errors.UnknownNetwork("no host", request.SourceNetwork), cancellationToken);
         RequireNetwork(hosts, source, request.SourceNetwork);
         RequireNetwork(hosts, target, request.TargetNetwork);
         if (request.TestNetwork is { } test)
@@ -129,23 +120,11 @@ internal sealed class MappingStore(VaultStorage storage)
         return [.. all.Where(network => !network.Isolated || all.All(other => other.Isolated)).Select(network => network.Name).Distinct().Order(StringComparer.Ordinal)];
     }
 
-    private static async Task<SiteRow> OnlySiteWithAsync(VaultDb db, List<HostRow> hosts, string network, CancellationToken cancellationToken)
-    {
-        Guid[] sites = [.. hosts.Where(host => HostStore.FactsOf(host)?.Networks.Any(n => n.Name == network) == true).Select(host => host.SiteId).Distinct()];
-        return sites.Length == 1
-            ? await db.Sites.SingleAsync(row => row.Id == sites[0], cancellationToken)
-            : throw new ErrorException(sites.Length == 0 ? Errors.UnknownNetwork("no host", network) : Errors.MissingValue("sourceSite"));
-    }
-
-    private static async Task<SiteRow> OtherSiteAsync(VaultDb db, SiteRow source, CancellationToken cancellationToken)
-    {
-        List<SiteRow> others = await db.Sites.Where(row => row.Id != source.Id).Take(2).ToListAsync(cancellationToken);
-        return others.Count == 1 ? others[0] : throw new ErrorException(Errors.MissingValue("targetSite"));
-    }
+    private static bool Has(HostRow host, string network) => HostStore.FactsOf(host)?.Networks.Any(known => known.Name == network) == true;
 
     private static void RequireNetwork(List<HostRow> hosts, SiteRow site, string network)
     {
-        if (!hosts.Any(host => host.SiteId == site.Id && HostStore.FactsOf(host)?.Networks.Any(n => n.Name == network) == true))
+        if (!hosts.Any(host => host.SiteId == site.Id && Has(host, network)))
         {
             throw new ErrorException(Errors.UnknownNetwork($"site {site.Name}", network));
         }

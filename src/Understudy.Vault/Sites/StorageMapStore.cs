@@ -30,17 +30,8 @@ internal sealed class StorageMapStore(VaultStorage storage)
     {
         await using VaultDb db = storage.Open();
         List<HostRow> hosts = await db.Hosts.AsNoTracking().ToListAsync(cancellationToken);
-        SiteRow source = request.SourceSite is { } named
-            ? await SiteStore.FindAsync(db, named, cancellationToken)
-            : await OnlySiteWithAsync(db, hosts, request.SourcePool, cancellationToken);
-        SiteRow target = request.TargetSite is { } other
-            ? await SiteStore.FindAsync(db, other, cancellationToken)
-            : await OtherSiteAsync(db, source, cancellationToken);
-        if (source.Id == target.Id)
-        {
-            throw new ErrorException(Errors.BadValue("targetSite", target.Name, "a mapping leads to another site"));
-        }
-
+        (SiteRow source, SiteRow target) = await SitePair.FindAsync(
+            db, request.SourceSite, request.TargetSite, hosts, host => Has(host, request.SourcePool), Errors.UnknownPool("No host", request.SourcePool), cancellationToken);
         RequirePool(hosts, source, request.SourcePool);
         if (request.TargetPool != HostPool.None)
         {
@@ -83,23 +74,11 @@ internal sealed class StorageMapStore(VaultStorage storage)
     private static Task<Dictionary<Guid, string>> SiteNamesAsync(VaultDb db, CancellationToken cancellationToken) =>
         db.Sites.ToDictionaryAsync(row => row.Id, row => row.Name, cancellationToken);
 
-    private static async Task<SiteRow> OnlySiteWithAsync(VaultDb db, List<HostRow> hosts, string pool, CancellationToken cancellationToken)
-    {
-        Guid[] sites = [.. hosts.Where(host => PoolsOf(host).Any(known => known.Name == pool)).Select(host => host.SiteId).Distinct()];
-        return sites.Length == 1
-            ? await db.Sites.SingleAsync(row => row.Id == sites[0], cancellationToken)
-            : throw new ErrorException(sites.Length == 0 ? Errors.UnknownPool("No host", pool) : Errors.MissingValue("sourceSite"));
-    }
-
-    private static async Task<SiteRow> OtherSiteAsync(VaultDb db, SiteRow source, CancellationToken cancellationToken)
-    {
-        List<SiteRow> others = await db.Sites.Where(row => row.Id != source.Id).Take(2).ToListAsync(cancellationToken);
-        return others.Count == 1 ? others[0] : throw new ErrorException(Errors.MissingValue("targetSite"));
-    }
+    private static bool Has(HostRow host, string pool) => PoolsOf(host).Any(known => known.Name == pool);
 
     private static void RequirePool(List<HostRow> hosts, SiteRow site, string pool)
     {
-        if (!hosts.Any(host => host.SiteId == site.Id && PoolsOf(host).Any(known => known.Name == pool)))
+        if (!hosts.Any(host => host.SiteId == site.Id && Has(host, pool)))
         {
             throw new ErrorException(Errors.UnknownPool($"Site {site.Name}", pool));
         }
