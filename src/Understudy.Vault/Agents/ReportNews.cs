@@ -31,11 +31,11 @@ internal sealed class ReportNews(
             return;
         }
 
-        VmReports before = board.Get(report.Vm);
-        board.Set(report.Vm, report, time.GetUtcNow(), await db.PolicyOfAsync(row.Policy, cancellationToken));
+        Policy policy = await db.PolicyOfAsync(row.Policy, cancellationToken);
+        (VmReports before, VmReports now) = board.Set(report.Vm, report, time.GetUtcNow(), policy);
         row.SourceReportJson = VaultJson.Write(report, VaultJson.Default.SourceReport);
         await db.SaveChangesAsync(cancellationToken);
-        await TellAsync(row, host, before, board.Get(report.Vm), cancellationToken);
+        await TellAsync(row, host, before, now, cancellationToken);
     }
 
     public async ValueTask OnTargetAsync(HostId host, TargetReport report, CancellationToken cancellationToken)
@@ -48,20 +48,19 @@ internal sealed class ReportNews(
             return;
         }
 
-        VmReports before = board.Get(report.Vm);
-        board.Set(report.Vm, report);
+        (VmReports before, VmReports now) = board.Set(report.Vm, report);
         row.TargetReportJson = VaultJson.Write(report, VaultJson.Default.TargetReport);
         row.Line = report.Line.ToString();
         bool inOperation = await db.Leases.AnyAsync(lease => lease.VmId == row.VmId, cancellationToken);
         ProtectionStage stage = Enum.Parse<ProtectionStage>(row.Stage);
-        ProtectionStage? found = inOperation ? null : row.Follow(board.Get(report.Vm), time.GetUtcNow());
+        ProtectionStage? found = inOperation ? null : row.Follow(now, time.GetUtcNow());
         await db.SaveChangesAsync(cancellationToken);
-        if (found is { } now && Takeover.Say(stage, now, row.Name, report) is { } news)
+        if (found is { } followed && Takeover.Say(stage, followed, row.Name, report) is { } news)
         {
             await events.AddAsync(news.Severity, news.Kind, row.VmId, host.Value, news.Text, cancellationToken);
         }
 
-        await TellAsync(row, host, before, board.Get(report.Vm), cancellationToken);
+        await TellAsync(row, host, before, now, cancellationToken);
     }
 
     /// <summary>A replica that is there and cannot be opened: what is known of it stands, with the reason why nothing can be done with it.</summary>
@@ -74,9 +73,8 @@ internal sealed class ReportNews(
             return; // told of as a stranger's, when it can be read
         }
 
-        VmReports before = board.Get(replica.Vm);
-        TargetReport report = (before.Target ?? Unknown(row)) with { Error = replica.Error };
-        board.Set(replica.Vm, report);
+        TargetReport report = (board.Get(replica.Vm).Target ?? Unknown(row)) with { Error = replica.Error };
+        (VmReports before, VmReports now) = board.Set(replica.Vm, report);
         row.TargetReportJson = VaultJson.Write(report, VaultJson.Default.TargetReport);
         await db.SaveChangesAsync(cancellationToken);
         if (before.Target?.Error != replica.Error)
@@ -84,7 +82,7 @@ internal sealed class ReportNews(
             await events.AddAsync(HealthLevel.Critical, "replica-unavailable", row.VmId, host.Value, replica.Error.ToString(), cancellationToken);
         }
 
-        await TellAsync(row, host, before, board.Get(replica.Vm), cancellationToken);
+        await TellAsync(row, host, before, now, cancellationToken);
     }
 
     private static TargetReport Unknown(ProtectionRow row) => new(

@@ -12,13 +12,27 @@ internal sealed class ReportBoard
 
     public VmReports Get(VmId vm) => _reports.GetValueOrDefault(vm, VmReports.None);
 
-    public void Set(VmId vm, SourceReport report, DateTimeOffset now, Policy policy) =>
-        _reports.AddOrUpdate(vm, _ => Take(VmReports.None, report, now, policy), (_, before) => Take(before, report, now, policy));
+    /// <returns>What this report changed. The other side's may come at the same time: what is told of a change is told of this one.</returns>
+    public (VmReports Before, VmReports Now) Set(VmId vm, SourceReport report, DateTimeOffset now, Policy policy) =>
+        Change(vm, before => Take(before, report, now, policy));
 
-    public void Set(VmId vm, TargetReport report) =>
-        _reports.AddOrUpdate(vm, _ => VmReports.None with { Target = report }, (_, before) => before with { Target = report });
+    /// <inheritdoc cref="Set(VmId, SourceReport, DateTimeOffset, Policy)"/>
+    public (VmReports Before, VmReports Now) Set(VmId vm, TargetReport report) => Change(vm, before => before with { Target = report });
 
     public void Forget(VmId vm) => _reports.TryRemove(vm, out _);
+
+    private (VmReports Before, VmReports Now) Change(VmId vm, Func<VmReports, VmReports> change)
+    {
+        while (true)
+        {
+            VmReports before = _reports.GetOrAdd(vm, VmReports.None);
+            VmReports now = change(before);
+            if (_reports.TryUpdate(vm, now, before))
+            {
+                return (before, now);
+            }
+        }
+    }
 
     private static VmReports Take(VmReports before, SourceReport report, DateTimeOffset now, Policy policy) => before with
     {
