@@ -142,9 +142,9 @@ internal sealed partial class HostDuties(
             switch (reply)
             {
                 case AgentReply<Removed>.Answered answered:
-                    if (row.KeepGuard && answered.Value.Kept.Count == 0)
+                    if (row.KeepGuard)
                     {
-                        await db.ForgetRetiredAsync(row.Replica, cancellationToken);
+                        await db.SetRetiredAsync(row.Replica, answered.Value, cancellationToken);
                     }
 
                     db.Cleanups.Remove(row);
