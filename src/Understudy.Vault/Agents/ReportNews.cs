@@ -34,8 +34,10 @@ internal sealed class ReportNews(
         Policy policy = await db.PolicyOfAsync(row.Policy, cancellationToken);
         (VmReports before, VmReports now) = board.Set(report.Vm, report, time.GetUtcNow(), policy);
         row.SourceReportJson = VaultJson.Write(report, VaultJson.Default.SourceReport);
-        await db.SaveChangesAsync(cancellationToken);
-        await TellAsync(row, host, before, now, cancellationToken);
+        if (await StandsAsync(db, cancellationToken))
+        {
+            await TellAsync(row, host, before, now, cancellationToken);
+        }
     }
 
     public async ValueTask OnTargetAsync(HostId host, TargetReport report, CancellationToken cancellationToken)
@@ -54,7 +56,11 @@ internal sealed class ReportNews(
         bool inOperation = await db.Leases.AnyAsync(lease => lease.VmId == row.VmId, cancellationToken);
         ProtectionStage stage = Enum.Parse<ProtectionStage>(row.Stage);
         ProtectionStage? found = inOperation ? null : row.Follow(now, time.GetUtcNow());
-        await db.SaveChangesAsync(cancellationToken);
+        if (!await StandsAsync(db, cancellationToken))
+        {
+            return;
+        }
+
         if (found is { } followed && Takeover.Say(stage, followed, row.Name, report) is { } news)
         {
             await events.AddAsync(news.Severity, news.Kind, row.VmId, host.Value, news.Text, cancellationToken);
@@ -76,13 +82,31 @@ internal sealed class ReportNews(
         TargetReport report = (board.Get(replica.Vm).Target ?? Unknown(row)) with { Error = replica.Error };
         (VmReports before, VmReports now) = board.Set(replica.Vm, report);
         row.TargetReportJson = VaultJson.Write(report, VaultJson.Default.TargetReport);
-        await db.SaveChangesAsync(cancellationToken);
+        if (!await StandsAsync(db, cancellationToken))
+        {
+            return;
+        }
+
         if (before.Target?.Error != replica.Error)
         {
             await events.AddAsync(HealthLevel.Critical, "replica-unavailable", row.VmId, host.Value, replica.Error.ToString(), cancellationToken);
         }
 
         await TellAsync(row, host, before, now, cancellationToken);
+    }
+
+    /// <summary>Saves the report with its protection; false when that has ended since it was read.</summary>
+    private static async Task<bool> StandsAsync(VaultDb db, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await db.SaveChangesAsync(cancellationToken);
+            return true;
+        }
+        catch (DbUpdateConcurrencyException)
+        {
+            return false; // nothing was written: of all rows only a protection that is gone refuses
+        }
     }
 
     private static TargetReport Unknown(ProtectionRow row) => new(

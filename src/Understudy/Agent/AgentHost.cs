@@ -1,17 +1,10 @@
-using Understudy.Agent.Guard;
 using Understudy.Agent.Local;
 using Understudy.Agent.Seeds;
 using Understudy.Api.Control;
 using Understudy.Api.Registration;
 using Understudy.Blocks.Storage;
-using Understudy.Libvirt;
 using Understudy.Model;
-using Understudy.Protection.Guard;
-using Understudy.Protection.Ownership;
-using Understudy.Protection.Source;
 using Understudy.Protection.Target;
-using Understudy.Qemu;
-using Understudy.Qemu.Stopped;
 using Understudy.Replication.Calling;
 using Understudy.Replication.Receiving;
 
@@ -54,46 +47,15 @@ internal sealed class AgentHost
         using AgentLock onlyOne = AgentLock.Take(_dataFolder);
         PrepareFolders();
         using ReplicasLock replicas = ReplicasLock.TakeForAgent(_config.ReplicasFolder);
-        TimeProvider time = TimeProvider.System;
-        SystemIds ids = new();
-        QemuSettings qemu = new() { DaemonFolder = Path.Combine(_config.RunFolder, "daemons") };
-        ImageTool images = new(qemu);
-        await using LibvirtHypervisor hypervisor = new(
-            new LibvirtSettings { Uri = _config.LibvirtUri, ScratchFolder = _config.ScratchFolder }, time, ids, images, _loggers.CreateLogger("libvirt"));
-        HostBoot boot = HostBoot.Read();
-        string guardFolder = Directory.CreateDirectory(GuardFolderOf(_dataFolder)).FullName;
-        GuardFolder guard = new(new FolderStore(guardFolder), boot.Id, boot.UpSeconds);
-        GuardWatch guardWatch = new(
-            new GuardInstaller(guardFolder, _config.HooksFolder, boot), new GuardTrial(guard, hypervisor, time), time, _logger);
-        OwnershipServices ownership = new(guard, boot.Id, time, _loggers.CreateLogger("ownership"));
-        StorageDaemons daemons = new(qemu, _loggers.CreateLogger<StorageDaemons>());
-        LocalSockets sockets = new();
-        HostSeeds seeds = new(_config.RunFolder, qemu, sockets, _loggers.CreateLogger("seeds"));
-        SourceNews news = new();
-        TargetServices services = new(
-            hypervisor,
-            daemons,
-            images,
-            new HostDevices(qemu, daemons),
-            sockets,
-            time,
-            ids,
-            ownership,
-            new TargetSettings { RuntimeFolder = _config.RunFolder, LogFolder = _config.GuestLogFolder },
-            _loggers.CreateLogger("target"))
-        {
-            Seeds = seeds,
-            News = news,
-        };
-
+        await using HostServices host = new(_config, _dataFolder, _loggers);
         PeerDialler dialler = new(_settings, _identity.Tls);
-        DepartureNotices departures = new(new FolderStore(Directory.CreateDirectory(Path.Combine(_dataFolder, "departures")).FullName), time, _logger);
-        await using TargetSide target = new(_config, services, departures, new SeedCheck(seeds, images), dialler, guard, _logger);
-        SourceMachine machine = new(hypervisor, hypervisor, hypervisor, new StoppedDisks(services.Daemons, images, _config.RunFolder, time), images);
-        await using SourceSide source = new(_settings, machine, ownership, guard, dialler, news, ids, _loggers);
+        SourceNews news = new();
+        TargetServices services = host.ForTarget(news);
+        await using TargetSide target = new(_config, services, new DepartureNotices(StoreAt("departures"), host.Time, _logger), new SeedCheck(host.Seeds, host.Images), dialler, host.Guard, _logger);
+        await using SourceSide source = new(_settings, host.ForSource(), host.Ownership, host.Guard, dialler, news, host.Ids, _loggers);
 
-        ReplicationReceiver receiver = new(target, AgentVersion.Text, time, _loggers.CreateLogger<ReplicationReceiver>(), source);
-        target.Caller = new ReplicationCaller(receiver, AgentVersion.Text, time, _loggers.CreateLogger<ReplicationCaller>());
+        ReplicationReceiver receiver = new(target, AgentVersion.Text, host.Time, _loggers.CreateLogger<ReplicationReceiver>(), source);
+        target.Caller = new ReplicationCaller(receiver, AgentVersion.Text, host.Time, _loggers.CreateLogger<ReplicationCaller>());
         using ReplicationListener listener = new(AgentJoin.EndPoint(_config.Listen), receiver, _identity.Tls, _logger);
         if (_config.Listens)
         {
@@ -102,28 +64,27 @@ internal sealed class AgentHost
 
         AgentLog.Started(_logger, _identity.Membership.Name, _identity.Membership.Host.Value, _identity.Membership.Site, _config.Listen);
 
-        FolderStore outcomeFolder = new(Directory.CreateDirectory(Path.Combine(_dataFolder, "outcomes")).FullName);
-        await using OutcomeLog outcomes = await OutcomeLog.OpenAsync(outcomeFolder, _loggers.CreateLogger<OutcomeLog>(), cancellationToken);
+        await using OutcomeLog outcomes = await OutcomeLog.OpenAsync(StoreAt("outcomes"), _loggers.CreateLogger<OutcomeLog>(), cancellationToken);
         await using AgentOperations operations = new(outcomes, _loggers.CreateLogger<AgentOperations>());
-        Visibility visibility = new(_settings, hypervisor, vm => source.Holds(vm.Id) || target.Uses(vm));
-        HostView view = new(_settings, () => _identity.Membership.Name, hypervisor, source, target, visibility, guardWatch, boot, listener, _logger);
+        Visibility visibility = new(_settings, host.Hypervisor, vm => source.Holds(vm.Id) || target.Uses(vm));
+        HostView view = new(_settings, () => _identity.Membership.Name, host.Hypervisor, source, target, visibility, host.GuardWatch, host.Boot, listener, _logger);
         LinkOrders.Register(operations, source, target, view, _settings, listener);
         TargetOrders.Register(operations, target, visibility.RequireVisibleAsync);
         SourceOrders.Register(operations, source);
         new VaultCopies(VaultCopies.FolderOf(_dataFolder)).Register(operations);
-        VaultLink link = new(_identity, view.HelloAsync, operations, time, _loggers.CreateLogger<VaultLink>());
+        VaultLink link = new(_identity, view.HelloAsync, operations, host.Time, _loggers.CreateLogger<VaultLink>());
         news.Link = link;
-        ProxyTrials proxies = new(_settings, link, async ct => link.Post(await view.FactsAsync(ct)), time, _logger);
-        HostOrders.Register(operations, view, hypervisor, _identity, proxies, dialler);
+        ProxyTrials proxies = new(_settings, link, async ct => link.Post(await view.FactsAsync(ct)), host.Time, _logger);
+        HostOrders.Register(operations, view, host.Hypervisor, _identity, proxies, dialler);
         new LocalOrders(_identity, _settings, proxies, view, visibility, link, source, target, receiver).Register(operations);
-        NewsLoop newsLoop = new(view, link, hypervisor, time, _logger);
-        LocalListener local = new(_config.LocalSocket, services.Sockets, operations, time, _logger);
+        NewsLoop newsLoop = new(view, link, host.Hypervisor, host.Time, _logger);
+        LocalListener local = new(_config.LocalSocket, host.Sockets, operations, host.Time, _logger);
         await target.OpenAllAsync(cancellationToken);
         await source.OpenAllAsync(cancellationToken);
 
         await RunPartsAsync(
             cancellationToken,
-            hypervisor.RunAsync,
+            host.Hypervisor.RunAsync,
             listener.RunAsync,
             local.RunAsync,
             link.RunAsync,
@@ -132,12 +93,9 @@ internal sealed class AgentHost
             source.RunAsync,
             newsLoop.RunAsync,
             newsLoop.WatchAsync,
-            stop => guardWatch.RunAsync(link.Post, stop),
+            stop => host.GuardWatch.RunAsync(link.Post, stop),
             _identity.RunAsync);
     }
-
-    /// <summary>Of the files that libvirt's hook reads.</summary>
-    public static string GuardFolderOf(string dataFolder) => Path.Combine(dataFolder, "guard");
 
     /// <summary>A part that ends by a fault ends the agent: half an agent would look healthy and not be.</summary>
     private static async Task RunPartsAsync(CancellationToken cancellationToken, params Func<CancellationToken, Task>[] parts)
@@ -155,6 +113,8 @@ internal sealed class AgentHost
             // Asked to stop.
         }
     }
+
+    private FolderStore StoreAt(string name) => new(Directory.CreateDirectory(Path.Combine(_dataFolder, name)).FullName);
 
     private void PrepareFolders()
     {

@@ -26,7 +26,7 @@ internal sealed class AgentLeaving(string dataFolder, AgentConfig config)
 
     public void Remove()
     {
-        new GuardInstaller(AgentHost.GuardFolderOf(dataFolder), config.HooksFolder, HostBoot.Read()).Remove();
+        new GuardInstaller(HostServices.GuardFolderOf(dataFolder), config.HooksFolder, HostBoot.Read()).Remove();
         foreach (string folder in (IEnumerable<string>)[.. VmFolders(config.SpoolFolder), config.ScratchFolder, .. _ownFolders.Select(name => Path.Combine(dataFolder, name))])
         {
             if (Directory.Exists(folder))

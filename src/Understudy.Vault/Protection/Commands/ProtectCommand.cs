@@ -86,6 +86,7 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
             new NewJob(vm.Vm, vm.Name, candidate.Go.Action, candidate.Go.Steps, input, user),
             (along, _) =>
             {
+                desk.Board.Forget(vm.Vm); // an earlier protection's last report may have come while that ended
                 along.Protections.Add(ProtectionRows.ToRow(vm));
                 return Task.CompletedTask;
             },

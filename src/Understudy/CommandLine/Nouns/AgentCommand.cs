@@ -59,7 +59,7 @@ internal static class AgentCommand
 
     private static async Task<ExitCode> InstallGuardAsync(CommandContext c, CancellationToken cancellationToken)
     {
-        string folder = AgentHost.GuardFolderOf(Path.GetFullPath(c.Get(_data)!)); // has a default, as the others here
+        string folder = HostServices.GuardFolderOf(Path.GetFullPath(c.Get(_data)!)); // has a default, as the others here
         HostBoot boot = HostBoot.Read();
         GuardInstaller installer = new(folder, c.Get(_hooks)!, boot);
         if (c.Get(_remove))
