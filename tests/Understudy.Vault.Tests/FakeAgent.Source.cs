@@ -99,9 +99,10 @@ internal sealed partial class FakeAgent
                 source.Branches.Clear();
                 source.Branches.Add(NewBranch(BranchKind.RetiredSource, source.Token.Record.Line, null, null));
                 Retired[request.Replica] = source;
+                _link!.Post(Report(source));
             }
 
-            return new Removed(["tracking"], ["VM web1"], Retired.TryGetValue(request.Replica, out FakeSource? old) ? Report(old) : null);
+            return new Removed(["tracking"], ["VM web1"]);
         });
         On(operations, AgentMethods.SourceBranchDelete, request =>
         {

@@ -13,7 +13,9 @@ public sealed class PushQueue
     private readonly Lock _lock = new();
     private readonly LinkedList<Entry> _entries = new();
     private readonly Dictionary<string, LinkedListNode<Entry>> _states = new(StringComparer.Ordinal);
+    private readonly List<(long Upto, TaskCompletionSource Gone)> _waiting = [];
     private TaskCompletionSource _arrival = NewArrival();
+    private long _posted;
     private int _events;
 
     /// <param name="key">What the state is about, e.g. "source/VM".</param>
@@ -23,11 +25,11 @@ public sealed class PushQueue
         {
             if (_states.TryGetValue(key, out LinkedListNode<Entry>? queued))
             {
-                queued.Value = new Entry(key, push);
+                queued.Value = queued.Value with { Push = push };
                 return;
             }
 
-            _states[key] = _entries.AddLast(new Entry(key, push));
+            _states[key] = _entries.AddLast(new Entry(++_posted, key, push));
             _arrival.TrySetResult();
         }
     }
@@ -36,7 +38,7 @@ public sealed class PushQueue
     {
         lock (_lock)
         {
-            _entries.AddLast(new Entry(null, push));
+            _entries.AddLast(new Entry(++_posted, null, push));
             if (++_events > MaxEvents)
             {
                 RemoveOldestEvent();
@@ -57,6 +59,23 @@ public sealed class PushQueue
             }
 
             _states.Clear();
+            TellWhoWaits();
+        }
+    }
+
+    /// <summary>Completes when nothing is queued any more of what is queued now; for as long as there is no connection, that is not.</summary>
+    public Task WhenSentAsync()
+    {
+        lock (_lock)
+        {
+            if (_entries.Last is not { } last)
+            {
+                return Task.CompletedTask;
+            }
+
+            TaskCompletionSource gone = NewArrival();
+            _waiting.Add((last.Value.Number, gone));
+            return gone.Task;
         }
     }
 
@@ -97,8 +116,21 @@ public sealed class PushQueue
                 {
                     _events--;
                 }
+
+                TellWhoWaits();
             }
         }
+    }
+
+    private void TellWhoWaits()
+    {
+        long next = _entries.First?.Value.Number ?? long.MaxValue;
+        foreach ((_, TaskCompletionSource gone) in _waiting.Where(waiting => waiting.Upto < next))
+        {
+            gone.TrySetResult();
+        }
+
+        _waiting.RemoveAll(waiting => waiting.Upto < next);
     }
 
     private void RemoveOldestEvent()
@@ -109,6 +141,7 @@ public sealed class PushQueue
             {
                 _entries.Remove(node);
                 _events--;
+                TellWhoWaits();
                 return;
             }
         }
@@ -116,5 +149,5 @@ public sealed class PushQueue
 
     private static TaskCompletionSource NewArrival() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private readonly record struct Entry(string? Key, PushMessage Push);
+    private readonly record struct Entry(long Number, string? Key, PushMessage Push);
 }

@@ -28,8 +28,7 @@ public sealed record TestStarted(string VmName, string? Network, IReadOnlyList<s
 public sealed record TestCompleteRequest(ReplicaId Replica, TestId Test, string? Note = null);
 
 /// <param name="Kept">What still stands, with the reason; empty when nothing does.</param>
-/// <param name="OldSource">What a source that was retired reports of the disks it keeps from now on; null when it keeps none.</param>
-public sealed record Removed(IReadOnlyList<string> Gone, IReadOnlyList<string> Kept, SourceReport? OldSource = null);
+public sealed record Removed(IReadOnlyList<string> Gone, IReadOnlyList<string> Kept);
 
 /// <summary>Target: make the VM run here from a point. A new line begins; the old source is refused from now on.</summary>
 /// <param name="Transfer">Planned: the hand-over to accept. Its point must be <paramref name="Point"/> and the newest here. Null: unplanned.</param>

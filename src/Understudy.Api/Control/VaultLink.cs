@@ -71,6 +71,9 @@ public sealed class VaultLink
 
     public bool Connected => _connected;
 
+    /// <summary>Posts what has changed, before an operation is answered. Set once, before <see cref="RunAsync"/>; does not throw.</summary>
+    public Action Tell { get; set; } = () => { };
+
     /// <summary>By which settings the vault is reached now; null while it is not.</summary>
     public VaultLinkSettings? Through => _through;
 
@@ -192,7 +195,7 @@ public sealed class VaultLink
 
     private async Task<string> RunConnectionAsync(ClientWebSocket socket, Uri url, VaultLinkSettings settings, AgentHello hello, CancellationToken cancellationToken)
     {
-        using ControlConnection connection = new(socket, _operations, _time, _logger);
+        using ControlConnection connection = new(socket, new AnswersAfterNews(_operations, Tell, _news), _time, _logger);
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task<string> running = connection.RunAsync(stop.Token);
         ControlLog.Connected(_logger, url);

@@ -142,9 +142,9 @@ internal sealed partial class HostDuties(
             switch (reply)
             {
                 case AgentReply<Removed>.Answered answered:
-                    if (row.KeepGuard)
+                    if (row.KeepGuard && answered.Value.Kept.Count == 0)
                     {
-                        await db.SetRetiredAsync(row.Replica, answered.Value, cancellationToken);
+                        await db.ForgetRetiredAsync(row.Replica, cancellationToken);
                     }
 
                     db.Cleanups.Remove(row);

@@ -29,6 +29,11 @@ internal sealed class JobEnd(ReportBoard board, HostDuties duties, Reunions reun
                 db.Rpo.RemoveRange(db.Rpo.Where(sample => sample.VmId == job.VmId));
                 db.Protections.Remove(row);
                 board.Forget(vm);
+                if (await db.Retired.SingleOrDefaultAsync(old => old.Replica == row.Replica, cancellationToken) is { } retired)
+                {
+                    retired.ReportJson = row.SourceReportJson ?? retired.ReportJson; // the source has told of its old disks meanwhile
+                }
+
                 break;
             case (JobAction.Promote, JobState.Succeeded):
                 await EndTestAsync(db, job, cancellationToken);

@@ -1,5 +1,4 @@
 using Microsoft.EntityFrameworkCore;
-using Understudy.Api.Control;
 using Understudy.Api.Rest;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
@@ -62,21 +61,6 @@ internal static class ProtectionRows
     /// <summary>Old disks of an ended protection are not listed any more: there are none.</summary>
     public static Task ForgetRetiredAsync(this VaultDb db, Guid replica, CancellationToken cancellationToken) =>
         db.Retired.Where(row => row.Replica == replica).ExecuteDeleteAsync(cancellationToken);
-
-    /// <summary>What a retired source keeps is listed from the moment it is retired; one that keeps nothing is forgotten.</summary>
-    public static async Task SetRetiredAsync(this VaultDb db, Guid replica, Removed atSource, CancellationToken cancellationToken)
-    {
-        if (atSource.Kept.Count == 0)
-        {
-            await db.ForgetRetiredAsync(replica, cancellationToken);
-        }
-        else if (atSource.OldSource is { } old)
-        {
-            string report = VaultJson.Write(old, VaultJson.Default.SourceReport);
-            await db.Retired.Where(row => row.Replica == replica)
-                .ExecuteUpdateAsync(row => row.SetProperty(r => r.ReportJson, report), cancellationToken);
-        }
-    }
 
     /// <summary>The VM came to stay at its target, and its source was away when protection ended.</summary>
     public static Task<bool> IsSourceUntoldAsync(this VaultDb db, Guid replica, CancellationToken cancellationToken) =>

@@ -78,6 +78,7 @@ internal sealed class AgentHost
         HostOrders.Register(operations, view, host.Hypervisor, _identity, proxies, dialler);
         new LocalOrders(_identity, _settings, proxies, view, visibility, link, source, target, receiver).Register(operations);
         NewsLoop newsLoop = new(view, link, host.Hypervisor, host.Time, _logger);
+        link.Tell = newsLoop.TellReports;
         LocalListener local = new(_config.LocalSocket, host.Sockets, operations, host.Time, _logger);
         await target.OpenAllAsync(cancellationToken);
         await source.OpenAllAsync(cancellationToken);

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Understudy.Api.Control;
 using Understudy.Api.Json;
+using Understudy.Model;
 using Understudy.Protection.Ports;
 
 namespace Understudy.Agent;
@@ -20,6 +21,7 @@ internal sealed class NewsLoop(HostView view, VaultLink link, IVmEvents events, 
 
     private const int FactsEveryBeats = 30;
 
+    private readonly Lock _lock = new(); // guards _sent
     private readonly Dictionary<string, string> _sent = [];
 
     private volatile bool _vmsChanged;
@@ -50,23 +52,22 @@ internal sealed class NewsLoop(HostView view, VaultLink link, IVmEvents events, 
         }
     }
 
+    /// <summary>The reports of all protected VMs, as far as they have changed.</summary>
+    public void TellReports()
+    {
+        try
+        {
+            PostReports();
+        }
+        catch (Exception e)
+        {
+            AgentLog.NewsNotMade(logger, e.Message, e); // as above
+        }
+    }
+
     private async Task TellAsync(long beat, CancellationToken cancellationToken)
     {
-        foreach (var report in view.Sources())
-        {
-            IfChanged($"source/{report.Vm}", report, ApiJson.Default.SourceReport, link.Post);
-        }
-
-        foreach (var report in view.Targets())
-        {
-            IfChanged($"target/{report.Replica}", report, ApiJson.Default.TargetReport, link.Post);
-        }
-
-        foreach (var replica in view.Unavailable())
-        {
-            IfChanged($"unavailable/{replica.Vm}", replica, ApiJson.Default.ReplicaUnavailable, link.Post);
-        }
-
+        PostReports();
         bool changed = _vmsChanged;
         _vmsChanged = false; // before the look: what happens during it is looked at again
         if ((changed || beat % InventoryEveryBeats == 0) && await view.InventoryAsync(cancellationToken) is { } inventory)
@@ -80,13 +81,38 @@ internal sealed class NewsLoop(HostView view, VaultLink link, IVmEvents events, 
         }
     }
 
+    /// <summary>Under the lock from the look on: what was seen first is posted first.</summary>
+    private void PostReports()
+    {
+        lock (_lock)
+        {
+            foreach (SourceReport report in view.Sources())
+            {
+                IfChanged($"source/{report.Vm}", report, ApiJson.Default.SourceReport, link.Post);
+            }
+
+            foreach (TargetReport report in view.Targets())
+            {
+                IfChanged($"target/{report.Replica}", report, ApiJson.Default.TargetReport, link.Post);
+            }
+
+            foreach (ReplicaUnavailable replica in view.Unavailable())
+            {
+                IfChanged($"unavailable/{replica.Vm}", replica, ApiJson.Default.ReplicaUnavailable, link.Post);
+            }
+        }
+    }
+
     private void IfChanged<T>(string key, T state, JsonTypeInfo<T> type, Action<T> post)
     {
         string text = JsonSerializer.Serialize(state, type);
-        if (!_sent.TryGetValue(key, out string? before) || before != text)
+        lock (_lock)
         {
-            _sent[key] = text;
-            post(state);
+            if (!_sent.TryGetValue(key, out string? before) || before != text)
+            {
+                _sent[key] = text;
+                post(state);
+            }
         }
     }
 }

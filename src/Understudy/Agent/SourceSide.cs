@@ -181,7 +181,7 @@ internal sealed partial class SourceSide(
 
         if (Find(request.Vm) is not { } running || running.Source.Spec.Replica != request.Replica)
         {
-            return FindRetired(request.Vm) is { } old && old.Source.Ownership.Replica == request.Replica ? Retired([], old.Source) : new Removed([], []);
+            return new Removed([], FindRetired(request.Vm) is { } old && old.Source.Ownership.Replica == request.Replica ? [Describe(old.Source)] : []);
         }
 
         await running.Loop.DisposeAsync();
@@ -203,15 +203,15 @@ internal sealed partial class SourceSide(
         running.Source.Dispose();
         string folder = FolderOf(request.Vm);
         SourceOrder.Delete(folder);
-        string[] gone = [$"change tracking of {running.Source.Spec.VmName}", $"spool of {folder}"];
+        List<string> kept = [];
         if (await RetiredSource.OpenAsync(Environment(folder, order: null, ReachOf(order: null)), cancellationToken) is { } retired)
         {
             Start(retired);
-            return Retired(gone, retired);
+            kept.Add(Describe(retired));
         }
 
         ReplicaFolders.RemoveEmpty(folder);
-        return new Removed(gone, []);
+        return new Removed([$"change tracking of {running.Source.Spec.VmName}", $"spool of {folder}"], kept);
     }
 
     /// <summary>Deletes old disks that are kept as a branch, with the VM that has them. Asked for what is gone, there is nothing to do.</summary>
@@ -291,8 +291,6 @@ internal sealed partial class SourceSide(
             running.Source.Dispose();
         }
     }
-
-    private static Removed Retired(IReadOnlyList<string> gone, RetiredSource old) => new(gone, [Describe(old)], SourceWords.Report(old));
 
     private static string Describe(RetiredSource retired) => $"the old VM {retired.Ownership.VmName}, blocked, with {string.Join(", ", retired.Kept.Disks.Concat(retired.Kept.Stays))}";
 

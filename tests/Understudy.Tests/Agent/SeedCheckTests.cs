@@ -87,9 +87,11 @@ public sealed class SeedCheckTests : IDisposable
         await RunAsync("qemu-img", "create", "-q", "-f", "qcow2", image, "8M");
         using (Process writer = Process.Start(new ProcessStartInfo("qemu-nbd", ["--socket", At("busy.sock"), "--persistent", "-f", "qcow2", image]))!)
         {
+            using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+            limit.CancelAfter(TimeSpan.FromSeconds(30));
             while (!File.Exists(At("busy.sock")))
             {
-                await Task.Delay(20, Ct);
+                await Task.Delay(20, limit.Token);
             }
 
             await AssertRefusedAsync("seed-in-use", new DiskSeed("vda", image));

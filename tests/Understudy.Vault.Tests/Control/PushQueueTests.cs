@@ -56,6 +56,43 @@ public sealed class PushQueueTests
     }
 
     [Fact]
+    public async Task Who_waits_for_the_news_so_far_waits_for_none_that_come_later()
+    {
+        PushQueue queue = new();
+        Assert.True(queue.WhenSentAsync().IsCompleted);
+        queue.PostState("source/a", Push("a1"));
+        queue.PostEvent(Push("e1"));
+        Task gone = queue.WhenSentAsync();
+        queue.PostEvent(Push("e2"));
+        queue.PostState("source/a", Push("a2"));
+
+        Assert.Equal(["a2"], await DrainAsync(queue, 1));
+        Assert.False(gone.IsCompleted);
+        Assert.Equal(["e1"], await DrainAsync(queue, 1));
+        await gone.WaitAsync(TimeSpan.FromSeconds(10), Ct);
+        Assert.False(queue.WhenSentAsync().IsCompleted);
+    }
+
+    [Fact]
+    public async Task What_a_new_connection_or_the_limit_drops_is_not_waited_for()
+    {
+        PushQueue queue = new();
+        queue.PostState("source/a", Push("a1"));
+        Task state = queue.WhenSentAsync();
+        queue.ForgetStates();
+        await state.WaitAsync(TimeSpan.FromSeconds(10), Ct);
+
+        queue.PostEvent(Push("e1"));
+        Task oldest = queue.WhenSentAsync();
+        for (int number = 0; number < PushQueue.MaxEvents; number++)
+        {
+            queue.PostEvent(Push("later"));
+        }
+
+        await oldest.WaitAsync(TimeSpan.FromSeconds(10), Ct);
+    }
+
+    [Fact]
     public async Task A_new_connection_drops_old_state_and_keeps_events()
     {
         PushQueue queue = new();

@@ -150,8 +150,12 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, SiteLinks l
         }
 
         Removed removed = await run.AskAsync(source, AgentMethods.SourceUnprotect, retirement, cancel, stopping);
-        await using VaultDb told = scene.Open();
-        await told.SetRetiredAsync(vm.Replica.Value, removed, stopping);
+        if (removed.Kept.Count == 0)
+        {
+            await using VaultDb db = scene.Open();
+            await db.ForgetRetiredAsync(vm.Replica.Value, stopping);
+        }
+
         return StepWords.AfterRemoval(source, removed);
     }
 
