@@ -18,6 +18,9 @@ internal sealed class Changes
 
     public const string Hosts = "hosts";
 
+    /// <summary>One has begun or ended.</summary>
+    public const string Protections = "protections";
+
     /// <summary>Who dials whom: the choices for sites, or what an agent said of its part.</summary>
     public const string Links = "links";
 

@@ -241,6 +241,28 @@ public sealed class ReturnTests : IAsyncLifetime
         Assert.True(Target.Token.IsHere);
     }
 
+    /// <summary>Its host answers, its disk or its libvirt does not: the handler never comes to an end, whatever it is told. The
+    /// vault's clock is the system's here: this takes as long as it waits.</summary>
+    [Fact]
+    public async Task An_unplanned_failover_goes_on_without_a_source_that_hangs()
+    {
+        using CancellationTokenSource stuck = new();
+        _alpha.Before["source.fence"] = _ => Task.Delay(Timeout.Infinite, stuck.Token);
+        JobDto job = await _lab.Client.FailoverAsync("web1", Unplanned with { ShutDownSource = true, ShutdownLimit = "1s" }, Ct);
+        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+        limit.CancelAfter(TimeSpan.FromMinutes(4));
+        while (job.EndedAt is null)
+        {
+            await Task.Delay(TimeSpan.FromSeconds(1), limit.Token); // a poll with a limit
+            job = await _lab.Client.GetJobAsync(job.Id, limit.Token);
+        }
+
+        await stuck.CancelAsync();
+        Assert.True(job.State == JobState.Succeeded, job.Error?.ToString());
+        Assert.Contains(job.Steps, step => step.Detail?.StartsWith("not done: alpha did not answer", StringComparison.Ordinal) == true);
+        Assert.True(Target.Token.IsHere);
+    }
+
     /// <summary>Agents have had the time to dial in: who is not there is away.</summary>
     private Task OldEnoughAsync()
     {

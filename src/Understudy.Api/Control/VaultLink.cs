@@ -5,6 +5,7 @@ using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Understudy.Api.Dialling;
 using Understudy.Api.Rest;
+using Understudy.Blocks;
 using Understudy.Model;
 
 namespace Understudy.Api.Control;
@@ -168,6 +169,10 @@ public sealed class VaultLink
         catch (OperationCanceledException)
         {
             return (false, Errors.VaultUnreachable(url.ToString(), "no connection in time"));
+        }
+        catch (StorageException notKept)
+        {
+            return (false, AgentErrors.From(notKept).Error); // what it learnt of the vault; a full disk may have room again
         }
         catch (WebSocketException fault)
         {

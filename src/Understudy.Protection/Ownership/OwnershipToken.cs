@@ -26,6 +26,8 @@ public sealed class OwnershipToken
     /// <summary>A write failed: guard and file may say another thing than the record. Inside the gate.</summary>
     private bool _isTorn;
 
+    private volatile bool _heardOfNewer;
+
     private OwnershipToken(OwnershipServices services, IFileStore store, OwnershipRecord record)
     {
         _services = services;
@@ -37,6 +39,9 @@ public sealed class OwnershipToken
 
     /// <summary>Whether the VM may be started here now.</summary>
     public bool MayRun => _record.MayRun(_services.Boot);
+
+    /// <summary>A newer line owns the VM elsewhere, and that could not be made durable here: the record does not say it yet.</summary>
+    public bool HeardOfNewer => _heardOfNewer;
 
     /// <summary>This host's present boot.</summary>
     public string Boot => _services.Boot;
@@ -88,13 +93,28 @@ public sealed class OwnershipToken
                 OwnershipRecord next = changed.Next.State == _record.State && changed.Next.Line == _record.Line
                     ? changed.Next
                     : changed.Next with { Since = _services.Time.GetUtcNow() };
-                await SaveAsync(next, opens: next.MayRun(_services.Boot) && !MayRun, cancellationToken);
+                await SaveNewsAsync(message, next, cancellationToken);
                 break;
             default:
                 throw new System.Diagnostics.UnreachableException();
         }
 
         return _record;
+    }
+
+    private async ValueTask SaveNewsAsync(OwnershipMessage message, OwnershipRecord next, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await SaveAsync(next, opens: next.MayRun(_services.Boot) && !MayRun, cancellationToken);
+            _heardOfNewer = false;
+        }
+        catch (StorageException) when (message is OwnershipMessage.Learn && next.State is OwnershipState.Elsewhere)
+        {
+            _heardOfNewer = true;
+            Changed.Beat(); // Who looks after the guest stops it all the same.
+            throw;
+        }
     }
 
     /// <summary>The VM's disks on this host have changed: the guard watches those from now on.</summary>

@@ -38,7 +38,7 @@ public enum SourceWait
 }
 
 /// <summary>Why replication does not go on, or did not at the last try.</summary>
-public sealed record SourceFault(string What, string? Remedy, FaultClass Class, DateTimeOffset At);
+public sealed record SourceFault(string What, string? Remedy, FaultClass Class, SourceWait Wait, DateTimeOffset At);
 
 /// <param name="Id">Line and sequence of the checkpoint record.</param>
 public sealed record SourcePoint(RecoveryPointId Id, DateTimeOffset CutAt, PointKind Kind, string? Label);

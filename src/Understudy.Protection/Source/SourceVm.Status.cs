@@ -56,11 +56,11 @@ public sealed partial class SourceVm
         StatusChanged.Beat();
     }
 
-    /// <summary>Bytes of the disks that are at the target, and of all: of the whole VM, or of the disks that join it. A pending
-    /// slice counts by the records acknowledged of it.</summary>
     /// <summary>Target devices of the disks that the target's points hold.</summary>
     public IReadOnlyList<string> Replicated => [.. _state.Disks.Where(disk => !disk.Joining).Select(disk => disk.TargetDevice)];
 
+    /// <summary>Bytes of the disks that are at the target, and of all: of the whole VM, or of the disks that join it. A pending
+    /// slice counts by the records acknowledged of it.</summary>
     private (long Done, long Total) CopyDone(SourceState state)
     {
         bool OfCopy(SourceDisk disk) => state.Copy is not null || disk.Joining;
@@ -87,7 +87,7 @@ public sealed partial class SourceVm
 
     private void NoteFault(SourceWait wait, UnderstudyException fault)
     {
-        _fault = new SourceFault(fault.Message, fault.Remedy, fault.Class, _environment.Time.GetUtcNow());
+        _fault = new SourceFault(fault.Message, fault.Remedy, fault.Class, wait, _environment.Time.GetUtcNow());
         switch (wait)
         {
             case SourceWait.SpaceAtTarget when !_targetFull:

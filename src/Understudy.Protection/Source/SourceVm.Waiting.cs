@@ -148,7 +148,7 @@ public sealed partial class SourceVm
         WireRefusal { Refusal.Code: WireCode.Stopping or WireCode.Silence } => SourceWait.Link,
         WireRefusal => SourceWait.Target,
         HypervisorException { Fault: HypervisorFault.NotRunning or HypervisorFault.NoSuchVm } => SourceWait.VmToRun,
-        HypervisorException => SourceWait.Hypervisor,
+        HypervisorException or UnnamedFaultException => SourceWait.Hypervisor,
         StorageException => SourceWait.SpaceHere,
         _ => SourceWait.Link,
     };

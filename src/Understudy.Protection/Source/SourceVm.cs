@@ -158,6 +158,7 @@ public sealed partial class SourceVm : IDisposable
         finally
         {
             OpenMailbox(false);
+            RefuseWanted(_ => true, StandsStill()); // Admitted, and nobody is left to make it.
             await DisconnectAsync();
         }
     }
@@ -205,6 +206,10 @@ public sealed partial class SourceVm : IDisposable
             catch (UnderstudyException fault)
             {
                 await PauseAfterAsync(step, fault, either.Token);
+            }
+            catch (Exception fault) when (UnnamedFaultException.IsOne(fault))
+            {
+                await PauseAfterAsync(step, new UnnamedFaultException(fault), either.Token);
             }
         }
         catch (OperationCanceledException) when (interruption.IsCancellationRequested && !cancellationToken.IsCancellationRequested)

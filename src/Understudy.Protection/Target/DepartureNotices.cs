@@ -55,6 +55,13 @@ public sealed class DepartureNotices(IFileStore store, TimeProvider time, ILogge
             : null;
     }
 
+    /// <summary>Those of a source that has not called yet, oldest first.</summary>
+    public async ValueTask<IReadOnlyList<DepartureNotice>> ListAsync(CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        return [.. (await LoadAsync(cancellationToken)).Values.OrderBy(notice => notice.KeptAt)];
+    }
+
     private async ValueTask<Dictionary<ReplicaId, DepartureNotice>> LoadAsync(CancellationToken cancellationToken)
     {
         if (_notices is not null)

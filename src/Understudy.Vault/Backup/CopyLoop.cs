@@ -9,8 +9,9 @@ using Understudy.Vault.Storage;
 namespace Understudy.Vault.Backup;
 
 /// <summary>
-/// Puts a copy of the vault's state on every target host it manages (REG-8), each interval; on every host while there is no
-/// target yet. A host that was away gets its copy when it is back. One loop; a copy that is asked for by hand waits for it.
+/// Puts a copy of the vault's state on every target host it manages (REG-8), each interval, and when a protection has begun or
+/// ended since the last one: a vault made again from a copy could do nothing with what it does not know. On every host while
+/// there is no target yet. A host that was away gets its copy when it is back. One loop; a copy that is asked for by hand waits for it.
 /// </summary>
 internal sealed partial class CopyLoop(
     VaultStorage storage, CopyMaker maker, AgentRegistry agents, EventJournal events, Changes changes, VaultSettings settings, ILogger<CopyLoop> logger)
@@ -32,8 +33,9 @@ internal sealed partial class CopyLoop(
             while (true)
             {
                 Task hosts = changes.Next(Changes.Hosts); // one that connects need not wait for the next look
+                Task protections = changes.Next(Changes.Protections);
                 await TryAsync(onlyDue: true, stopping);
-                await Task.WhenAny(hosts, Task.Delay(LookEvery, settings.Time, stopping));
+                await Task.WhenAny(hosts, protections, Task.Delay(LookEvery, settings.Time, stopping));
                 stopping.ThrowIfCancellationRequested();
             }
         }
@@ -102,12 +104,27 @@ internal sealed partial class CopyLoop(
     private async Task<List<HostRow>> HostsAsync(bool onlyDue, CancellationToken cancellationToken)
     {
         await using VaultDb db = storage.Open();
-        DateTimeOffset due = settings.Time.GetUtcNow() - settings.CopyEvery;
+        DateTimeOffset now = settings.Time.GetUtcNow();
+        DateTimeOffset? change = onlyDue ? await LastChangeAsync(db, cancellationToken) : null;
+        DateTimeOffset due = Later(now - settings.CopyEvery, change > now ? now : change); // a clock that was ahead has made times that are not yet
         HashSet<Guid> targets = [.. await db.Protections.Select(row => row.TargetHost).ToListAsync(cancellationToken)];
-        HashSet<Guid> fresh = onlyDue ? [.. await db.VaultCopies.Where(row => row.TakenAt > due).Select(row => row.HostId).ToListAsync(cancellationToken)] : [];
+        HashSet<Guid> fresh = onlyDue ? [.. await db.VaultCopies.Where(row => row.TakenAt >= due && row.TakenAt <= now).Select(row => row.HostId).ToListAsync(cancellationToken)] : [];
         List<HostRow> hosts = await db.Hosts.AsNoTracking().OrderBy(row => row.Name).ToListAsync(cancellationToken);
         return [.. hosts.Where(host => (targets.Count == 0 || targets.Contains(host.Id)) && !fresh.Contains(host.Id) && agents.Find(new HostId(host.Id)) is not null)];
     }
+
+    /// <summary>When what is protected changed last: a row comes with its job's beginning and goes with its end.</summary>
+    private static async Task<DateTimeOffset?> LastChangeAsync(VaultDb db, CancellationToken cancellationToken)
+    {
+        string protect = JobAction.Protect.Word();
+        string unprotect = JobAction.Unprotect.Word();
+        IQueryable<JobRow> changes = db.Jobs.Where(job => job.Action == protect || job.Action == unprotect);
+        DateTimeOffset? begun = await changes.MaxAsync(job => (DateTimeOffset?)job.CreatedAt, cancellationToken);
+        DateTimeOffset? ended = await changes.MaxAsync(job => job.EndedAt, cancellationToken);
+        return begun is { } b && ended is { } e ? Later(b, e) : begun;
+    }
+
+    private static DateTimeOffset Later(DateTimeOffset a, DateTimeOffset? b) => b > a ? b.Value : a;
 
     /// <returns>Why it does not have it; null when it has.</returns>
     private async Task<string?> SendAsync(HostRow host, MadeCopy copy, CancellationToken cancellationToken)

@@ -9,7 +9,7 @@ using Understudy.Vault.Storage;
 namespace Understudy.Vault.Jobs;
 
 /// <summary>What follows from a job's end for the protection it was about.</summary>
-internal sealed class JobEnd(ReportBoard board, HostDuties duties, Reunions reunions, TimeProvider time)
+internal sealed class JobEnd(ReportBoard board, HostDuties duties, Reunions reunions, Changes changes, TimeProvider time)
 {
     /// <summary>What becomes true together with the end.</summary>
     public async Task OnEndAsync(VaultDb db, JobRow job, JobState state, CancellationToken cancellationToken)
@@ -48,7 +48,14 @@ internal sealed class JobEnd(ReportBoard board, HostDuties duties, Reunions reun
     }
 
     /// <summary>The VM is free again: what its sides are owed was left to the job until now.</summary>
-    public void AfterEnd(JobRow job) => reunions.Post(new VmId(job.VmId));
+    public void AfterEnd(JobRow job)
+    {
+        reunions.Post(new VmId(job.VmId));
+        if (JobView.Action(job) is JobAction.Protect or JobAction.Unprotect)
+        {
+            changes.Publish(Changes.Protections);
+        }
+    }
 
     /// <summary>A retry is for the protection the job was made for, not for a later one of the same VM.</summary>
     public static async Task RequireSameProtectionAsync(VaultDb db, JobRow job, CancellationToken cancellationToken)

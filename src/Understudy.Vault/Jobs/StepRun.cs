@@ -24,6 +24,9 @@ internal sealed class StepRun(JobRow job, OperationId operation, AgentRegistry a
     /// within seconds. What lasts longer is for the person who retries the job.</summary>
     private static readonly TimeSpan[] PausesBeforeAgain = [TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(4)];
 
+    /// <summary>An agent that was told to end what it does gets so much longer for saying so.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
     public JobId Job { get; } = new(job.Id);
 
     public VmId Vm { get; } = new(job.VmId);
@@ -54,8 +57,34 @@ internal sealed class StepRun(JobRow job, OperationId operation, AgentRegistry a
     /// itself is given again, a few times; every step can be begun twice.
     /// </summary>
     /// <exception cref="ErrorException">The agent refused, or did not come back in time.</exception>
-    public async Task<TAnswer> AskAsync<TRequest, TAnswer>(
-        HostRow host, AgentMethod<TRequest, TAnswer> method, TRequest body, CancellationToken cancel, CancellationToken stopping)
+    public Task<TAnswer> AskAsync<TRequest, TAnswer>(
+        HostRow host, AgentMethod<TRequest, TAnswer> method, TRequest body, CancellationToken cancel, CancellationToken stopping) =>
+        AskAsync(host, method, body, stopping, cancel, stopping);
+
+    /// <summary>
+    /// As when it is asked without a limit, for what the job can go on without: at the limit the agent is told to end it, and is then
+    /// waited for no longer than <see cref="Patience"/>. Its host's disk or libvirt may have died under it, and it with them.
+    /// </summary>
+    /// <exception cref="ErrorException">The agent refused, or did not answer in time; it may still do it.</exception>
+    public async Task<TAnswer> TryAskAsync<TRequest, TAnswer>(
+        HostRow host, AgentMethod<TRequest, TAnswer> method, TRequest body, TimeSpan limit, CancellationToken cancel, CancellationToken stopping)
+    {
+        using CancellationTokenSource over = new(limit, time);
+        using CancellationTokenSource given = new(limit + Patience, time);
+        using CancellationTokenSource asked = CancellationTokenSource.CreateLinkedTokenSource(cancel, over.Token);
+        using CancellationTokenSource waiting = CancellationTokenSource.CreateLinkedTokenSource(stopping, given.Token);
+        try
+        {
+            return await AskAsync(host, method, body, waiting.Token, asked.Token, stopping);
+        }
+        catch (OperationCanceledException) when (over.IsCancellationRequested && !cancel.IsCancellationRequested && !stopping.IsCancellationRequested)
+        {
+            throw new ErrorException(Errors.HostSilent(host.Name, limit));
+        }
+    }
+
+    private async Task<TAnswer> AskAsync<TRequest, TAnswer>(
+        HostRow host, AgentMethod<TRequest, TAnswer> method, TRequest body, CancellationToken waiting, CancellationToken cancel, CancellationToken stopping)
     {
         byte failed = 0;
         while (true)
@@ -64,7 +93,7 @@ internal sealed class StepRun(JobRow job, OperationId operation, AgentRegistry a
             AgentSession session = await WaitForHostAsync(new HostId(host.Id), host.Name, cancel, stopping);
             using CancellationTokenRegistration passOn = cancel.Register(() => _ = session.RequestCancelAsync(given));
             AgentReply<TAnswer> reply = await session.InvokeAsync(
-                method, method.ChangesThings ? given : null, body, progress => reporter.Report(progress.Fraction, progress.Text), stopping);
+                method, method.ChangesThings ? given : null, body, progress => reporter.Report(progress.Fraction, progress.Text), waiting);
             switch (reply)
             {
                 case AgentReply<TAnswer>.Answered answered:

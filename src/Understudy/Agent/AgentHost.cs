@@ -16,6 +16,9 @@ namespace Understudy.Agent;
 /// </summary>
 internal sealed class AgentHost
 {
+    /// <summary>Of notes to sources whose VM came to stay here.</summary>
+    public const string DeparturesFolder = "departures";
+
     private readonly AgentConfig _config;
     private readonly AgentSettings _settings;
     private readonly AgentIdentity _identity;
@@ -51,7 +54,7 @@ internal sealed class AgentHost
         PeerDialler dialler = new(_settings, _identity.Tls);
         SourceNews news = new();
         TargetServices services = host.ForTarget(news);
-        await using TargetSide target = new(_config, services, new DepartureNotices(StoreAt("departures"), host.Time, _logger), new SeedCheck(host.Seeds, host.Images), dialler, host.Guard, _logger);
+        await using TargetSide target = new(_config, services, new DepartureNotices(StoreAt(DeparturesFolder), host.Time, _logger), new SeedCheck(host.Seeds, host.Images), dialler, host.Guard, _logger);
         await using SourceSide source = new(_settings, host.ForSource(), host.Ownership, host.Guard, dialler, news, host.Ids, _loggers);
 
         ReplicationReceiver receiver = new(target, AgentVersion.Text, host.Time, _loggers.CreateLogger<ReplicationReceiver>(), source);
@@ -93,6 +96,7 @@ internal sealed class AgentHost
             target.RunAsync,
             source.RunAsync,
             newsLoop.RunAsync,
+            newsLoop.LookAsync,
             newsLoop.WatchAsync,
             stop => host.GuardWatch.RunAsync(link.Post, stop),
             _identity.RunAsync);

@@ -91,6 +91,10 @@ internal sealed class AgentIdentity(IFileStore store, AgentMembership membership
                 {
                     AgentLog.CertificateNotRenewed(logger, e.Error.ToString());
                 }
+                catch (StorageException notKept)
+                {
+                    AgentLog.CertificateNotRenewed(logger, notKept.Message); // a full disk is no reason to end what runs
+                }
             }
 
             await Task.Delay(LookEvery, time, cancellationToken);

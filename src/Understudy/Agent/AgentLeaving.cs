@@ -1,18 +1,31 @@
 using Understudy.Agent.Guard;
 using Understudy.Blocks.Identity;
+using Understudy.Blocks.Storage;
 using Understudy.Model;
+using Understudy.Protection.Target;
 
 namespace Understudy.Agent;
 
 /// <summary>The files of an agent that has ended, taken away for good. Disks of VMs and logs of guests are not among them.</summary>
 internal sealed class AgentLeaving(string dataFolder, AgentConfig config)
 {
-    private static readonly string[] _ownFolders = ["guard", "outcomes", "vault-copies"];
+    private static readonly string[] _ownFolders = ["guard", "outcomes", "vault-copies", AgentHost.DeparturesFolder];
     private static readonly string[] _ownFiles = ["agent.json", "identity.json", "agent.lock"];
 
-    /// <summary>Old VMs of this host that the other side owns, and that could be started once the guard is gone.</summary>
-    public IReadOnlyList<string> Blocked =>
-        [.. VmFolders(config.SpoolFolder).Select(folder => $"VM {Path.GetFileName(folder)}: the other side owns it; from then on anything may start the old VM here")];
+    /// <summary>What nobody watches over once this agent has gone: old VMs of this host that the other side owns, and old sources
+    /// that only this host would tell that their VM came to stay here.</summary>
+    public async Task<IReadOnlyList<string>> ListUnwatchedAsync(ILogger logger, CancellationToken cancellationToken)
+    {
+        string departures = Path.Combine(dataFolder, AgentHost.DeparturesFolder);
+        IReadOnlyList<DepartureNotice> untold = Directory.Exists(departures)
+            ? await new DepartureNotices(new FolderStore(departures), TimeProvider.System, logger).ListAsync(cancellationToken)
+            : [];
+        return
+        [
+            .. VmFolders(config.SpoolFolder).Select(folder => $"VM {Path.GetFileName(folder)}: the other side owns it; from then on anything may start the old VM here"),
+            .. untold.Select(notice => $"VM {notice.Vm}: it came to stay here, and its old source has not heard of it; should that come back, nobody here tells it to keep its copy still"),
+        ];
+    }
 
     /// <exception cref="ErrorException">Something here is an agent's to remove: it knows the hypervisor.</exception>
     public void RequireNothingHeld()

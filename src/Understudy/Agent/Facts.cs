@@ -92,17 +92,4 @@ internal static class Facts
             return new StorageSpace(folder, 0, 0, e.Message);
         }
     }
-
-    /// <summary>What image files take; 0 for one that cannot be looked at just now.</summary>
-    public static long BytesOf(IEnumerable<string> paths) => paths.Sum(path =>
-    {
-        try
-        {
-            return File.Exists(path) ? new FileInfo(path).Length : 0;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return 0;
-        }
-    });
 }

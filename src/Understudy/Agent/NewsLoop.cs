@@ -35,14 +35,25 @@ internal sealed class NewsLoop(HostView view, VaultLink link, IVmEvents events, 
         }
     }
 
+    /// <summary>The reports; a loop of their own, which a slow hypervisor does not hold up.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        using PeriodicTimer timer = new(Beat, time);
+        while (await timer.WaitForNextTickAsync(cancellationToken))
+        {
+            TellReports();
+        }
+    }
+
+    /// <summary>What the hypervisor says: its VMs, and the host's facts.</summary>
+    public async Task LookAsync(CancellationToken cancellationToken)
     {
         using PeriodicTimer timer = new(Beat, time);
         for (long beat = 0; await timer.WaitForNextTickAsync(cancellationToken); beat++)
         {
             try
             {
-                await TellAsync(beat, cancellationToken);
+                await LookAsync(beat, cancellationToken);
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
@@ -61,13 +72,12 @@ internal sealed class NewsLoop(HostView view, VaultLink link, IVmEvents events, 
         }
         catch (Exception e)
         {
-            AgentLog.NewsNotMade(logger, e.Message, e); // as above
+            AgentLog.NewsNotMade(logger, e.Message, e); // as below
         }
     }
 
-    private async Task TellAsync(long beat, CancellationToken cancellationToken)
+    private async Task LookAsync(long beat, CancellationToken cancellationToken)
     {
-        PostReports();
         bool changed = _vmsChanged;
         _vmsChanged = false; // before the look: what happens during it is looked at again
         if ((changed || beat % InventoryEveryBeats == 0) && await view.InventoryAsync(cancellationToken) is { } inventory)

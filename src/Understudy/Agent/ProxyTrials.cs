@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using Understudy.Api.Control;
+using Understudy.Blocks;
 using Understudy.Model;
 
 namespace Understudy.Agent;
@@ -50,8 +51,16 @@ internal sealed class ProxyTrials(AgentSettings settings, VaultLink link, Func<C
                 link.Redial(); // also out of a pause between two attempts
             }
 
-            await TryAsync(cancellationToken);
-            await changed(cancellationToken);
+            try
+            {
+                await TryAsync(cancellationToken);
+                await changed(cancellationToken);
+            }
+            catch (StorageException notKept)
+            {
+                AgentLog.WayToVault(logger, $"How the trial of a proxy ended cannot be kept, so it goes on: {notKept.Message}");
+                await Task.Delay(ProxyState.TrialLimit, time, cancellationToken);
+            }
         }
     }
 

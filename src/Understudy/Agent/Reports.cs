@@ -25,7 +25,8 @@ internal static class Reports
     };
 
     /// <param name="power">Of the VM here, as last seen.</param>
-    public static TargetReport Of(ReplicaHostStatus status, VmPower? power) => new(
+    /// <param name="sizeOf">What a file, or a folder of files, takes as measured last; it does not wait.</param>
+    public static TargetReport Of(ReplicaHostStatus status, VmPower? power, Func<string, long> sizeOf) => new(
         status.Spec.Vm,
         status.Spec.Replica,
         status.Replica?.Line ?? status.Ownership.Line,
@@ -34,7 +35,7 @@ internal static class Reports
         status.Replica?.Oldest is { } oldest ? Of(oldest) : null,
         status.Replica?.Newest is { } newest ? Of(newest) : null,
         status.Replica?.JournalBytes ?? 0,
-        BaseBytes(status.Spec.ImageFolder),
+        sizeOf(status.Spec.ImageFolder),
         [.. status.Tests.Where(t => t.Step == TestStep.Running).Select(t => new TestId(t.Id))],
         status.Error is { } error ? ErrorOf(error) : null,
         status.Waiting,
@@ -42,7 +43,7 @@ internal static class Reports
         status.Failover is { } failover ? Of(failover, power) : null,
         [.. status.Branches.Select(Of)],
         [.. status.Mounts.Where(mount => mount.Step != MountStep.Making).Select(Of)],
-        status.Tests.ToDictionary(test => test.Id, test => Facts.BytesOf(test.Disks.Select(disk => disk.Overlay))),
+        status.Tests.ToDictionary(test => test.Id, test => test.Disks.Sum(disk => sizeOf(disk.Overlay))),
         status.Seed is { } seed ? new SeedProgress(seed.ReachedBytes, seed.OfBytes, seed.IsTaken, seed.Remarks) : null);
 
     private static MountInfo Of(MountRecord mount) => new(
@@ -114,17 +115,4 @@ internal static class Reports
         FailoverStep.Committed => TargetPhase.FailedOver,
         _ => throw new UnreachableException($"step {failover.Step}"),
     };
-
-    /// <summary>What the images take on disk; 0 where the folder cannot be read just now.</summary>
-    private static long BaseBytes(string folder)
-    {
-        try
-        {
-            return Directory.Exists(folder) ? new DirectoryInfo(folder).EnumerateFiles().Sum(file => file.Length) : 0;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return 0; // A file that went while it was counted.
-        }
-    }
 }

@@ -17,7 +17,7 @@ internal sealed partial class SourceSide
         /// <summary>As the inventory saw it last; written by its loop, read by reports.</summary>
         public VmPower Power { get; set; } = VmPower.Running;
 
-        public SourceReport Report() => SourceWords.Report(Source, Order, Power) with { Link = new LinkInfo(Order.TargetDials ? null : Order.Endpoint) };
+        public SourceReport Report(ImageSizes sizes) => SourceWords.Report(Source, Order, Power, sizes.Of) with { Link = new LinkInfo(Order.TargetDials ? null : Order.Endpoint) };
 
         public OwnedLoop Loop { get; } = new($"Replication of {source.Spec.VmName}", source.RunAsync, logger);
     }

@@ -26,6 +26,7 @@ internal sealed partial class SourceSide(
     private readonly Lock _lock = new(); // guards the two below, which reports read from any thread
     private readonly SortedDictionary<Guid, RunningSource> _sources = [];
     private readonly SortedDictionary<Guid, RetiredVm> _retired = [];
+    private readonly ImageSizes _sizes = new(ownership.Time);
     private readonly CaptureLimiter _limiter = new(CapturesAtOnce);
     private readonly ILogger _logger = loggers.CreateLogger("source");
 
@@ -35,8 +36,8 @@ internal sealed partial class SourceSide(
         {
             return
             [
-                .. _sources.Values.Select(s => s.Report()),
-                .. _retired.Values.Select(r => SourceWords.Report(r.Source)),
+                .. _sources.Values.Select(s => s.Report(_sizes)),
+                .. _retired.Values.Select(r => SourceWords.Report(r.Source, _sizes.Of)),
             ];
         }
     }
@@ -46,7 +47,7 @@ internal sealed partial class SourceSide(
     {
         lock (_lock)
         {
-            return [.. _sources.Values.Select(s => new LocalSource(s.Source.Spec.VmName, s.Order.Endpoint, s.Report()))];
+            return [.. _sources.Values.Select(s => new LocalSource(s.Source.Spec.VmName, s.Order.Endpoint, s.Report(_sizes)))];
         }
     }
 
@@ -64,8 +65,7 @@ internal sealed partial class SourceSide(
     public async Task OpenAllAsync(CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
-        Directory.CreateDirectory(_spool);
-        foreach (string folder in Directory.EnumerateDirectories(_spool).Order(StringComparer.Ordinal))
+        foreach (string folder in SideFolders.In(_spool, _logger))
         {
             if (folder != settings.Config.ScratchFolder && VmId.TryParse(Path.GetFileName(folder), out VmId vm) && Find(vm) is null && FindRetired(vm) is null)
             {
@@ -100,6 +100,11 @@ internal sealed partial class SourceSide(
             SourceOrder.Delete(folder);
             Start(retired);
         }
+        else
+        {
+            SourceOrder.Delete(folder); // Its protection had not begun, or had all but ended.
+            ReplicaFolders.RemoveEmpty(folder);
+        }
     }
 
     /// <summary>Asked again for a VM that is protected to that replica, goes on with what it does.</summary>
@@ -114,6 +119,11 @@ internal sealed partial class SourceSide(
             GuardStartsAfter = request.Settings.GuardStartsAfter,
             IsolatedSource = request.Settings.IsolatedSource,
         };
+        if (Find(request.Vm) is null && FindRetired(request.Vm) is null && Directory.Exists(FolderOf(request.Vm)))
+        {
+            await GoOnAsync(FolderOf(request.Vm), cancellationToken); // What stands there is another protection's, or its beginning.
+        }
+
         if (Find(request.Vm) is { } running)
         {
             if (running.Source.Spec.Replica != request.Replica)

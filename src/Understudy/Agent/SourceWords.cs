@@ -11,7 +11,7 @@ namespace Understudy.Agent;
 /// <summary>What stands at a source, in the control plane's words.</summary>
 internal static class SourceWords
 {
-    public static SourceReport Report(SourceHost source, SourceOrder order, VmPower power)
+    public static SourceReport Report(SourceHost source, SourceOrder order, VmPower power, Func<string, long> sizeOf)
     {
         SourceStatus s = source.Engine.Status;
         OwnershipRecord owned = source.Ownership.Record;
@@ -41,17 +41,17 @@ internal static class SourceWords
             Deposed: source.Guest.Deposed is { Settled: true } deposed // Before that nobody knows whether its copy ran, and until when.
                 ? new DeposedInfo(deposed.Line, deposed.MintedAt, deposed.StoppedAt, ActionOf(deposed.Action))
                 : null,
-            Branches: source.Kept is { } kept ? [Of(kept)] : null,
+            Branches: source.Kept is { } kept ? [Of(kept, sizeOf)] : null,
             Disks: [.. s.Disks.Select(disk => new DiskProgress(disk.TargetDevice, disk.SizeBytes, disk.CopiedBytes, disk.SizeBytes))],
             ExcludedDisks: order.ExcludedDisks.Count > 0 ? order.ExcludedDisks : null);
     }
 
     /// <summary>Of a source whose VM stays at the other side for good: nothing is replicated, the old disks are listed.</summary>
-    public static SourceReport Report(RetiredSource retired) => new(
+    public static SourceReport Report(RetiredSource retired, Func<string, long> sizeOf) => new(
         retired.Ownership.Vm, retired.Ownership.Replica, SourcePhase.Protected, VmPower.Off, 0, 0, 0, 0, null, null, null, 0, 0, 0, 0, 0, false, null,
         Fenced: true,
         Ownership: Reports.Of(retired.Ownership, isValidated: true),
-        Branches: [Of(retired.Kept)]);
+        Branches: [Of(retired.Kept, sizeOf)]);
 
     public static RecoveryPointInfo Of(SourcePoint point) => new(point.Id, point.CutAt, Reports.KindOf(point.Kind), point.Label);
 
@@ -75,8 +75,8 @@ internal static class SourceWords
         _ => throw new UnreachableException($"action {action}"),
     };
 
-    private static BranchInfo Of(KeptDisks kept) => new(
-        kept.Branch, kept.IsRetired ? BranchKind.RetiredSource : BranchKind.DeposedSource, kept.Lost, null, kept.Since, null, Facts.BytesOf(kept.Disks), kept.Disks, []);
+    private static BranchInfo Of(KeptDisks kept, Func<string, long> sizeOf) => new(
+        kept.Branch, kept.IsRetired ? BranchKind.RetiredSource : BranchKind.DeposedSource, kept.Lost, null, kept.Since, null, kept.Disks.Sum(sizeOf), kept.Disks, []);
 
     private static ErrorInfo? ErrorOf(string? guestFault) => guestFault is null ? null : new ErrorInfo(
         ErrorKind.Failed, "agent-retrying", guestFault.TrimEnd('.'), "The VM here is not yet running, stopped or blocked as it has to be; it is tried again by itself.", "See the agent's log, and that libvirtd runs.");
@@ -85,7 +85,7 @@ internal static class SourceWords
     private static ErrorInfo? ErrorOf(SourceStatus status, SourceOrder order) => status switch
     {
         { Fault: { } fault } => new ErrorInfo(
-            ErrorKind.Failed, CodeOf(status.Wait), fault.What.TrimEnd('.'), $"Replication to {order.Endpoint} is {WordOf(status.Wait)}; it goes on by itself.",
+            ErrorKind.Failed, CodeOf(fault.Wait), fault.What.TrimEnd('.'), $"Replication to {order.Endpoint} is {WordOf(fault.Wait)}; it goes on by itself.",
             fault.Remedy ?? "See the agent's log."),
         { DisksLeftOut: { } disks } => new ErrorInfo(
             ErrorKind.Failed, "disk-not-protected", disks.TrimEnd('.'), "The other disks are replicated, these are in no recovery point.",
@@ -93,6 +93,7 @@ internal static class SourceWords
         _ => null,
     };
 
+    /// <summary>Of the fault, which stands while it is looked whether it is over: another code would be another event.</summary>
     private static string CodeOf(SourceWait wait) => wait switch
     {
         SourceWait.Link => "link-lost",

@@ -22,18 +22,11 @@ internal sealed partial class TargetSide
 
         await running.DisposeCallsAsync();
         await running.Loop.DisposeAsync();
+        RemovedThings things;
         try
         {
             await NoteDepartureAsync(running.Host, request.SourceUntold, cancellationToken);
-            RemovedThings things = await running.Host.UnprotectAsync(request.DeleteBranches, cancellationToken);
-            lock (_lock)
-            {
-                _replicas.Remove(request.Replica.Value);
-            }
-
-            await running.Host.DisposeAsync();
-            RemoveFolder(ReplicaFolders.FolderOf(config, running.Host.Spec.Vm));
-            return new Removed(things.Gone, things.Kept);
+            things = await running.Host.UnprotectAsync(request.DeleteBranches, cancellationToken);
         }
         catch
         {
@@ -41,6 +34,15 @@ internal sealed partial class TargetSide
             StartCalls(running, running.Link);
             throw;
         }
+
+        lock (_lock)
+        {
+            _replicas.Remove(request.Replica.Value);
+        }
+
+        await running.Host.DisposeAsync();
+        RemoveFolder(ReplicaFolders.FolderOf(config, running.Host.Spec.Vm));
+        return new Removed(things.Gone, things.Kept);
     }
 
     /// <summary>Before anything goes, and kept when the end fails half way: it is read only where there is no such replica.</summary>

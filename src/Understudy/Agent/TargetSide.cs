@@ -31,6 +31,7 @@ internal sealed partial class TargetSide(
     private readonly ConcurrentDictionary<VmId, VmPower> _power = new();
     private readonly ConcurrentDictionary<ReplicaId, long> _calls = new(); // when a replica's source called last
     private readonly PoolPlaces _pools = new(config.ReplicasFolder, services.Hypervisor, services.Ids); // within the gate
+    private readonly ImageSizes _sizes = new(services.Time);
     private readonly UnopenedReplicas _unopened = new();
 
     /// <summary>Calls the sources that do not dial. Set once, before anything is opened.</summary>
@@ -67,9 +68,8 @@ internal sealed partial class TargetSide(
     public async Task OpenAllAsync(CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
-        Directory.CreateDirectory(config.ReplicasFolder);
         _unopened.ForgetRemoved();
-        foreach (string folder in Directory.EnumerateDirectories(config.ReplicasFolder).Order(StringComparer.Ordinal))
+        foreach (string folder in SideFolders.In(config.ReplicasFolder, logger))
         {
             if (Hosts.All(host => ReplicaFolders.FolderOf(config, host.Spec.Vm) != folder))
             {
@@ -86,7 +86,7 @@ internal sealed partial class TargetSide(
             place = ReplicaPlace.TryRead(folder);
             if (place is not null)
             {
-                _pools.Open(place);
+                await _pools.OpenAsync(place);
             }
 
             TargetOrder? order = await ReadOrderAsync(folder, cancellationToken);
@@ -163,8 +163,7 @@ internal sealed partial class TargetSide(
                 Seeds: request.Seeds is { Count: > 0 } wanted ? (await seeds.RunAsync(wanted, request.Disks, cancellationToken)).Places : null);
             if (place is not null)
             {
-                _pools.Open(place);
-                await place.WriteAsync(folder, cancellationToken);
+                await _pools.TakeAsync(place, folder, cancellationToken);
             }
 
             host = await ReplicaHost.CreateAsync(services, ReplicaFolders.Stores(folder), spec, cancellationToken);
@@ -265,7 +264,7 @@ internal sealed partial class TargetSide(
 
     public TargetReport ReportOf(ReplicaHost host)
     {
-        TargetReport report = Agent.Reports.Of(host.Status, _power.TryGetValue(host.Spec.Vm, out VmPower power) ? power : null);
+        TargetReport report = Agent.Reports.Of(host.Status, _power.TryGetValue(host.Spec.Vm, out VmPower power) ? power : null, _sizes.Of);
         return report with { Link = new LinkInfo(FindRunning(host.Spec.Replica)?.Link?.Source) };
     }
 
@@ -332,6 +331,11 @@ internal sealed partial class TargetSide(
     /// <exception cref="ErrorException">A replica of the VM stands in its folder and could not be opened.</exception>
     private void RequireReadable(VmId vm)
     {
+        if (Hosts.Any(host => host.Spec.Vm == vm))
+        {
+            return; // Open, as another protection's.
+        }
+
         if (_unopened.Find(vm) is { } unopened)
         {
             throw new ErrorException(unopened.Error);

@@ -32,7 +32,7 @@ internal sealed class ReplicaFolder : IAsyncDisposable
         folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         if (ReplicaPlace.TryRead(folder) is { } place)
         {
-            place.RequireThere();
+            await place.RequireThereAsync();
             folder = place.DataFolder;
         }
 

@@ -1,7 +1,10 @@
+using Microsoft.Extensions.Logging.Abstractions;
 using Understudy.Agent;
 using Understudy.Api.Registration;
+using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
 using Understudy.Model;
+using Understudy.Protection.Target;
 using Understudy.Tests.CommandLine;
 
 namespace Understudy.Tests.Agent;
@@ -66,6 +69,22 @@ public sealed class LeavingTests : IDisposable
         Assert.Equal(3, asked.ExitCode);
         Assert.Contains(_vm, asked.Error, StringComparison.Ordinal);
         Assert.True(File.Exists(state));
+
+        Assert.Equal(0, (await LeaveAsync("--confirm", Confirmation.Leave)).ExitCode);
+        Assert.False(Directory.Exists(Data));
+    }
+
+    [Fact]
+    public async Task A_note_that_a_vm_came_to_stay_here_goes_only_by_the_word()
+    {
+        await JoinedAsync();
+        VmId vm = new(Guid.NewGuid());
+        DepartureNotices notices = new(new FolderStore(Directory.CreateDirectory(Path.Combine(Data, "departures")).FullName), TimeProvider.System, NullLogger.Instance);
+        await notices.PutAsync(new DepartureNotice(new ReplicaId(Guid.NewGuid()), vm, Guid.NewGuid(), new LineId(2, UInt128.One), null, DateTimeOffset.UtcNow), Ct);
+
+        CommandRun asked = await LeaveAsync();
+        Assert.Equal(3, asked.ExitCode);
+        Assert.Contains($"VM {vm}: it came to stay here", asked.Error, StringComparison.Ordinal);
 
         Assert.Equal(0, (await LeaveAsync("--confirm", Confirmation.Leave)).ExitCode);
         Assert.False(Directory.Exists(Data));

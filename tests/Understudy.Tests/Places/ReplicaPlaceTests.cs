@@ -1,7 +1,11 @@
+using System.Diagnostics;
 using Understudy.Agent;
 using Understudy.Agent.Places;
+using Understudy.Api.Control;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
+using Understudy.Protection.Ports;
+using HostFacts = Understudy.Protection.Ports.HostFacts;
 
 namespace Understudy.Tests.Places;
 
@@ -23,7 +27,7 @@ public sealed class ReplicaPlaceTests : IDisposable
     public async Task Files_of_a_replica_in_a_pool_are_in_the_pool_laid_out_as_the_agents_own()
     {
         ReplicaPlace place = await PutAsync();
-        place.RequireThere();
+        await place.RequireThereAsync();
         ReplicaFolders.Stores(Folder);
 
         Assert.Equal(Path.Combine(Pool, "understudy/replicas", new VmId(_vm).ToString(), "host"), ReplicaFolders.StateOf(Folder));
@@ -38,23 +42,24 @@ public sealed class ReplicaPlaceTests : IDisposable
     {
         ReplicaPlace place = await PutAsync();
         Directory.Move(Pool, Pool + ".away");
-        Assert.Contains("not mounted", Refusal(place), StringComparison.Ordinal);
+        Assert.Contains("not mounted", await RefusalAsync(place), StringComparison.Ordinal);
         Directory.CreateDirectory(Pool); // an empty mount point
-        Assert.Contains("not mounted", Refusal(place), StringComparison.Ordinal);
+        Assert.Contains("not mounted", await RefusalAsync(place), StringComparison.Ordinal);
         Assert.Empty(Directory.GetFileSystemEntries(Pool));
         await PoolMark.EnsureAsync(Pool, Guid.NewGuid(), Ct);
-        Assert.Contains("another disk", Refusal(place), StringComparison.Ordinal);
+        Assert.Contains("another disk", await RefusalAsync(place), StringComparison.Ordinal);
 
         Directory.Delete(Pool, recursive: true);
         Directory.Move(Pool + ".away", Pool);
-        place.RequireThere();
+        await place.RequireThereAsync();
     }
 
     [Fact]
     public async Task A_pool_keeps_its_mark_when_a_second_replica_comes_and_nothing_when_the_last_one_goes()
     {
         Guid mark = (await PutAsync()).Mark;
-        Assert.Equal(mark, await PoolMark.EnsureAsync(Pool, Guid.NewGuid(), Ct));
+        await PoolMark.EnsureAsync(Pool, Guid.NewGuid(), Ct);
+        Assert.Equal(mark, await PoolMark.ReadAsync(Pool));
         PoolMark.Remove(Pool);
         Assert.Empty(Directory.GetFileSystemEntries(Pool));
     }
@@ -78,9 +83,84 @@ public sealed class ReplicaPlaceTests : IDisposable
         Assert.Throws<Blocks.StorageException>(() => ReplicaFolders.Stores(Folder));
     }
 
-    private static string Refusal(ReplicaPlace place)
+    [Fact]
+    public async Task A_mark_that_cannot_be_read_is_not_written_anew()
     {
-        ErrorInfo error = Assert.Throws<ErrorException>(place.RequireThere).Error;
+        ReplicaPlace place = await PutAsync();
+        string mark = Path.Combine(Pool, "understudy", "pool.json");
+        await File.WriteAllTextAsync(mark, "{", Ct);
+
+        Assert.Contains("cannot be read", await RefusalAsync(place), StringComparison.Ordinal);
+        Assert.Contains("cannot be read", await NewReplicaRefusalAsync(), StringComparison.Ordinal);
+        Assert.Equal("{", await File.ReadAllTextAsync(mark, Ct));
+    }
+
+    /// <summary>A pipe that nobody writes answers as a share does whose server is gone: not at all.</summary>
+    [Fact]
+    public async Task A_pool_that_hangs_is_unavailable_and_keeps_nobody()
+    {
+        ReplicaPlace place = await PutAsync();
+        string mark = Path.Combine(Pool, "understudy", "pool.json");
+        File.Delete(mark);
+        using (Process made = Process.Start("mkfifo", mark))
+        {
+            await made.WaitForExitAsync(Ct);
+        }
+
+        Task<string> first = RefusalAsync(place);
+        Assert.Contains("has not answered", await RefusalAsync(place), StringComparison.Ordinal);
+        Assert.Contains("has not answered", await first, StringComparison.Ordinal);
+
+        await File.WriteAllTextAsync(mark, "{", Ct); // lets the reader go
+    }
+
+    [Fact]
+    public async Task A_new_replica_is_not_put_below_a_mount_point_whose_pool_is_away()
+    {
+        await PutAsync();
+        Directory.Move(Pool, Pool + ".away");
+        Directory.CreateDirectory(Pool);
+
+        Assert.Contains("web1", await NewReplicaRefusalAsync(), StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFileSystemEntries(Pool));
+    }
+
+    [Fact]
+    public async Task Choosing_a_pool_makes_nothing_in_it()
+    {
+        Directory.CreateDirectory(Pool);
+        Directory.CreateDirectory(Path.Combine(_root, "replicas"));
+
+        ReplicaPlace chosen = await ChooseAsync();
+        Assert.Empty(Directory.GetFileSystemEntries(Pool));
+
+        using PoolPlaces places = Places();
+        await places.TakeAsync(chosen, Folder, Ct);
+        await chosen.RequireThereAsync();
+        Assert.Equal(chosen, ReplicaPlace.TryRead(Folder));
+    }
+
+    private PoolPlaces Places() => new(Path.Combine(_root, "replicas"), new OnePool(Pool), new SystemIds());
+
+    private async Task<ReplicaPlace> ChooseAsync()
+    {
+        using PoolPlaces places = Places();
+        return await places.ChooseAsync(
+            "tank",
+            new ReplicaCreateRequest(new VmId(Guid.NewGuid()), "web2", new ReplicaId(Guid.NewGuid()), new HostId(Guid.NewGuid()), "web2", [], new ReplicaSettings(TimeSpan.FromHours(1))),
+            Ct);
+    }
+
+    private async Task<string> NewReplicaRefusalAsync()
+    {
+        ErrorInfo error = (await Assert.ThrowsAsync<ErrorException>(ChooseAsync)).Error;
+        Assert.Equal("pool-unusable", error.Code);
+        return error.Why;
+    }
+
+    private static async Task<string> RefusalAsync(ReplicaPlace place)
+    {
+        ErrorInfo error = (await Assert.ThrowsAsync<ErrorException>(place.RequireThereAsync)).Error;
         Assert.Equal("replica-unavailable", error.Code);
         return error.Why;
     }
@@ -89,8 +169,22 @@ public sealed class ReplicaPlaceTests : IDisposable
     {
         Directory.CreateDirectory(Pool);
         Directory.CreateDirectory(Path.Combine(_root, "replicas"));
-        ReplicaPlace place = new("tank", Pool, await PoolMark.EnsureAsync(Pool, Guid.NewGuid(), Ct), _vm, Guid.NewGuid(), Guid.NewGuid(), "web1");
+        Guid mark = Guid.NewGuid();
+        await PoolMark.EnsureAsync(Pool, mark, Ct);
+        ReplicaPlace place = new("tank", Pool, mark, _vm, Guid.NewGuid(), Guid.NewGuid(), "web1");
         await place.WriteAsync(Folder, Ct);
         return place;
+    }
+
+    private sealed class OnePool(string path) : IVmInventory
+    {
+        public ValueTask<HostFacts> GetHostAsync(CancellationToken cancellationToken) =>
+            new(new HostFacts("here", "9.0", "7.2", false, 1, 1, 1, [], [], Pools: [new PoolFacts("tank", "dir", path, Active: true)]));
+
+        public ValueTask<IReadOnlyList<VmFacts>> ListVmsAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask<VmFacts?> FindVmAsync(VmId vm, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask<string> GetDefinitionAsync(VmId vm, DefinitionKind kind, CancellationToken cancellationToken) => throw new NotSupportedException();
     }
 }

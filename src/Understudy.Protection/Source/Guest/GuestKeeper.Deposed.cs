@@ -23,10 +23,10 @@ public sealed partial class GuestKeeper
 
         VmRunState state = await _environment.Lifecycle.GetRunStateAsync(Vm, cancellationToken);
         bool running = state is VmRunState.Running or VmRunState.ShuttingDown;
-        if (running && !deposed.Settled && !deposed.FoundRunning)
+        if (IsOn(state) && !deposed.Settled && !deposed.FoundRunning)
         {
             deposed = deposed with { FoundRunning = true };
-            await SaveAsync(_record with { Deposed = deposed }, cancellationToken);
+            await SaveAsync(_record with { Deposed = deposed, GoesOn = _record.GoesOn || !running }, cancellationToken);
         }
 
         if (running && !await StopDeposedAsync(deposed.Action, cancellationToken))
@@ -74,9 +74,25 @@ public sealed partial class GuestKeeper
         }
     }
 
+    /// <summary>Nothing can be noted, the disk here takes no writes: two copies that run cost data, a pause that is forgotten costs
+    /// a person's `virsh resume`.</summary>
+    private async ValueTask StandStillAsync(CancellationToken cancellationToken)
+    {
+        if (await _environment.Lifecycle.GetRunStateAsync(Vm, cancellationToken) is VmRunState.Running or VmRunState.ShuttingDown)
+        {
+            _stoodStill = true;
+            await SuspendAsync(cancellationToken);
+        }
+    }
+
     private async ValueTask PauseAsync(CancellationToken cancellationToken)
     {
         await GoOnLaterAsync(cancellationToken);
+        await SuspendAsync(cancellationToken);
+    }
+
+    private async ValueTask SuspendAsync(CancellationToken cancellationToken)
+    {
         try
         {
             await _environment.Lifecycle.SuspendAsync(Vm, cancellationToken);

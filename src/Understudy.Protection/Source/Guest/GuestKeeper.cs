@@ -39,6 +39,7 @@ public sealed partial class GuestKeeper
     private readonly long _began;
     private long? _disksNotedAt;
     private bool _autostartNoted;
+    private bool _stoodStill; // Paused before it could be noted.
     private long? _shutdownBegan;
     private long? _shutdownAskedAt;
 
@@ -91,7 +92,7 @@ public sealed partial class GuestKeeper
                 await TendAsync(cancellationToken);
                 _fault = null;
             }
-            catch (UnderstudyException fault)
+            catch (Exception fault) when (fault is UnderstudyException || UnnamedFaultException.IsOne(fault))
             {
                 if (_fault != fault.Message)
                 {
@@ -200,10 +201,26 @@ public sealed partial class GuestKeeper
     public async ValueTask TendAsync(CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        try
+        {
+            await TendInsideAsync(cancellationToken);
+        }
+        catch (StorageException) when (Ownership.HeardOfNewer || Ownership.Record.State is OwnershipState.Elsewhere)
+        {
+            await StandStillAsync(cancellationToken);
+            throw;
+        }
+    }
+
+    private async ValueTask TendInsideAsync(CancellationToken cancellationToken)
+    {
         await Ownership.MendAsync(cancellationToken);
         OwnershipRecord owned = Ownership.Record;
         switch (owned.State)
         {
+            case OwnershipState.Here when Ownership.HeardOfNewer:
+                await StandStillAsync(cancellationToken);
+                break;
             case OwnershipState.Elsewhere { Deposed: { } deposition }:
                 await KeepDeposedAsync(owned, deposition, cancellationToken);
                 break;
@@ -222,13 +239,20 @@ public sealed partial class GuestKeeper
     public static ValueTask DeleteAsync(IFileStore store, CancellationToken cancellationToken) =>
         DurableDocument<GuestRecord>.DeleteAsync(store, GuestFile.Name, cancellationToken);
 
-    private bool IsToBeWatched => !Ownership.MayRun || _record.GoesOn || _fault is not null;
+    private bool IsToBeWatched => !Ownership.MayRun || Ownership.HeardOfNewer || _record.GoesOn || _fault is not null;
 
     private async ValueTask BringBackAsync(CancellationToken cancellationToken)
     {
+        (_shutdownBegan, _shutdownAskedAt) = (null, null);
         if (_record.LinksAreCut)
         {
             await TurnLinksAsync(up: true, cancellationToken);
+        }
+
+        if (_stoodStill)
+        {
+            await GoOnLaterAsync(cancellationToken);
+            _stoodStill = false;
         }
 
         if (_record.Deposed is not null)

@@ -15,6 +15,9 @@ namespace Understudy.Vault.Jobs.Steps;
 /// </summary>
 internal sealed class PlannedSteps(StepScene scene, BothSides sides, ReportBoard board, AgentRegistry agents)
 {
+    /// <summary>The source writes a few records; it holds nothing up that runs at the target already.</summary>
+    private static readonly TimeSpan _handOverLimit = TimeSpan.FromSeconds(30);
+
     public async Task<StepResult> CheckFailoverAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {
         FailoverInput input = run.InputAs<FailoverInput>();
@@ -96,8 +99,8 @@ internal sealed class PlannedSteps(StepScene scene, BothSides sides, ReportBoard
 
         try
         {
-            await run.AskAsync(
-                source, AgentMethods.SourceHandedOver, new SourceHandedOverRequest(vm.Vm, vm.Replica, TransferOf(input), line), cancel, stopping);
+            await run.TryAskAsync(
+                source, AgentMethods.SourceHandedOver, new SourceHandedOverRequest(vm.Vm, vm.Replica, TransferOf(input), line), _handOverLimit, cancel, stopping);
             return StepResult.Done($"{source.Name} keeps {vm.Name} off");
         }
         catch (ErrorException refused)

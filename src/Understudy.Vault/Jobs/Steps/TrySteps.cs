@@ -8,7 +8,7 @@ namespace Understudy.Vault.Jobs.Steps;
 /// Before an unplanned failover, what can still be had of the source (FO-2): its part is asked for and gone on without. A
 /// source that does not answer, refuses or is slow never holds the failover up for longer than the shutdown's limit.
 /// </summary>
-internal sealed class TrySteps(StepScene scene, TimeProvider time)
+internal sealed class TrySteps(StepScene scene)
 {
     /// <summary>An agent that is asked for an answer within the limit gets so much longer for saying it.</summary>
     private static readonly TimeSpan _margin = TimeSpan.FromSeconds(30);
@@ -17,10 +17,10 @@ internal sealed class TrySteps(StepScene scene, TimeProvider time)
     {
         (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
         await scene.SetFailingOverAsync(run, stopping);
-        return await TryAsync(run, source, async limited =>
+        return await TryAsync(run, source, async limit =>
         {
-            await run.AskAsync(
-                source, AgentMethods.SourceFence, new SourceFenceRequest(vm.Vm, vm.Replica, $"job {run.Job}, {run.JobName}, is moving it"), limited, stopping);
+            await run.TryAskAsync(
+                source, AgentMethods.SourceFence, new SourceFenceRequest(vm.Vm, vm.Replica, $"job {run.Job}, {run.JobName}, is moving it"), limit, cancel, stopping);
             return StepResult.Done($"nobody can start {vm.Name} at {source.Name}");
         }, cancel);
     }
@@ -29,10 +29,10 @@ internal sealed class TrySteps(StepScene scene, TimeProvider time)
     {
         FailoverInput input = run.InputAs<FailoverInput>();
         (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
-        return await TryAsync(run, source, async limited =>
+        return await TryAsync(run, source, async limit =>
         {
-            GuestStopped stopped = await run.AskAsync(
-                source, AgentMethods.SourceStopGuest, new SourceStopGuestRequest(vm.Vm, vm.Replica, PowerOff: false, input.ShutdownLimit), limited, stopping);
+            GuestStopped stopped = await run.TryAskAsync(
+                source, AgentMethods.SourceStopGuest, new SourceStopGuestRequest(vm.Vm, vm.Replica, PowerOff: false, input.ShutdownLimit), limit, cancel, stopping);
             return stopped.Off
                 ? new StepResult($"off after {Durations.Rough(stopped.Waited)}", [], input with { Off = true })
                 : StepResult.Done($"still running after {Durations.Rough(stopped.Waited)}: its copy is stopped when it hears of the failover");
@@ -48,35 +48,28 @@ internal sealed class TrySteps(StepScene scene, TimeProvider time)
             return StepResult.Done("not sent: the guest was not shut down");
         }
 
-        return await TryAsync(run, source, async limited =>
+        return await TryAsync(run, source, async limit =>
         {
-            PointMade made = await run.AskAsync(
-                source, AgentMethods.SourceLastChange, new SourceLastChangeRequest(vm.Vm, vm.Replica, PointKind.Planned), limited, stopping);
+            PointMade made = await run.TryAskAsync(
+                source, AgentMethods.SourceLastChange, new SourceLastChangeRequest(vm.Vm, vm.Replica, PointKind.Planned), limit, cancel, stopping);
             return new StepResult($"point {made.Point.Id}: nothing is missing", [], input with { Point = input.Point ?? made.Point.Id });
         }, cancel);
     }
 
-    private async Task<StepResult> TryAsync(StepRun run, HostRow source, Func<CancellationToken, Task<StepResult>> attempt, CancellationToken cancel)
+    private static async Task<StepResult> TryAsync(StepRun run, HostRow source, Func<TimeSpan, Task<StepResult>> attempt, CancellationToken cancel)
     {
         if (!await run.IsThereAsync(source, cancel))
         {
             return StepResult.Done($"not done: {source.Name} is not connected");
         }
 
-        FailoverInput input = run.InputAs<FailoverInput>();
-        using CancellationTokenSource limit = new(input.ShutdownLimit + _margin, time);
-        using CancellationTokenSource limited = CancellationTokenSource.CreateLinkedTokenSource(cancel, limit.Token);
         try
         {
-            return await attempt(limited.Token);
+            return await attempt(run.InputAs<FailoverInput>().ShutdownLimit + _margin);
         }
         catch (ErrorException refused)
         {
             return StepResult.Done($"not done: {refused.Error.What}. {refused.Error.Why}");
-        }
-        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancel.IsCancellationRequested)
-        {
-            return StepResult.Done($"not done: {source.Name} did not answer in time");
         }
     }
 }

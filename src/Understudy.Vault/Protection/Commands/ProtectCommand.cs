@@ -13,7 +13,7 @@ using Understudy.Vault.Storage;
 namespace Understudy.Vault.Protection.Commands;
 
 /// <summary>Protecting a VM: all that can be refused is refused before the job, in the order a person would ask.</summary>
-internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker fit, IIdSource ids, TimeProvider time)
+internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker fit, Changes changes, IIdSource ids, TimeProvider time)
 {
     public async Task<VmVerifyDto> VerifyAsync(string vmName, ProtectDto request, CancellationToken cancellationToken)
     {
@@ -82,7 +82,7 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
             Stage = ProtectionStage.Preparing,
         };
         ProtectInput input = new(vm.Replica, request.StartAt ?? StartOf(candidate.Policy), SeedsOf(request));
-        return await desk.StartAsync(
+        JobId job = await desk.StartAsync(
             new NewJob(vm.Vm, vm.Name, candidate.Go.Action, candidate.Go.Steps, input, user),
             (along, _) =>
             {
@@ -91,6 +91,8 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
                 return Task.CompletedTask;
             },
             cancellationToken);
+        changes.Publish(Changes.Protections);
+        return job;
     }
 
     /// <exception cref="ErrorException">What protecting it would be refused for.</exception>

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 using Understudy.Api.Registration;
 using Understudy.Blocks.Storage;
@@ -20,22 +21,53 @@ internal sealed record PoolMark(Guid Mark)
 
     public static string ImagesOf(string pool) => Path.Combine(FolderOf(pool), "images");
 
-    /// <summary>Null when it is not there, or cannot be read: then nothing in the pool can be trusted either.</summary>
-    public static Guid? TryRead(string pool)
+    /// <summary>A share whose server is gone answers nothing, for ever, and must not keep the agent with it.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    private static readonly ConcurrentDictionary<string, Task<Guid?>> _reading = new(StringComparer.Ordinal);
+
+    /// <summary>Null when it is not there.</summary>
+    /// <exception cref="Blocks.StorageException">It stands and cannot be read, or nothing in the pool answers: nothing in it can be
+    /// trusted then.</exception>
+    public static async Task<Guid?> ReadAsync(string pool)
     {
+        Task<Guid?> reading = _reading.GetOrAdd(pool, path => Task.Run(() => Read(path))); // one thread at most hangs with the pool
         try
         {
-            FileInfo file = new(Path.Combine(FolderOf(pool), FileName));
-            return file.Exists && file.Length <= MaxBytes ? JsonSerializer.Deserialize(File.ReadAllBytes(file.FullName), AgentJson.Default.PoolMark)?.Mark : null;
+            Guid? mark = await reading.WaitAsync(Patience);
+            _reading.TryRemove(KeyValuePair.Create(pool, reading));
+            return mark;
         }
-        catch (Exception fault) when (fault is JsonException or IOException or UnauthorizedAccessException)
+        catch (TimeoutException)
         {
-            return null;
+            throw new Blocks.StorageException(Blocks.FaultKind.Io, pool, $"the file system there has not answered for {Patience.TotalSeconds:0} s", "See that its server and its network work.");
+        }
+        catch
+        {
+            _reading.TryRemove(KeyValuePair.Create(pool, reading));
+            throw;
         }
     }
 
-    /// <summary>Makes the pool ours to use: its mark, new or as it stands, and the folders. Durable when it returns.</summary>
-    public static async ValueTask<Guid> EnsureAsync(string pool, Guid fresh, CancellationToken cancellationToken)
+    private static Guid? Read(string pool)
+    {
+        string path = Path.Combine(FolderOf(pool), FileName);
+        try
+        {
+            FileInfo file = new(path);
+            return !file.Exists ? null
+                : file.Length <= MaxBytes && JsonSerializer.Deserialize(File.ReadAllBytes(path), AgentJson.Default.PoolMark) is { } mark ? mark.Mark
+                : throw new JsonException($"{file.Length} bytes are no mark of a pool");
+        }
+        catch (Exception fault) when (fault is JsonException or IOException or UnauthorizedAccessException)
+        {
+            throw new Blocks.StorageException(
+                fault is JsonException ? Blocks.FaultKind.Corrupt : Blocks.FaultKind.Io, path, fault.Message, "It tells the pool that is mounted from an empty mount point; see that the pool's disk is whole.", fault);
+        }
+    }
+
+    /// <summary>Makes the pool ours to use: its mark, unless it has it, and the folders. Durable when it returns.</summary>
+    public static async ValueTask EnsureAsync(string pool, Guid mark, CancellationToken cancellationToken)
     {
         foreach (string folder in (string[])[FolderOf(pool), ImagesOf(pool)])
         {
@@ -44,16 +76,14 @@ internal sealed record PoolMark(Guid Mark)
         }
 
         Directory.CreateDirectory(ReplicasOf(pool), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        if (TryRead(pool) is not { } mark)
+        if (await ReadAsync(pool) is null)
         {
-            mark = fresh;
             byte[] content = JsonSerializer.SerializeToUtf8Bytes(new PoolMark(mark), AgentJson.Default.PoolMark);
             await PrivateFile.ReplaceAsync(new FolderStore(FolderOf(pool)), FileName, content, cancellationToken);
         }
 
         await new FolderStore(FolderOf(pool)).FlushFolderAsync("", cancellationToken);
         await new FolderStore(pool).FlushFolderAsync("", cancellationToken);
-        return mark;
     }
 
     /// <summary>The last replica has left. Disks of VMs that stay there stay.</summary>

@@ -11,26 +11,56 @@ internal sealed class PoolPlaces(string replicasFolder, IVmInventory hypervisor,
 {
     private readonly Dictionary<string, ReplicasLock> _held = [];
 
-    /// <summary>Where a replica that is to be in this pool will be. Nothing of the replica is made yet.</summary>
-    /// <exception cref="ErrorException">This host has no such pool, or it is no folder, or not active.</exception>
+    /// <summary>Where a replica that is to be in this pool will be. Nothing is made yet.</summary>
+    /// <exception cref="ErrorException">This host has no such pool, or it is no folder, not active, or not the one that other
+    /// replicas are in.</exception>
     public async ValueTask<ReplicaPlace> ChooseAsync(string pool, ReplicaCreateRequest request, CancellationToken cancellationToken)
     {
         IReadOnlyList<PoolFacts> pools = (await hypervisor.GetHostAsync(cancellationToken)).Pools ?? [];
         PoolFacts facts = pools.FirstOrDefault(known => known.Name == pool) ?? throw new ErrorException(Errors.UnknownPool("This host", pool));
         HostPool found = Facts.Of(facts);
-        if (found is not { IsFolder: true, Active: true, Path: { } path } || !Directory.Exists(path))
+        if (found is not { IsFolder: true, Active: true, Path: { } path })
         {
             throw new ErrorException(Errors.PoolUnusable("this host", pool, found.Active ? "it is no folder here" : "it is not active"));
         }
 
-        Guid mark = await PoolMark.EnsureAsync(path, ids.NewGuid(), cancellationToken);
-        return new ReplicaPlace(pool, path, mark, request.Vm.Value, request.Replica.Value, request.Source.Value, request.VmName);
+        return new ReplicaPlace(pool, path, await MarkOfAsync(pool, path), request.Vm.Value, request.Replica.Value, request.Source.Value, request.VmName);
+    }
+
+    /// <summary>The pool is ours to use from here on: its mark stands, and the replica's record says where it is.</summary>
+    public async ValueTask TakeAsync(ReplicaPlace place, string folder, CancellationToken cancellationToken)
+    {
+        await PoolMark.EnsureAsync(place.Path, place.Mark, cancellationToken);
+        await OpenAsync(place);
+        await place.WriteAsync(folder, cancellationToken);
+    }
+
+    /// <summary>Its mark, or a new one where nothing of ours is.</summary>
+    private async Task<Guid> MarkOfAsync(string pool, string path)
+    {
+        Guid? mark;
+        try
+        {
+            mark = await PoolMark.ReadAsync(path);
+            if (mark is null && !Directory.Exists(path))
+            {
+                throw new ErrorException(Errors.PoolUnusable("this host", pool, "it is no folder here"));
+            }
+        }
+        catch (StorageException unreadable)
+        {
+            throw new ErrorException(Errors.PoolUnusable("this host", pool, $"its mark cannot be read: {unreadable.Message}"), unreadable);
+        }
+
+        return Directory.EnumerateDirectories(replicasFolder).Where(folder => MayUse(folder, path)).Select(ReplicaPlace.TryRead).FirstOrDefault(other => other!.Mark != mark) is { } other
+            ? throw new ErrorException(Errors.PoolUnusable("this host", pool, $"the replica of {other.VmName} is in a pool at {path}, and what is mounted there now is not that one"))
+            : mark ?? ids.NewGuid();
     }
 
     /// <exception cref="ErrorException">The pool is not there, or another agent has it.</exception>
-    public void Open(ReplicaPlace place)
+    public async Task OpenAsync(ReplicaPlace place)
     {
-        place.RequireThere();
+        await place.RequireThereAsync();
         if (!_held.ContainsKey(place.Path))
         {
             _held[place.Path] = ReplicasLock.TakeForAgent(PoolMark.ReplicasOf(place.Path));

@@ -63,16 +63,28 @@ internal sealed record ReplicaPlace(string Pool, string Path, Guid Mark, Guid Vm
     }
 
     /// <exception cref="ErrorException">The pool is not there.</exception>
-    public void RequireThere()
+    public async Task RequireThereAsync()
     {
-        if (PoolMark.TryRead(Path) is var found && found != Mark)
+        if (await WhyNotThereAsync() is { } why)
         {
             throw new ErrorException(Errors.ReplicaUnavailable(
                 VmName,
-                found is null
-                    ? $"it is in storage pool {Pool}, and nothing of that is in {Path}: it is not mounted"
-                    : $"it is in storage pool {Pool}, and what is mounted at {Path} is another disk",
+                $"it is in storage pool {Pool}, and {why}",
                 $"Mount it there (`virsh pool-start {Pool}`); the replica is opened by itself then, with all its points. Nothing is cleaned up or begun anew meanwhile."));
+        }
+    }
+
+    private async Task<string?> WhyNotThereAsync()
+    {
+        try
+        {
+            return await PoolMark.ReadAsync(Path) is not { } found ? $"nothing of that is in {Path}: it is not mounted"
+                : found != Mark ? $"what is mounted at {Path} is another disk"
+                : null;
+        }
+        catch (Blocks.StorageException unreadable)
+        {
+            return $"its mark cannot be read: {unreadable.Message}";
         }
     }
 

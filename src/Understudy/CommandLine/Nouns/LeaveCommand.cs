@@ -32,7 +32,7 @@ internal static class LeaveCommand
             AgentLeaving leaving = new(data, await AgentConfig.ReadAsync(data, ct));
             using AgentLock onlyOne = AgentLock.Take(data);
             leaving.RequireNothingHeld();
-            await RequireWordAsync(c, leaving.Blocked, ct);
+            await RequireWordAsync(c, await leaving.ListUnwatchedAsync(c.Logger, ct), ct);
             leaving.Remove();
             return c.Say("this host has left; nothing of Understudy is on it any more");
         }

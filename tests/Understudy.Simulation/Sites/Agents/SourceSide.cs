@@ -73,8 +73,8 @@ internal sealed class SourceSide : ICalledSources
     public IReadOnlyList<SourceReport> Reports() =>
     [
         .. _sources.Select(s => SourceWords.Report(
-            s.Subject, _site.Orders[s.Subject.Spec.Vm], _site.Machine.Find(s.Subject.Spec.Vm) is { } domain ? Facts.Of(domain.State) : VmPower.Off)),
-        .. _retired.Select(r => SourceWords.Report(r.Subject)),
+            s.Subject, _site.Orders[s.Subject.Spec.Vm], _site.Machine.Find(s.Subject.Spec.Vm) is { } domain ? Facts.Of(domain.State) : VmPower.Off, _ => 0)),
+        .. _retired.Select(r => SourceWords.Report(r.Subject, _ => 0)),
     ];
 
     public async Task RunAsync()

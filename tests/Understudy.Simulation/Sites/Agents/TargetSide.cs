@@ -218,7 +218,7 @@ internal sealed class TargetSide : IReplicaDirectory
     }
 
     public TargetReport ReportOf(ReplicaHost host) =>
-        Reports.Of(host.Status, _site.Machine.Find(host.Spec.Vm) is { } domain ? Facts.Of(domain.State) : null);
+        Reports.Of(host.Status, _site.Machine.Find(host.Spec.Vm) is { } domain ? Facts.Of(domain.State) : null, _ => 0);
 
     public static string FolderOf(VmId vm) => $"replicas/{vm}";
 
