@@ -1,3 +1,4 @@
+using Understudy.Libvirt.Calls;
 using Understudy.Libvirt.Native;
 using Understudy.Libvirt.Xml;
 
@@ -23,6 +24,25 @@ internal static unsafe class BackupJob
 
         LibvirtException reason = LibvirtException.Last();
         return reason.Code is LibvirtErrorCode.NoDomainBackup || IsOff(reason) ? null : throw reason;
+    }
+
+    /// <summary>
+    /// Throws when libvirt believes in a backup that it knows nothing of: it was killed while it began one. It would answer a
+    /// begin only after 30 s, and with no more than that its lock is taken.
+    /// </summary>
+    public static void RequireNoneLost(DomainHandle domain)
+    {
+        if (LibvirtLibrary.DomainGetJobStats(domain, out _, out nint parameters, out int count, 0) == 0)
+        {
+            LibvirtLibrary.TypedParamsFree(parameters, count);
+            return;
+        }
+
+        LibvirtException reason = LibvirtException.Last();
+        if (Faults.IsLostBackup(reason.Message))
+        {
+            throw reason;
+        }
     }
 
     /// <summary>
