@@ -68,8 +68,8 @@ internal static class Faults
         if (IsLostBackup(text))
         {
             return (HypervisorFault.Refused,
-                "Libvirt was killed while it began a backup of this VM, and waits for the end of it for ever. Shut the VM down and start it; or, while it runs: "
-                + "stop libvirtd, replace async='backup' by async='none' in /run/libvirt/qemu/VM.xml, start libvirtd. It goes on by itself then.");
+                "Libvirt was killed while it began a backup of this VM, and waits for the end of it for ever. Shut the VM down and start it, "
+                + "or mend it while it runs (docs/protocols/libvirt.md, pitfalls); replication goes on by itself then.");
         }
 
         return Says(text, "unsupported for storage type")

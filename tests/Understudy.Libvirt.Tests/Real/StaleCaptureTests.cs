@@ -69,7 +69,7 @@ public sealed class StaleCaptureTests(PrivateHost host)
         HypervisorException lost = await Capturing.FaultAsync(async () => await hypervisor.CutAsync(vm, "us-1", "us-2"));
 
         Assert.Contains("backup job data missing", lost.Message, StringComparison.Ordinal);
-        Assert.Contains("async='none'", lost.Remedy, StringComparison.Ordinal);
+        Assert.Contains("Shut the VM down and start it", lost.Remedy, StringComparison.Ordinal);
         Assert.InRange(Environment.TickCount64 - asked, 0, 20_000); // Libvirt gives up on its lock after 30 s.
 
         await vm.WriteAsync("vda", 0x11, 0, BlockSize.Bytes);
