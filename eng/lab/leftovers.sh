@@ -24,6 +24,11 @@ for folder in /proc/[0-9]*; do
     ! describe "$pid" | grep -qF "$LAB_DIR/" || left "process $pid: $(describe "$pid")"
 done
 
+for place in $LAB_SITES; do
+    for loop in $(loops_of "$place"); do
+        left "device $loop of $place"
+    done
+done
 ! ip link show "$LAB_UPLINK" >/dev/null 2>&1 || left "interface $LAB_UPLINK"
 while read -r mount; do
     left "mount $mount"

@@ -114,6 +114,16 @@ processes_of() {
     find /proc/[0-9]*/ns/net -maxdepth 0 -lname "${netns/]/\\]}" 2>/dev/null | cut -d/ -f3 || true
 }
 
+# Prints the loop devices that stand on files of a site's /run. The kernel has them for the whole machine, and names their
+# files as the site sees them.
+loops_of() {
+    local backing file
+    for backing in /sys/block/loop*/loop/backing_file; do
+        file=$(cat "$backing" 2>/dev/null) || continue
+        [ ! -e "$LAB_DIR/$1/run/${file#/run/}" ] || echo "/dev/$(cut -d/ -f4 <<<"$backing")"
+    done
+}
+
 # --- guests -----------------------------------------------------------------------------------------------------------
 
 # The serial line of a domain, as the host sees it. The path inside a host is the same on both, the file is not.

@@ -99,10 +99,13 @@ traces() {
         esac
     done
     for line in $(inside "$site" virsh -q list --all --name); do
-        case " $LAB_GUESTS " in *" $line "*) ;; *) echo "domain $line" ;; esac
+        case " $LAB_GUESTS ${LAB_DESK:-} " in *" $line "*) ;; *) echo "domain $line" ;; esac
     done
     for line in $(inside "$site" virsh -q net-list --all --name); do
         case $line in lan | backstage) ;; *) echo "network $line" ;; esac
+    done
+    for line in $(loops_of "$site"); do
+        echo "device $line"
     done
     disks=$(disks_of "$site" "$domain")
     for line in $(inside "$site" virsh -q checkpoint-list "$domain" --name); do

@@ -35,6 +35,8 @@ start_holder() {
                 mkdir "$dir"/dev/{pts,shm,net}
                 cp -a /dev/{null,zero,full,random,urandom,tty,ptmx,fd,stdin,stdout,stderr} "$dir/dev/"
                 cp -a /dev/net/tun "$dir/dev/net/"
+                [ ! -e /dev/fuse ] || cp -a /dev/fuse /dev/loop-control "$dir/dev/"
+                for loop in $(seq 0 63); do mknod -m 600 "$dir/dev/loop$loop" b 7 "$loop"; done   # for `point mount`
                 mount --rbind /dev/pts "$dir/dev/pts"
                 mount --rbind /dev/shm "$dir/dev/shm"
                 umount --lazy /dev   # with what is mounted below it: libvirt trips over mounts it can list but not reach
@@ -141,6 +143,14 @@ power_off() {
         kill -KILL "${pids[@]}" 2>/dev/null || true
         sleep 0.05
     done
+    detach_loops "$site"
+}
+
+detach_loops() {
+    local loop
+    for loop in $(loops_of "$1"); do
+        losetup --detach "$loop"
+    done
 }
 
 # It boots again: another boot id, nothing in /run, no virtual bridges or taps, then libvirt with what it starts by itself.
@@ -163,6 +173,7 @@ stop_place() {
         signal_all "$place" "$signal"
     done
     [ -z "$(processes_of "$place")" ] || die "cannot stop in $place: $(processes_of "$place" | tr '\n' ' ')"
+    detach_loops "$place"
     ! mountpoint -q "$LAB_DIR/$place/netns" || umount "$LAB_DIR/$place/netns"
 }
 

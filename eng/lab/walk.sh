@@ -1,235 +1,210 @@
 #!/bin/bash
-# ./lab walk [--rounds N] [--seed S]: every command on guest one, round after round, and in each of them something of the lab
-# is killed with SIGKILL while a step runs. Every step of every command is to meet every victim in the end: what was tried is
-# noted in the lab's folder, and the next round, or the next walk, takes what is left, in an order that the seed makes. Needs a
-# lab that is up. Whatever was killed is started again as a service manager would; then the command has to have done its work,
-# by itself or when its job is retried, the guest must hold every record it should, and nothing may be left over. Ends with
-# "N kills, M failures" and how many pairs of step and victim have been struck of those there are.
+# ./lab walk [--rounds N] [--seed S] [--again]: every command on guest one, round after round, and in each of them something of
+# the lab is killed with SIGKILL while a step runs. Every step of every command is to meet every victim in the end: what was
+# tried is noted in the lab's folder, and the next round, or the next walk, takes what is left, in an order that the seed makes;
+# commands of which nothing is left are passed over where the round allows it (--again: they are not). Needs a lab that is up,
+# with guest one unprotected. Whatever was killed is started again as a service manager would; then the command has to have done
+# its work, by itself or when its job is retried, the guest must hold every record it should, must not have been started anew by
+# anybody, and nothing may be left over. Ends with "N kills, M failures" and how many pairs of step and victim have been struck
+# of those there are. A job that does not end, or a VM in another state than it should be, ends the walk: the lab stays as it is.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$LAB_ROOT/eng/lab/place.sh"
 . "$LAB_ROOT/eng/lab/product.sh"
 . "$LAB_ROOT/eng/lab/guests.sh"
 . "$LAB_ROOT/eng/lab/observe.sh"
+. "$LAB_ROOT/eng/lab/ask.sh"
+. "$LAB_ROOT/eng/lab/strike.sh"
+. "$LAB_ROOT/eng/lab/rounds.sh"
 
-rounds=1 seed=$(date +%s)
+rounds=1 seed=$(date +%s) again=no
 while [ $# -gt 0 ]; do
     case "$1:${2:-}" in
-        --rounds:[0-9]*) rounds=$2 ;;
-        --seed:[0-9]*) seed=$2 ;;
-        *) die 'usage: ./lab walk [--rounds N] [--seed S]' ;;
+        --rounds:[0-9]*) rounds=$2; shift ;;
+        --seed:[0-9]*) seed=$2; shift ;;
+        --again:*) again=yes ;;
+        *) die 'usage: ./lab walk [--rounds N] [--seed S] [--again]' ;;
     esac
-    shift 2
+    shift
 done
 need_root
 need_up
 RANDOM=$((seed % 32768))
 
-readonly VICTIMS='vault agent-north agent-south libvirtd-north libvirtd-south daemons-north daemons-south guest-south guest-north'
-readonly PATIENCE=240        # seconds until a job must have ended, kills and restarts included
-readonly STRUCK=$LAB_DIR/walk.struck   # a line for each attempt: command, step, victim, whether something died while the step ran
-kills=0 failures=0
+trap move_on EXIT
+chrt --reset-on-fork --rr --pid 1 $$ 2>/dev/null || true    # a moment is to be one on a busy machine too; what is started is not meant
+readonly PATIENCE=240       # seconds until a job must have ended, kills and restarts included
+readonly ANSWER=$LAB_DIR/walk.answer
+failures=0 finish='' here=north from=north to=south given='' victims='' story='' job_id=0 guest_pid='' begun=$EPOCHREALTIME
 touch "$STRUCK"
 
-# choose WHAT STEPS: the step and victim to strike in a command, one that has not been tried when there is one.
-choose() {
-    local what=$1 number victim
-    for number in $(seq "$2"); do
-        for victim in $VICTIMS; do
-            printf '%s\t%s\t%s\t%s\n' "$(grep -c "^$what"$'\t'"$number"$'\t'"$victim"$'\t' "$STRUCK" || true)" $((RANDOM)) "$number" "$victim"
-        done
-    done | sort -n -k1,1 -k2,2 | head -n 1 | cut -f 3,4
-}
+# --- one command ----------------------------------------------------------------------------------------------------------
 
-pids_of() {
-    local pid
-    case $1 in
-        vault) cat "$LAB_DIR/hub/vault.pid" ;;
-        agent-*) cat "$LAB_DIR/${1#agent-}/agent.pid" ;;
-        libvirtd-*) cat "$LAB_DIR/${1#libvirtd-}/run/libvirtd.pid" ;;
-        daemons-*) for pid in $(processes_of "${1#daemons-}"); do
-            ! tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q '^[^ ]*qemu-storage-daemon' || echo "$pid"
-        done ;;
-        guest-*) qemu_pid_of "${1#guest-}" one || true ;;
-    esac 2>/dev/null
-}
-
-# False when there is nothing of it to kill.
-strike() {
-    local pids
-    mapfile -t pids < <(pids_of "$1")
-    [ ${#pids[@]} -gt 0 ] && kill -KILL "${pids[@]}" 2>/dev/null || return 1
-    kills=$((kills + 1))
-}
-
-# What a service manager would start again; the rest is Understudy's to mend.
-revive() {
-    case $1 in
-        vault) start_vault ;;
-        agent-*) start_agent "${1#agent-}" ;;
-        libvirtd-*) start_libvirt "${1#libvirtd-}" ;;
-    esac
-}
-
-# The vault's own words, without a command's start-up: steps may last a few milliseconds.
-job() {
-    curl --silent --max-time 5 --cacert "$LAB_VAULT_DATA/ca.crt" -H "Authorization: Bearer $(cat "$LAB_VAULT_DATA/admin.token")" \
-        "$LAB_VAULT_URL/api/v1/jobs/$1"
-}
-job_is() { job "$1" | jq -e "$2" >/dev/null 2>&1; }
-job_has_ended() { job_is "$1" '.state == "Succeeded" or .state == "Failed" or .state == "Cancelled"'; }
-job_rests() { job_has_ended "$1" || job_is "$1" '.state == "Waiting" and .wait != "waiting for host"'; }
-
-# walk WHAT COMMAND...: starts a command's job, kills the victim while a step of it runs, and sees it through.
+# walk WHAT STEPS METHOD PATH [JSON]: calls a command that makes a job, kills while chosen steps of it run, and sees it through.
+# $finish, if set, is called (POST) when the job waits for its user.
 walk() {
-    local what=$1 victim number id reached='too late' began state
+    local what=$1 steps=$2 number numbers
+    shift 2
+    last=$what steps_of[$what]=$steps newest=$(newest_job) victims=' ' story=''
+    numbers=$(plan "$what" "$steps")
+    find_parts
+    stand_still
+    carry_out "$@" &
+    caller=$!
+    for number in $numbers; do
+        strike_in "$what" "$number"
+        while can_be_struck_again "$what" "$number"; do
+            strike_in "$what" "$number"
+        done
+    done
+    wait "$caller" || true
+    finish=''
+    job_id=$(command_job)
+    [ -n "$job_id" ] || give_up "$what was refused: $(jq -c . "$ANSWER" 2>/dev/null || cat "$ANSWER")"
+    see_through "$what"
+}
+
+carry_out() {
+    ask "$@" >"$ANSWER" || true
+    [ -n "$finish" ] || return 0
+    job_id=$(command_job)
+    [ -n "$job_id" ] && eventually "$PATIENCE" job_rests "$job_id" || return 0
+    eventually 30 ask POST "${finish/JOB/$job_id}" '{}' || true
+}
+
+# The job ends by itself, or when it is retried; a guest that was killed is started again by its administrator.
+see_through() {
+    local what=$1 tries=0 waited=$EPOCHREALTIME
+    while true; do
+        eventually 4 job_rests "$job_id" || {
+            is_less "$(seconds_since "$waited")" "$PATIENCE" || give_up "$what: job $job_id does not end; $(story)"
+            start_what_was_killed
+            continue
+        }
+        if job_is "$job_id" Waiting; then
+            eventually 60 all_are_back || give_up 'vault and agents do not come back'
+            case $(look "select Wait from jobs where Id = $job_id") in
+                'waiting for action') story+="the guest was asked to shut down again, " ;;
+                *) break ;;
+            esac
+            eventually 30 ask POST "/jobs/$job_id/complete" '{}' || true
+            sleep 1
+        elif job_is "$job_id" Succeeded; then
+            break
+        else
+            story+="retried after: $(look "select json_extract(ErrorJson, '\$.what') || ' ' || json_extract(ErrorJson, '\$.why') from jobs where Id = $job_id"), "
+            tries=$((tries + 1))
+            [ $tries -le 3 ] || give_up "$what: job $job_id fails however often it is retried; $(story)"
+            eventually 60 all_are_back || give_up 'vault and agents do not come back'
+            start_what_was_killed
+            eventually 30 ask POST "/jobs/$job_id/retry" '{}' || give_up "$what: job $job_id cannot be retried; $(story)"
+        fi
+    done
+    eventually 60 all_are_back || give_up 'vault and agents do not come back'
+    say "ok      $what ($(seconds_since "$waited") s after the last kill): $(story)"
+}
+
+story() { if [ -n "$story" ]; then echo "${story%, }"; else echo 'nothing killed'; fi; }
+
+# As its administrator would. The start guard refuses it where the VM may not run.
+start_what_was_killed() {
+    case $victims in *guest-*) ;; *) return 0 ;; esac
+    ! domain_is_off "$from" one || inside "$from" virsh -q start one >/dev/null 2>&1 || true
+    [ -z "$given" ] || ! domain_is_off "$to" "$given" || inside "$to" virsh -q start "$given" >/dev/null 2>&1 || true
+}
+
+# call WHAT METHOD PATH [JSON]: a command without a job; what is killed is killed at some moment of the call, and the call
+# made once more when it did not come through.
+call() {
+    local what=$1 victim pids
     shift
-    began=$("$@" --no-wait --json) || {
-        say "FAILED  $what was refused: $(jq -c . <<<"$began")"
-        failures=$((failures + 1))
-        return 1
-    }
-    id=$(jq .id <<<"$began")
-    read -r number victim < <(choose "$what" "$(jq '.steps | length' <<<"$began")")
-    for _ in $(seq 1000); do
-        state=$(job "$id" | jq -r ".steps[$((number - 1))].state")
-        if [ "$state" = Running ]; then
-            reached=while
-            sleep "0.0$((RANDOM % 10))"
+    last=$what steps_of[$what]=1 victims=' ' story=''
+    ask "$@" >"$ANSWER" &
+    caller=$!
+    sleep "0.0$((RANDOM % 40 + 10))"
+    for victim in $(untried "$what" 1 | shuf -n 9; shuf -n 1 -e vault agent-source agent-target); do
+        mapfile -t pids < <(pids_of "$victim")
+        if [ ${#pids[@]} -gt 0 ] && kill -KILL "${pids[@]}" 2>/dev/null; then
+            kills=$((kills + 1)) victims+="$victim " story="$victim during the call, "
+            note "$what" 1 "$victim" struck
             break
         fi
-        [ "$state" = Pending ] && ! job_rests "$id" || break
+        note "$what" 1 "$victim" absent
     done
-    strike "$victim" || reached="nothing of it was running, $reached"
-    printf '%s\t%s\t%s\t%s\n' "$what" "$number" "$victim" "$([ "$reached" = while ] && echo struck || echo missed)" >>"$STRUCK"
-    sleep 0.3
+    sleep 0.2
     revive "$victim"
-    wait_for "$PATIENCE" "job $id ($what; $victim killed in step $number)" job_rests "$id"
-    if job_is "$id" '.state == "Failed"'; then
-        reached="$reached, retried after: $(job "$id" | jq -r '.error.why // .error')"
-        understudy job retry "$id" --no-wait --json >/dev/null
-        wait_for "$PATIENCE" "job $id ($what), retried" job_rests "$id"
-    fi
-    last_job=$id
-    if job_is "$id" '.state == "Succeeded" or .state == "Waiting"'; then
-        say "ok      $what: $victim killed in step $number, '$(job "$id" | jq -r ".steps[$((number - 1))].title")' ($reached)"
-    else
-        say "FAILED  $what: $victim killed in step $number: $(job "$id" | jq -c '.error // .steps')"
-        failures=$((failures + 1))
-        return 1
-    fi
+    wait "$caller" || {
+        story+="called again, "
+        eventually 60 all_are_back || give_up 'vault and agents do not come back'
+        ask "$@" >"$ANSWER" || give_up "$what is refused: $(cat "$ANSWER"); $(story)"
+    }
+    eventually 60 all_are_back || give_up 'vault and agents do not come back'
+    start_what_was_killed
+    say "ok      $what: $(story)"
 }
 
-# --- the facts that must hold between commands --------------------------------------------------------------------------
+# --- the facts that must hold between commands ----------------------------------------------------------------------------
+
+give_up() {
+    say "FAILED  $*"
+    failures=$((failures + 1))
+    [ "${job_id:-0}" = 0 ] || ask GET "/jobs/$job_id" | jq -c '{state, wait, error, steps: [.steps[] | {title, state, detail, error}]}' || true
+    say 'the walk ends here; the lab stays as it is'
+    conclude
+}
 
 fact() {
     local what=$1
     shift
     "$@" >/dev/null && return 0
-    say "FAILED  after $last: $what"
+    say "FAILED  after $last ($(story)): $what"
     failures=$((failures + 1))
 }
 
-other() { if [ "$1" = north ]; then echo south; else echo north; fi; }
-
-# Where the guest must run, and that it runs there only. A killed guest is started again as its administrator would.
-runs_only_on() {
-    domain_runs "$1" one || inside "$1" virsh -q start one || return 1
-    ! domain_runs "$(other "$1")" one
-}
-
-guest_is_whole() { guest_said "$1" one '^READY ' && ! guest_said "$1" one '^VERIFY-FAILED'; }
-
-expect() {
-    local site=$1 state=$2
-    fact "the VM is '$(vm_field one .state)', not '$state'" eventually 60 vm_state_is one "$state"
-    fact "it does not run on $site alone" eventually 30 runs_only_on "$site"
-    fact "its guest has not verified its records" eventually 60 guest_is_whole "$site"
+must_hold() {
+    local what=$1
+    shift
+    "$@" >/dev/null || give_up "after $last ($(story)): $what"
 }
 
 eventually() {
-    local limit=$1 begun=$EPOCHREALTIME
+    local limit=$1 since=$EPOCHREALTIME
     shift
     until "$@" >/dev/null 2>&1; do
-        ! awk -v a="$begun" -v b="$EPOCHREALTIME" -v l="$limit" 'BEGIN { exit !(b - a > l) }' || return 1
-        sleep 0.3
+        ! awk -v a="$since" -v b="$EPOCHREALTIME" -v l="$limit" 'BEGIN { exit !(b - a > l) }' || return 1
+        sleep 0.2
     done
 }
 
-# --- the walk -----------------------------------------------------------------------------------------------------------
-
-guest() { last=$1; walk "$@" || true; }
-
-delete_branches() {
-    local branch
-    for branch in $(branch_names one); do
-        guest 'delete branch' understudy point delete one "$branch" --confirm "$branch"
+conclude() {
+    local what number victim total=0 struck=0 absent=0
+    for what in "${!steps_of[@]}"; do
+        for number in $(seq "${steps_of[$what]}"); do
+            for victim in $VICTIMS; do
+                if grep -q "^$what"$'\t'"$number"$'\t'"$victim"$'\tstruck' "$STRUCK"; then
+                    struck=$((struck + 1))
+                elif grep -q "^$what"$'\t'"$number"$'\t'"$victim"$'\tabsent' "$STRUCK"; then
+                    absent=$((absent + 1))
+                fi
+                total=$((total + 1))
+            done
+        done
     done
+    say "of $total pairs of a step and a victim in ${#steps_of[@]} commands, $struck have been struck, in $absent nothing of the victim runs, $((total - struck - absent)) are left"
+    say "$kills kills, $failures failures, $(seconds_since "$begun") s"
+    [ "$failures" -eq 0 ] && exit 0 || exit 1
 }
 
-nothing_is_left() {
-    fact 'something is left on north' eventually 30 leaves_nothing north one
-    fact 'something is left on south' eventually 30 leaves_nothing south one
-}
+# --- the walk -------------------------------------------------------------------------------------------------------------
 
-protect() {
-    fact "it does not run on $1 alone" eventually 30 runs_only_on "$1"
-    fact "the vault does not see it run" eventually 30 vm_power_is one running
-    guest protect understudy vm protect one --to "$2" --policy every-15s
-    eventually 120 has_points one 2 || { fact 'there are no points' false; return 1; }
-    expect "$1" protected
-}
-
-# round FROM TO: over and home again in every way.
-round() {
-    protect "$1" "$2" || return 0
-    guest test understudy vm test one --point "$(points_of one | jq -r '.[0].id')"
-    understudy job complete "$last_job" --json >/dev/null || true
-    eventually 60 job_has_ended "$last_job" || true
-    expect "$1" protected
-
-    guest 'planned failover' understudy vm failover one
-    expect "$2" 'commit pending'
-    guest cancel understudy vm cancel one
-    expect "$1" protected
-
-    guest 'unplanned failover' understudy vm failover one --unplanned --confirm FAILOVER
-    expect "$2" 'commit pending'
-    guest 'change of point' understudy vm change-point one --point "$(points_of one | jq -r '.[0].id')"
-    expect "$2" 'commit pending'
-    guest cancel understudy vm cancel one
-    expect "$1" protected
-
-    delete_branches
-    guest unprotect understudy vm unprotect one
-    expect "$1" unprotected
-    nothing_is_left
-}
-
-# move FROM TO: over for good; the old disks are deleted by name, so the next round goes the other way.
-move() {
-    protect "$1" "$2" || return 0
-    guest 'planned failover' understudy vm failover one
-    expect "$2" 'commit pending'
-    guest commit understudy vm commit one
-    expect "$2" 'failed over'
-    guest 'unprotect at the target' understudy vm unprotect one --keep-at-target
-    expect "$2" unprotected
-    delete_branches
-    nothing_is_left
-}
-
-understudy policy set every-15s --frequency 15s --retention 1h --json >/dev/null
 say "walk of $rounds rounds, seed $seed"
-last=start last_job=0 here=north
-domain_runs north one || here=south
-understudy network map lan --to lan --from-site south --to-site north >/dev/null
-for ((number = 1; number <= rounds; number++)); do
-    say "round $number"
-    round "$here" "$(other "$here")"
-    move "$here" "$(other "$here")"
-    here=$(other "$here")
+last=start
+prepare
+for ((round = 1; round <= rounds; round++)); do
+    say "round $round, from $here"
+    from=$here to=$(other "$here")
+    stay
+    move
+    here=$to
 done
-say "$(sort -u "$STRUCK" | grep -c struck$ || true) pairs of a step and a victim struck so far, and $(sort -u "$STRUCK" | grep -c missed$ || true) tried in vain: the step was over, or nothing of the victim ran"
-say "$kills kills, $failures failures"
-[ "$failures" -eq 0 ]
+conclude

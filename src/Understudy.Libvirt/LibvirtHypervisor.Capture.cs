@@ -74,6 +74,7 @@ public sealed partial class LibvirtHypervisor
     /// <summary>Answers whether the VM was paused by an I/O error before.</summary>
     private static bool BeginBackup(DomainHandle domain, CaptureRequest request, ScratchNames names)
     {
+        BackupJob.RequireNoneLost(domain);
         bool wasPaused = ReadRunState(domain) == VmRunState.PausedIoError;
         NativeResult.Check(LibvirtLibrary.DomainBackupBegin(
             domain,

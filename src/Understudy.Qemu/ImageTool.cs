@@ -128,6 +128,7 @@ public sealed class ImageTool : IImageTool
     {
         PrepareNew(path);
         string partial = path + ".partial";
+        File.Delete(partial); // The tool of a killed agent may still write there: to a file without a name from now on.
         MakePrivate(partial);
         try
         {

@@ -116,6 +116,33 @@ public sealed class JobTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_protection_that_ended_with_its_first_step_is_there_again_when_the_job_is_retried()
+    {
+        _alpha.Unreachable = new(new ErrorInfo(ErrorKind.Failed, "peer-unreachable", "no route", "why", "next"), default);
+        JobDto first = await FailedAsync();
+        JobDto second = await FailedAsync();
+        Assert.Equal(ProtectionState.Unprotected, (await _lab.Client.GetVmAsync("web1", Ct)).State);
+
+        _alpha.Unreachable = null;
+        await _lab.Client.RetryJobAsync(first.Id, Ct);
+        await Lab.UntilAsync(() => Task.FromResult(!_alpha.Sources.IsEmpty));
+        _beta.AddPoint(_beta.Replicas.Keys.Single(), _lab.Time.GetUtcNow());
+
+        Assert.Equal(JobState.Succeeded, (await _lab.EndOfAsync(first.Id)).State);
+        Assert.Equal("every-15s", (await _lab.Client.GetVmAsync("web1", Ct)).Protection?.Policy);
+        ErrorException refused = await Assert.ThrowsAsync<ErrorException>(() => _lab.Client.RetryJobAsync(second.Id, Ct));
+        Assert.Equal("job-outdated", refused.Error.Code); // The VM has a protection that is not that job's.
+
+        async Task<JobDto> FailedAsync()
+        {
+            JobDto job = await _lab.Client.ProtectAsync("web1", new ProtectDto("beta", "every-15s", null, null), Ct);
+            JobDto failed = await _lab.EndOfAsync(job.Id);
+            Assert.Equal((JobState.Failed, "peer-unreachable"), (failed.State, failed.Error?.Code));
+            return failed;
+        }
+    }
+
+    [Fact]
     public async Task A_host_that_goes_away_in_mid_step_is_waited_for()
     {
         await _lab.ProtectAsync(_beta, "web1");

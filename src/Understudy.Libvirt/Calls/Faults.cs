@@ -18,6 +18,8 @@ internal static class Faults
 
     public static bool IsTrackingLost(LibvirtException error) => Classify(error).Fault == HypervisorFault.TrackingLost;
 
+    public static bool IsLostBackup(string text) => Says(text, "backup job data missing");
+
     private static (HypervisorFault Fault, string? Remedy) Classify(LibvirtException error)
     {
         if (error.FromConnection)
@@ -61,6 +63,13 @@ internal static class Faults
             || Says(text, "job already") || Says(text, "already running a job") || Says(text, "not ready for pivot") || Says(text, "cannot acquire state change lock"))
         {
             return Busy;
+        }
+
+        if (IsLostBackup(text))
+        {
+            return (HypervisorFault.Refused,
+                "Libvirt was killed while it began a backup of this VM, and waits for the end of it for ever. Shut the VM down and start it, "
+                + "or mend it while it runs (docs/protocols/libvirt.md, pitfalls); replication goes on by itself then.");
         }
 
         return Says(text, "unsupported for storage type")

@@ -1,3 +1,4 @@
+using Understudy.Libvirt.Calls;
 using Understudy.Libvirt.Native;
 using Understudy.Libvirt.Xml;
 
@@ -12,6 +13,9 @@ internal static unsafe class BackupJob
     private static readonly TimeSpan FirstPoll = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan LongestPoll = TimeSpan.FromMilliseconds(20);
 
+    /// <summary>Two seconds in all; a begin takes a tenth of that.</summary>
+    private const int LooksAtLost = 100;
+
     /// <summary>Null when there is none. Reads libvirt's own memory: cheap, and it waits for no lock.</summary>
     public static string? FindSocket(DomainHandle domain)
     {
@@ -23,6 +27,35 @@ internal static unsafe class BackupJob
 
         LibvirtException reason = LibvirtException.Last();
         return reason.Code is LibvirtErrorCode.NoDomainBackup || IsOff(reason) ? null : throw reason;
+    }
+
+    /// <summary>
+    /// Throws when libvirt believes in a backup that it knows nothing of: it was killed while it began one. It would answer a
+    /// begin only after 30 s, and with no more than that its lock is taken.
+    /// </summary>
+    public static void RequireNoneLost(DomainHandle domain)
+    {
+        for (int looks = 1; FindLost(domain) is { } reason; looks++)
+        {
+            if (looks == LooksAtLost)
+            {
+                throw reason;
+            }
+
+            Thread.Sleep(LongestPoll); // A begin of somebody else's looks the same while it is under way.
+        }
+    }
+
+    private static LibvirtException? FindLost(DomainHandle domain)
+    {
+        if (LibvirtLibrary.DomainGetJobStats(domain, out _, out nint parameters, out int count, 0) == 0)
+        {
+            LibvirtLibrary.TypedParamsFree(parameters, count);
+            return null;
+        }
+
+        LibvirtException reason = LibvirtException.Last();
+        return Faults.IsLostBackup(reason.Message) ? reason : null;
     }
 
     /// <summary>

@@ -23,12 +23,12 @@ internal sealed class JobEnd(ReportBoard board, HostDuties duties, Reunions reun
         VmId vm = new(job.VmId);
         switch (JobView.Action(job), state)
         {
-            case (JobAction.Protect, not JobState.Succeeded) when NothingMade(job):
+            case (JobAction.Protect, not JobState.Succeeded) when NothingMade(job) && JobView.Input(job) is ProtectInput input:
+                JobView.Put(job, input with { Ended = row });
+                EndProtection(db, row);
+                break;
             case (JobAction.Unprotect, JobState.Succeeded):
-                db.Tests.RemoveRange(db.Tests.Where(test => test.VmId == job.VmId));
-                db.Rpo.RemoveRange(db.Rpo.Where(sample => sample.VmId == job.VmId));
-                db.Protections.Remove(row);
-                board.Forget(vm);
+                EndProtection(db, row);
                 if (await db.Retired.SingleOrDefaultAsync(old => old.Replica == row.Replica, cancellationToken) is { } retired)
                 {
                     retired.ReportJson = row.SourceReportJson ?? retired.ReportJson; // the source has told of its old disks meanwhile
@@ -57,15 +57,38 @@ internal sealed class JobEnd(ReportBoard board, HostDuties duties, Reunions reun
         }
     }
 
-    /// <summary>A retry is for the protection the job was made for, not for a later one of the same VM.</summary>
+    /// <summary>
+    /// A retry is for the protection the job was made for, not for a later one of the same VM. One that ended with a job that
+    /// had made nothing of it is there again, unless what it names has gone meanwhile.
+    /// </summary>
     public static async Task RequireSameProtectionAsync(VaultDb db, JobRow job, CancellationToken cancellationToken)
     {
         JobInput input = JobView.Input(job);
+        if (input is ProtectInput { Ended: { } ended } protect && await CanBeginAgainAsync(db, ended, cancellationToken))
+        {
+            db.Protections.Add(ended);
+            JobView.Put(job, protect with { Ended = null });
+            return;
+        }
+
         bool outlives = input is BranchInput { AtSource: true }; // old disks are there with or without a protection
         if (!outlives && !await db.Protections.AnyAsync(row => row.VmId == job.VmId && row.Replica == input.Replica.Value, cancellationToken))
         {
             throw new ErrorException(Errors.JobOutdated(new JobId(job.Id), job.Name));
         }
+    }
+
+    private static async Task<bool> CanBeginAgainAsync(VaultDb db, ProtectionRow ended, CancellationToken cancellationToken) =>
+        !await db.Protections.AnyAsync(row => row.VmId == ended.VmId, cancellationToken)
+        && await db.Policies.AnyAsync(policy => policy.Name == ended.Policy, cancellationToken)
+        && await db.Hosts.CountAsync(host => host.Id == ended.SourceHost || host.Id == ended.TargetHost, cancellationToken) == 2;
+
+    private void EndProtection(VaultDb db, ProtectionRow row)
+    {
+        db.Tests.RemoveRange(db.Tests.Where(test => test.VmId == row.VmId));
+        db.Rpo.RemoveRange(db.Rpo.Where(sample => sample.VmId == row.VmId));
+        db.Protections.Remove(row);
+        board.Forget(new VmId(row.VmId));
     }
 
     private static bool NothingMade(JobRow job) =>

@@ -3,6 +3,7 @@ using Understudy.Api.Control;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
+using Understudy.Vault.Storage;
 
 namespace Understudy.Vault.Jobs;
 
@@ -33,7 +34,9 @@ internal abstract record JobInput(ReplicaId Replica)
 
 internal sealed record PlainInput(ReplicaId Replica) : JobInput(Replica);
 
-internal sealed record ProtectInput(ReplicaId Replica, DateTimeOffset? StartAt = null, IReadOnlyList<DiskSeed>? Seeds = null) : JobInput(Replica);
+/// <param name="Ended">The protection, which ended with a job that had made nothing of it: what a retry begins with.</param>
+internal sealed record ProtectInput(
+    ReplicaId Replica, DateTimeOffset? StartAt = null, IReadOnlyList<DiskSeed>? Seeds = null, ProtectionRow? Ended = null) : JobInput(Replica);
 
 internal sealed record PauseInput(ReplicaId Replica, string By) : JobInput(Replica);
 

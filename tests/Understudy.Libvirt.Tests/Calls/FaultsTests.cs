@@ -20,6 +20,7 @@ public sealed class FaultsTests
     [InlineData(67, 0, "checkpoint for disk vda unsupported for storage type raw", HypervisorFault.Refused)]
     [InlineData(38, 7, "Cannot recv data: Connection reset by peer", HypervisorFault.Unreachable)]
     [InlineData(38, 10, "Unable to read from monitor: Connection reset by peer", HypervisorFault.NotRunning)]
+    [InlineData(1, 0, "internal error: backup job data missing", HypervisorFault.Refused)]
     [InlineData(1, 0, "internal error: something else", HypervisorFault.Refused)]
     public void Errors_become_faults_and_keep_libvirts_words(int code, int domain, string text, HypervisorFault fault)
     {

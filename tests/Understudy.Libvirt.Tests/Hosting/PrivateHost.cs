@@ -46,6 +46,9 @@ public sealed class PrivateHost : IAsyncLifetime
 
     public void RestartDaemon() => Tool.Run("bash", Script, _folder, "restart-daemon");
 
+    /// <summary>With an edit (for sed) of what the daemon remembers of a running VM, made while it is down.</summary>
+    public void RestartDaemon(string vmName, string edit) => Tool.Run("bash", Script, _folder, "restart-daemon", edit, $"run/qemu/{vmName}.xml");
+
     /// <summary>It reads its configuration again, and goes on.</summary>
     public void ReloadDaemon() => Tool.Run("kill", "-HUP", DaemonPid);
 

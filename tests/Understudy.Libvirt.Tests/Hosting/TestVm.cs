@@ -86,6 +86,12 @@ internal sealed class TestVm : IAsyncDisposable
         await WaitForAsync(VmRunState.Off);
     }
 
+    /// <summary>As when libvirtd is killed while it begins a backup: it remembers that there is one, and not which.</summary>
+    public void LoseBackup(PrivateHost host) => host.RestartDaemon(_name, "s|^  <vcpus>|  <job type='none' async='backup' flags='0x0' asyncStarted='1'/>\\n&|");
+
+    /// <summary>What an administrator can do about it while the VM runs.</summary>
+    public void ForgetLostBackup(PrivateHost host) => host.RestartDaemon(_name, "s|async='backup'[^/]*/>|async='none'/>|");
+
     /// <summary>QEMU ends by itself and stores what it has in memory; there is no guest to ask.</summary>
     public async Task StopCleanlyAsync(PrivateHost host)
     {

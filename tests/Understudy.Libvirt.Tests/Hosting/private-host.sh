@@ -1,5 +1,5 @@
 #!/bin/bash
-# private-host.sh DIR start|stop|restart-daemon
+# private-host.sh DIR start|stop|restart-daemon [SED FILE: an edit of one of libvirtd's files while it is down]
 # A whole libvirt host of its own beside the machine's: own mount and network namespaces, own configuration, run and
 # state folders. Clients outside connect with qemu+unix:///system?socket=DIR/run/libvirt-sock. Everything is ended by
 # the process ids in DIR, and nothing outside DIR is touched.
@@ -52,6 +52,7 @@ start)
 restart-daemon)
   end "$D/libvirtd.pid"
   rm -f "$D/libvirtd.pid"
+  [ -z "$3" ] || sed -i "$3" "$D/$4"
   nsenter -t "$(cat "$D/virtlogd.pid")" --mount --net setsid libvirtd --daemon --pid-file "$D/libvirtd.pid" </dev/null >>"$D/libvirtd.out" 2>&1
   wait_up;;
 stop)

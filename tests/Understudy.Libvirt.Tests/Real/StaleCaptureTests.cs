@@ -56,4 +56,25 @@ public sealed class StaleCaptureTests(PrivateHost host)
         Assert.Equal(HypervisorFault.Busy, (await Capturing.FaultAsync(async () => await hypervisor.CutAsync(vm, since: null, "us-1"))).Fault);
         Tool.Run("virsh", "-q", "-c", host.Uri, "domjobabort", vm.Id.ToString());
     }
+
+    [Fact]
+    public async Task A_backup_that_libvirt_has_lost_is_named_with_what_to_do_about_it_and_no_lock_is_waited_for()
+    {
+        await using LibvirtHypervisor hypervisor = host.Connect();
+        await using TestVm vm = await TestVm.StartAsync(host, hypervisor);
+        await hypervisor.CutAndEndAsync(vm, since: null, "us-1");
+        vm.LoseBackup(host);
+
+        long asked = Environment.TickCount64;
+        HypervisorException lost = await Capturing.FaultAsync(async () => await hypervisor.CutAsync(vm, "us-1", "us-2"));
+
+        Assert.Contains("backup job data missing", lost.Message, StringComparison.Ordinal);
+        Assert.Contains("Shut the VM down and start it", lost.Remedy, StringComparison.Ordinal);
+        Assert.InRange(Environment.TickCount64 - asked, 0, 20_000); // Libvirt gives up on its lock after 30 s.
+
+        await vm.WriteAsync("vda", 0x11, 0, BlockSize.Bytes);
+        vm.ForgetLostBackup(host);
+        await using ICapture next = await hypervisor.CutAsync(vm, "us-1", "us-2");
+        Assert.Equal([new ByteRange(0, BlockSize.Bytes)], await next.ChangedAsync(disk: 0));
+    }
 }

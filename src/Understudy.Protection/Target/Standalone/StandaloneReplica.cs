@@ -98,8 +98,8 @@ public sealed class StandaloneReplica : IAsyncDisposable
     /// <summary>Writes each disk of the point as <c>folder/vda.qcow2</c> (or <c>.raw</c>); the folder must be new or empty.</summary>
     public async ValueTask<IReadOnlyList<string>> ExportAsync(RecoveryPointId point, string folder, string format, CancellationToken cancellationToken)
     {
-        PointExportRules.Check(format, await _services.Images.ListAsync(folder, cancellationToken), folder);
         PointContents contents = await TestRuns.GetPointAsync(_replica, point, cancellationToken);
+        ExportFolder export = await ExportFolder.OpenAsync(_services.Images, folder, format, $"{point}", cancellationToken);
         string socket = $"{_services.RuntimeFolder}/view.sock";
         ViewServer views = new(new Views(_replica), _services.Sockets, socket, _services.Time, _services.Logger);
         views.Hold(Guid.Empty, point, "export");
@@ -109,15 +109,11 @@ public sealed class StandaloneReplica : IAsyncDisposable
         try
         {
             await await Task.WhenAny(serves.Task, serving);
-            List<string> files = [];
-            foreach (DiskGeometry disk in contents.Geometry.Disks)
-            {
-                string file = $"{folder}/{disk.Target}.{format}";
-                await _services.Images.ConvertFromNbdAsync(socket, ViewExportName.For(point, disk.Disk), file, format, cancellationToken);
-                files.Add(file);
-            }
-
-            return files;
+            return await export.WriteAsync(
+                contents.Geometry.Disks,
+                disk => disk.Target,
+                (disk, file) => _services.Images.ConvertFromNbdAsync(socket, ViewExportName.For(point, disk.Disk), file, format, cancellationToken),
+                cancellationToken);
         }
         finally
         {
