@@ -100,6 +100,11 @@ internal sealed partial class SourceSide(
             SourceOrder.Delete(folder);
             Start(retired);
         }
+        else
+        {
+            SourceOrder.Delete(folder); // A protection that had not begun, or had all but ended.
+            ReplicaFolders.RemoveEmpty(folder);
+        }
     }
 
     /// <summary>Asked again for a VM that is protected to that replica, goes on with what it does.</summary>
