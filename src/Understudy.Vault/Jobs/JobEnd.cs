@@ -50,14 +50,22 @@ internal sealed class JobEnd(ReportBoard board, HostDuties duties, Reunions reun
     /// <summary>The VM is free again: what its sides are owed was left to the job until now.</summary>
     public void AfterEnd(JobRow job) => reunions.Post(new VmId(job.VmId));
 
-    /// <summary>A retry is for the protection the job was made for, not for a later one of the same VM.</summary>
-    public static async Task RequireSameProtectionAsync(VaultDb db, JobRow job, CancellationToken cancellationToken)
+    /// <summary>A retry is for the protection the job was made for, not for a later one of the same VM; and for the side at which the VM
+    /// then was: where it stays is asked of whoever gives the command.</summary>
+    public async Task RequireSameProtectionAsync(VaultDb db, JobRow job, CancellationToken cancellationToken)
     {
         JobInput input = JobView.Input(job);
-        bool outlives = input is BranchInput { AtSource: true }; // old disks are there with or without a protection
-        if (!outlives && !await db.Protections.AnyAsync(row => row.VmId == job.VmId && row.Replica == input.Replica.Value, cancellationToken))
+        if (input is BranchInput { AtSource: true })
         {
-            throw new ErrorException(Errors.JobOutdated(new JobId(job.Id), job.Name));
+            return; // Old disks are there with or without a protection.
+        }
+
+        ProtectionRow row = await db.Protections.SingleOrDefaultAsync(row => row.VmId == job.VmId && row.Replica == input.Replica.Value, cancellationToken)
+            ?? throw new ErrorException(Errors.JobOutdated(new JobId(job.Id), job.Name, "The protection it was made for has ended."));
+        VmReports said = board.Get(new VmId(job.VmId));
+        if (JobView.Action(job) == JobAction.Unprotect && !LifeCycle.IsStillTheEnd(JobView.Flow(job), Enum.Parse<ProtectionStage>(row.Stage), said.Source, said.Target))
+        {
+            throw new ErrorException(Errors.JobOutdated(new JobId(job.Id), job.Name, "The VM has changed sides since it was made."));
         }
     }
 
