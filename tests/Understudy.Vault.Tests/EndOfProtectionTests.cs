@@ -1,4 +1,5 @@
 using Understudy.Api.Rest;
+using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
 
@@ -53,6 +54,40 @@ public sealed class EndOfProtectionTests : IAsyncLifetime
         _beta.Post(held);
 
         await Lab.UntilAsync(() => _lab.HasEventAsync("replica-unknown"));
+    }
+
+    /// <summary>The end of a protection that came to nothing was the end of another thing: where the VM stays now is asked for anew.</summary>
+    [Fact]
+    public async Task An_end_that_has_done_nothing_is_not_retried_once_the_VM_is_at_its_target()
+    {
+        bool broken = true;
+        _beta.Before["target.unprotect"] = _ => broken ? throw new StorageException(FaultKind.Full, "/replicas", "no space left", "Free space.") : Task.CompletedTask;
+        JobDto end = await _lab.EndOfAsync((await _lab.Client.UnprotectAsync("web1", false, Ct)).Id);
+        Assert.Equal(JobState.Failed, end.State);
+        broken = false;
+        RecoveryPointInfo point = _beta.AddPoint(_replica, _lab.Time.GetUtcNow());
+        await _lab.EndOfAsync((await _lab.Client.FailoverAsync("web1", new FailoverDto(true, point.Id.ToString(), Confirmation.Failover), Ct)).Id);
+        await _lab.EndOfAsync((await _lab.Client.CommitAsync("web1", Ct)).Id);
+
+        ErrorException refused = await Assert.ThrowsAsync<ErrorException>(() => _lab.Client.RetryJobAsync(end.Id, Ct));
+
+        Assert.Equal("job-outdated", refused.Error.Code);
+        Assert.NotEmpty(_beta.Replicas);
+        JobDto stays = await _lab.EndOfAsync((await _lab.Client.UnprotectAsync("web1", keepAtTarget: true, Ct)).Id);
+        Assert.Equal(JobState.Succeeded, stays.State);
+    }
+
+    [Fact]
+    public async Task An_end_that_has_done_nothing_is_retried_where_nothing_has_changed()
+    {
+        bool broken = true;
+        _beta.Before["target.unprotect"] = _ => broken ? throw new StorageException(FaultKind.Full, "/replicas", "no space left", "Free space.") : Task.CompletedTask;
+        JobDto end = await _lab.EndOfAsync((await _lab.Client.UnprotectAsync("web1", false, Ct)).Id);
+        broken = false;
+
+        await _lab.Client.RetryJobAsync(end.Id, Ct);
+
+        Assert.Equal(JobState.Succeeded, (await _lab.EndOfAsync(end.Id)).State);
     }
 
     /// <summary>What both have posted so far has been taken in: news of one connection keep their order.</summary>

@@ -150,8 +150,9 @@ public static partial class Errors
     public static ErrorInfo JobNotCancellable(JobId job, string name, string why) => new(Refused, "job-not-cancellable", $"Job {job}, {name}, cannot be cancelled",
         Sentence(why), $"See `understudy job show {job}`.");
 
-    public static ErrorInfo JobOutdated(JobId job, string name) => new(Refused, "job-outdated", $"Job {job}, {name}, cannot be retried",
-        "The protection it was made for has ended.", "Give the command again.");
+    /// <param name="why">A sentence.</param>
+    public static ErrorInfo JobOutdated(JobId job, string name, string why) => new(Refused, "job-outdated", $"Job {job}, {name}, cannot be retried",
+        why, "Give the command again.");
 
     // --- ownership ---
     public static ErrorInfo TokenInTransit(string vm, string target) => new(Refused, "token-in-transit", $"{vm} is in transit to {target}",

@@ -9,11 +9,21 @@ public static partial class LifeCycle
     /// <summary>Steps of an unplanned failover that first tries to shut the source down and to send what is left (FO-2).</summary>
     public static IReadOnlyList<StepKind> UnplannedWithShutdown { get; } = [AssessSource, TryFenceSource, TryShutDownGuest, TryLastChange, StartAtTarget];
 
+    /// <summary>
+    /// Whether a job that ends a protection may still go its way. One that has done nothing yet and was made before the VM went to
+    /// its target, or came home from there, would end another thing than it was given for.
+    /// </summary>
+    public static bool IsStillTheEnd(IReadOnlyList<FlowStep> steps, ProtectionStage stage, SourceReport? source, TargetReport? target) =>
+        steps.Any(step => step.State == StepState.Succeeded)
+        || steps.Any(step => step.Kind == RetireSource) == StaysAtTarget(stage == ProtectionStage.FailedOver, Standing.IsOwnedAtSource(source, target));
+
+    private static bool StaysAtTarget(bool isFailedOver, bool isOwnedAtSource) => isFailedOver && !isOwnedAtSource;
+
     private static Decision.Go Job(VmSituation vm, VmCommand command) => command switch
     {
         VmCommand.Protect => new(JobAction.Protect, [CheckBothSides, CreateReplica, StartSource, FirstCopy]),
         // The side that may refuse comes first: a source that had let go of its record would never hear of a failover made there meanwhile.
-        VmCommand.Unprotect => new(JobAction.Unprotect, vm is { State: ProtectionState.FailedOver, OwnedAtSource: false } ? [RetireSource, RemoveReplica] : [RemoveReplica, StopSource]),
+        VmCommand.Unprotect => new(JobAction.Unprotect, StaysAtTarget(vm.State == ProtectionState.FailedOver, vm.OwnedAtSource) ? [RetireSource, RemoveReplica] : [RemoveReplica, StopSource]),
         VmCommand.Set => new(JobAction.Set, [SettingsAtSource, DisksAtSource, SettingsAtTarget]),
         VmCommand.Pause => new(JobAction.Pause, [PauseSource]),
         VmCommand.Resume => new(JobAction.Resume, [ResumeSource]),

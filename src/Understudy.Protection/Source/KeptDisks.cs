@@ -94,6 +94,7 @@ public sealed record KeptDisks(
     {
         { Belongs: DiskBelonging.ReadOnly } => "the VM only read it",
         { Belongs: DiskBelonging.Shared } => "it is shared between VMs",
+        { Belongs: DiskBelonging.Late } => "it came when the VM was about to leave, so this may be the only copy",
         _ when !replicated.Contains(disk.TargetDevice) => "it is not replicated, so this is the only copy",
         { IsPath: false } => "it is no file of this host",
         { IsFile: false } => "a block device, as it is",

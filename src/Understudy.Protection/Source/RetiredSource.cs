@@ -52,13 +52,13 @@ public sealed class RetiredSource
     /// <returns>What stays, in words.</returns>
     public async ValueTask<IReadOnlyList<string>> DeleteAsync(BranchId branch, CancellationToken cancellationToken)
     {
-        KeptDisks kept = Kept;
-        if (kept.Branch != branch)
+        if (Kept.Branch != branch)
         {
             throw KeptDisks.Unknown(_ownership.Record.VmName, branch);
         }
 
-        IReadOnlyList<string> left = await kept.DeleteAsync(_environment.Machine, _ownership, _guest, cancellationToken);
+        await _guest.CompleteDisksAsync(cancellationToken);
+        IReadOnlyList<string> left = await Kept.DeleteAsync(_environment.Machine, _ownership, _guest, cancellationToken);
         await ForgetAsync(_environment.Store, _ownership, cancellationToken);
         return left;
     }

@@ -149,9 +149,13 @@ public sealed partial class SourceHost : IDisposable
     /// <returns>What stays, in words.</returns>
     public async ValueTask<IReadOnlyList<string>> DeleteKeptAsync(BranchId branch, CancellationToken cancellationToken)
     {
-        return Kept is { } kept && kept.Branch == branch
-            ? await kept.DeleteAsync(_environment.Machine, Ownership, Guest, cancellationToken)
-            : throw KeptDisks.Unknown(Spec.VmName, branch);
+        if (Kept?.Branch != branch)
+        {
+            throw KeptDisks.Unknown(Spec.VmName, branch);
+        }
+
+        await Guest.CompleteDisksAsync(cancellationToken);
+        return await Kept.DeleteAsync(_environment.Machine, Ownership, Guest, cancellationToken);
     }
 
     public void Dispose() => Engine.Dispose();
@@ -171,6 +175,7 @@ public sealed partial class SourceHost : IDisposable
 
     private static async ValueTask FinishEndAsync(SourceHostEnvironment environment, CancellationToken cancellationToken)
     {
+        await SourceVm.DeleteUnfinishedAsync(environment.Store, cancellationToken);
         if (await GuestKeeper.IsRetiredAsync(environment.Store, cancellationToken))
         {
             return; // Blocked and listed until it is deleted by name.

@@ -58,6 +58,8 @@ internal sealed class SourceStateStore(IFileStore store)
         await store.FlushFolderAsync("", cancellationToken);
     }
 
+    public ValueTask DeleteUnfinishedAsync(CancellationToken cancellationToken) => store.DeleteAsync(NewName, cancellationToken);
+
     private static StorageException Corrupt(string what) => new(
         FaultKind.Corrupt,
         Name,

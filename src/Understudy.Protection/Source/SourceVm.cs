@@ -100,6 +100,9 @@ public sealed partial class SourceVm : IDisposable
         await states.SaveAsync(SourceTransitions.New(spec, disks), cancellationToken);
     }
 
+    /// <summary>Where nothing is protected: what a process left that was killed while it prepared something.</summary>
+    public static ValueTask DeleteUnfinishedAsync(IFileStore store, CancellationToken cancellationToken) => new SourceStateStore(store).DeleteUnfinishedAsync(cancellationToken);
+
     /// <summary>What is protected in this store; null when nothing is.</summary>
     public static async ValueTask<SourceSpec?> FindSpecAsync(IFileStore store, CancellationToken cancellationToken) =>
         (await new SourceStateStore(store).LoadAsync(cancellationToken))?.Spec;

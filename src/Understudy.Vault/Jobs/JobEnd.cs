@@ -58,10 +58,11 @@ internal sealed class JobEnd(ReportBoard board, HostDuties duties, Reunions reun
     }
 
     /// <summary>
-    /// A retry is for the protection the job was made for, not for a later one of the same VM. One that ended with a job that
-    /// had made nothing of it is there again, unless what it names has gone meanwhile.
+    /// A retry is for the protection the job was made for, not for a later one of the same VM; and for the side at which the VM
+    /// then was: where it stays is asked of whoever gives the command. One that ended with a job that had made nothing of it is
+    /// there again, unless what it names has gone meanwhile.
     /// </summary>
-    public static async Task RequireSameProtectionAsync(VaultDb db, JobRow job, CancellationToken cancellationToken)
+    public async Task RequireSameProtectionAsync(VaultDb db, JobRow job, CancellationToken cancellationToken)
     {
         JobInput input = JobView.Input(job);
         if (input is ProtectInput { Ended: { } ended } protect && await CanBeginAgainAsync(db, ended, cancellationToken))
@@ -71,10 +72,17 @@ internal sealed class JobEnd(ReportBoard board, HostDuties duties, Reunions reun
             return;
         }
 
-        bool outlives = input is BranchInput { AtSource: true }; // old disks are there with or without a protection
-        if (!outlives && !await db.Protections.AnyAsync(row => row.VmId == job.VmId && row.Replica == input.Replica.Value, cancellationToken))
+        if (input is BranchInput { AtSource: true })
         {
-            throw new ErrorException(Errors.JobOutdated(new JobId(job.Id), job.Name));
+            return; // Old disks are there with or without a protection.
+        }
+
+        ProtectionRow row = await db.Protections.SingleOrDefaultAsync(row => row.VmId == job.VmId && row.Replica == input.Replica.Value, cancellationToken)
+            ?? throw new ErrorException(Errors.JobOutdated(new JobId(job.Id), job.Name, "The protection it was made for has ended."));
+        VmReports said = board.Get(new VmId(job.VmId));
+        if (JobView.Action(job) == JobAction.Unprotect && !LifeCycle.IsStillTheEnd(JobView.Flow(job), Enum.Parse<ProtectionStage>(row.Stage), said.Source, said.Target))
+        {
+            throw new ErrorException(Errors.JobOutdated(new JobId(job.Id), job.Name, "The VM has changed sides since it was made."));
         }
     }
 

@@ -89,7 +89,7 @@ internal sealed partial class JobRunner
             (row.State, row.EndedAt, row.ErrorJson, row.CancelRequestedBy, row.Completed) = (JobState.Running.Word(), null, null, null, false);
         }, cancellationToken, async (db, row) =>
         {
-            await JobEnd.RequireSameProtectionAsync(db, row, cancellationToken);
+            await jobEnd.RequireSameProtectionAsync(db, row, cancellationToken);
             await JobStore.TakeLeaseAsync(db, row, cancellationToken);
         });
         Start(job);

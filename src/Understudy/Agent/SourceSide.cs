@@ -102,7 +102,7 @@ internal sealed partial class SourceSide(
         }
         else
         {
-            SourceOrder.Delete(folder); // Its protection had not begun, or had all but ended.
+            SourceOrder.Delete(folder); // A protection that had not begun, or had all but ended.
             ReplicaFolders.RemoveEmpty(folder);
         }
     }

@@ -1,4 +1,5 @@
 using Understudy.Blocks.Identity;
+using Understudy.Blocks.Storage;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Source;
@@ -155,6 +156,28 @@ public sealed class SourceLeavingTests
     }
 
     [Fact]
+    public async Task A_protection_that_was_cut_short_before_it_began_leaves_nothing()
+    {
+        SourceWorld world = new(Seed());
+        world.RunUntil(() => world.Replica.Points.Count == 2);
+        await world.InProcessAsync(async environment =>
+        {
+            using (SourceHost host = (await SourceHost.OpenAsync(environment, world.Policy, default))!)
+            {
+                await host.UnprotectAsync(null, default);
+            }
+
+            await using (await environment.Store.OpenAsync("source.state.new", FileOpen.New, default))
+            {
+                // The state of its next protection, which nobody came to write.
+            }
+
+            Assert.Null(await SourceHost.OpenAsync(environment, world.Policy, default));
+        });
+        Assert.Empty(world.Machine.Disk.ListAll("source/app"));
+    }
+
+    [Fact]
     public async Task A_vm_that_is_owned_here_is_not_retired()
     {
         SourceWorld world = new(Seed());
@@ -289,6 +312,51 @@ public sealed class SourceLeavingTests
                 left);
         });
         Assert.Equal(["/iso/virtio-win.iso", "/quorum.img", "/scratch.qcow2"], world.Images.Images.Keys);
+    }
+
+    /// <summary>The disks are looked at once a minute while the VM is owned here. Whether a disk that came since is in the replica, nobody
+    /// can say: it is named, watched by the guard, and left alone.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_disk_that_came_just_before_the_VM_left_is_named_and_stays(bool isRetired)
+    {
+        SourceWorld world = new(Seed());
+        world.RunUntil(() => world.Replica.Points.Count == 2);
+        AddImages(world);
+        Plug("vdz");
+        await world.InProcessAsync(async environment =>
+        {
+            using SourceHost host = (await SourceHost.OpenAsync(environment, world.Policy, default))!;
+            await host.DeposeAsync(_second, world.Time.GetUtcNow(), null, default);
+            Assert.Equal(["/vda.qcow2", "/vdb.qcow2"], host.Kept!.Disks);
+            Assert.Equal([Late("vdz")], host.Kept.Stays);
+            Assert.Equal(["/vda.qcow2", "/vdb.qcow2", "/vdz.qcow2"], world.Guard.DisksOf(world.Vm.Id));
+            Plug("vdy"); // Given to the old VM since: it goes with the VM, and is named before.
+            IReadOnlyList<string> left;
+            if (isRetired)
+            {
+                await host.RetireAsync(null, default);
+                RetiredSource retired = (await RetiredSource.OpenAsync(environment, default))!;
+                Assert.Equal([Late("vdz"), Late("vdy")], retired.Kept.Stays);
+                left = await retired.DeleteAsync(retired.Kept.Branch, default);
+            }
+            else
+            {
+                left = await host.DeleteKeptAsync(host.Kept.Branch, default);
+            }
+
+            Assert.Equal([Late("vdz"), Late("vdy")], left);
+        });
+        Assert.Equal(["/vdy.qcow2", "/vdz.qcow2"], world.Images.Images.Keys);
+
+        void Plug(string device)
+        {
+            world.Vm.OtherDisks.Add(new VmDiskFacts(device, "virtio", "disk", "qcow2", "file", $"/{device}.qcow2", 1 << 20, ReadOnly: false, Shareable: false));
+            world.Images.Images[$"/{device}.qcow2"] = new ModelImage(1 << 20, null);
+        }
+
+        static string Late(string device) => $"disk {device}, /{device}.qcow2: it came when the VM was about to leave, so this may be the only copy";
     }
 
     [Fact]

@@ -22,7 +22,7 @@ internal sealed partial class ModelUser
         }
 
         VmSituation now = _world.Database.Situation(vm);
-        if (_world.Database.JobsOf(vm.Id).LastOrDefault(j => HasEndedHalfWay(j) || IsBeingRemoved(j)) is { } half && _world.Database.Protections.GetValueOrDefault(vm.Id)?.Replica == half.Input.Replica)
+        if (_world.Database.JobsOf(vm.Id).LastOrDefault(j => (HasEndedHalfWay(j) || IsBeingRemoved(j)) && !_world.Database.IsOutdated(j)) is { } half)
         {
             // What goes on meanwhile waits for a side that is gone.
             if (_world.Database.JobsOf(vm.Id).FirstOrDefault(j => !j.HasEnded) is { } waiting)
@@ -30,7 +30,9 @@ internal sealed partial class ModelUser
                 await vault.CancelAsync(waiting);
             }
 
-            await vault.RetryAsync(half);
+            await (half.Error == "owned-elsewhere"
+                ? RetireAsync(vm) // It stays where it went before the end reached its source: that is to be said.
+                : vault.RetryAsync(half));
         }
         else if (_world.Database.Protections.GetValueOrDefault(vm.Id)?.Tests.Values.FirstOrDefault(j => j.HasEnded) is { } standing)
         {

@@ -42,10 +42,11 @@ internal sealed partial class ModelUser(SitesWorld world)
             VmWatch vm = _random.Pick(_world.Vms);
             bool passes = IsHasty && _world.Database.Situation(vm).State is ProtectionState.Preparing or ProtectionState.FirstCopy
                 or ProtectionState.Resynchronising or ProtectionState.TargetFull or ProtectionState.FailingOver;
-            await _world.Simulator.DelayAsync((passes ? pace * 0.03 : pace) * (0.2 + _random.NextFraction()));
+            bool isUntold = _world.CutsHandOvers && _world.IsUntold(vm);
+            await _world.Simulator.DelayAsync((passes || isUntold ? pace * 0.03 : pace) * (0.2 + _random.NextFraction()));
             try
             {
-                await ActAsync(vm);
+                await (isUntold ? GoOnWithoutSourceAsync(vm) : ActAsync(vm));
             }
             catch (IOException)
             {
@@ -58,8 +59,22 @@ internal sealed partial class ModelUser(SitesWorld world)
         ? vault.OrderAsync(vm, command, (input, situation) => Fill(vm, command, input, situation))
         : Task.FromResult<string?>("vault-away");
 
+    /// <summary>The VM is given back, or its protection ended, before its source has heard that it was taken.</summary>
+    private Task GoOnWithoutSourceAsync(VmWatch vm) => _world.Database.Situation(vm).State switch
+    {
+        ProtectionState.CommitPending => OrderAsync(vm, _random.Chance(0.5) ? VmCommand.Cancel : VmCommand.Commit),
+        ProtectionState.FailedOver => OrderAsync(vm, VmCommand.Unprotect),
+        _ => Task.CompletedTask, // It is being started, or ended.
+    };
+
     private async Task ActAsync(VmWatch vm)
     {
+        if (_world.CutsHandOvers && _random.Chance(0.2))
+        {
+            await OrderAsync(vm, VmCommand.PlannedFailover);
+            return;
+        }
+
         switch (_random.Next(10))
         {
             case < 6 when _commands.Next(_random) is { } command:

@@ -17,7 +17,7 @@ internal sealed class SiteFaults(SitesWorld world)
     /// <summary>Disks that have ever misbehaved; what a process dies of there is excused.</summary>
     public HashSet<SimDisk> FaultyDisks { get; } = [];
 
-    public Task RunAsync() => Task.WhenAll(StrikeAgainAndAgainAsync(), FillTheTargetAsync());
+    public Task RunAsync() => Task.WhenAll(StrikeAgainAndAgainAsync(), FillTheTargetAsync(), CutHandOversAsync());
 
     /// <summary>In some runs the target has no space to spare, and is full for minutes again and again.</summary>
     private async Task FillTheTargetAsync()
@@ -34,6 +34,21 @@ internal sealed class SiteFaults(SitesWorld world)
             _world.Target.Host.Disk.Faults.Full = true;
             await HoldAsync(_world.Target, TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(120));
             _world.Target.Host.Disk.Faults.Full = false;
+        }
+    }
+
+    /// <summary>In some runs the source is cut off while its VM is being started at the target: the moment is too short to be met by chance.</summary>
+    private async Task CutHandOversAsync()
+    {
+        while (_world.CutsHandOvers && !_context.HasDoneEnough)
+        {
+            await _context.Simulator.DelayAsync(_random.Between(TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(200)));
+            if (_world.Vms.Exists(_world.IsUntold))
+            {
+                _context.Counters.Add("strike: a source that is not told");
+                TimeSpan time = Isolate();
+                await _context.Simulator.DelayAsync(time);
+            }
         }
     }
 
@@ -178,7 +193,7 @@ internal sealed class SiteFaults(SitesWorld world)
         }
     }
 
-    private void Isolate()
+    private TimeSpan Isolate()
     {
         TimeSpan time = _random.Between(TimeSpan.FromSeconds(30), TimeSpan.FromMinutes(8));
         foreach (SimHost other in (SimHost[])[_world.Target.Host, _world.VaultHost])
@@ -186,6 +201,8 @@ internal sealed class SiteFaults(SitesWorld world)
             _world.Network.Stall(_world.Source.Host, other, time);
             _world.Network.Stall(other, _world.Source.Host, time);
         }
+
+        return time;
     }
 
     private async Task SpoilDiskAsync(SiteStrike strike, Site site)

@@ -12,6 +12,7 @@ using Understudy.Simulation.Sites.Vault;
 using Understudy.Simulation.World;
 using Understudy.Testing.Simulation;
 using Understudy.Testing.Simulation.Network;
+using OwnershipState = Understudy.Protection.Ownership.OwnershipState;
 
 namespace Understudy.Simulation.Sites;
 
@@ -35,6 +36,7 @@ internal sealed class SitesWorld
         Isolated = Random.Chance(0.5) ? IsolatedSourceAction.Pause : Random.Pick(Enum.GetValues<IsolatedSourceAction>());
         Owners = new OwnershipChecker(this);
         TargetDials = context.Random.Fork(62).Chance(0.5);
+        CutsHandOvers = context.Random.Fork(63).Chance(0.08);
         int vms = Random.Chance(0.85) ? 1 : 2;
         for (int i = 0; i < vms; i++)
         {
@@ -91,6 +93,9 @@ internal sealed class SitesWorld
     /// <summary>Which of the two sites listens: nothing else depends on it.</summary>
     public bool TargetDials { get; }
 
+    /// <summary>A source that hands its VM over is cut off before it is told, and nobody waits for it.</summary>
+    public bool CutsHandOvers { get; }
+
     public OwnershipChecker Owners { get; }
 
     /// <summary>A VM of the target host that nobody protects: points are given to it.</summary>
@@ -98,6 +103,9 @@ internal sealed class SitesWorld
 
     /// <summary>From now on nothing goes wrong any more.</summary>
     public bool IsCalm { get; set; }
+
+    /// <summary>The target has the VM, and its source, which has offered it, does not know.</summary>
+    public bool IsUntold(VmWatch vm) => Source.TokenOf(vm.Id).Now is { State: OwnershipState.Offered } && Target.TokenOf(vm.Id).Now is { State: OwnershipState.Here };
 
     public IReadOnlyList<Site> Sites => [Source, Target];
 

@@ -36,6 +36,7 @@ public sealed partial class GuestKeeper
 
         if (!deposed.Settled)
         {
+            await NoteLateDisksAsync(cancellationToken);
             DateTimeOffset? stopped = deposed.FoundRunning ? _environment.Time.GetUtcNow() : null;
             RaiseDeposed(owned, deposed, stopped); // Before it is noted: said twice is better than never.
             await SaveAsync(_record with { Deposed = deposed with { Settled = true, StoppedAt = stopped } }, cancellationToken);

@@ -183,11 +183,19 @@ public sealed partial class GuestKeeper
                 RefusalCode.NotFailedOver, $"{Ownership.Record.VmName} is not owned by the other side: nothing of it here is old.", "Stop protecting it without keeping anything.");
         }
 
+        await NoteLateDisksAsync(cancellationToken);
         if (_record.Retired is null)
         {
             BranchId branch = _record.Deposed?.Branch ?? new BranchId(_environment.Ids.NewGuid());
             await SaveAsync(_record with { Retired = new RetiredDisks(branch, _environment.Time.GetUtcNow(), replicated) }, cancellationToken);
         }
+    }
+
+    /// <summary>What the VM has here and was not noted is listed from now on as well, before the VM goes.</summary>
+    public async ValueTask CompleteDisksAsync(CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        await NoteLateDisksAsync(cancellationToken);
     }
 
     /// <summary>The old disks are deleted.</summary>
@@ -342,6 +350,21 @@ public sealed partial class GuestKeeper
         }
 
         _disksNotedAt = _environment.Time.GetTimestamp();
+    }
+
+    /// <summary>For a VM that is not owned here any more: what it had and the last look, up to a minute before, could not see. What was
+    /// noted stays noted, whatever has become of the definition since.</summary>
+    private async ValueTask NoteLateDisksAsync(CancellationToken cancellationToken)
+    {
+        if (Ownership.Record.State is not OwnershipState.Elsewhere
+            || await _environment.Inventory.FindVmAsync(Vm, cancellationToken) is not { } vm || NotedDisk.LateOf(vm, Disks) is not { Count: > 0 } late)
+        {
+            return;
+        }
+
+        IReadOnlyList<NotedDisk> disks = [.. Disks, .. late];
+        await SaveAsync(_record with { Disks = disks }, cancellationToken);
+        await Ownership.SetDisksAsync(vm.Name, NotedDisk.Guarded(disks), cancellationToken);
     }
 
     private async ValueTask AskToStopAsync(bool powerOff, CancellationToken cancellationToken)

@@ -13,6 +13,10 @@ public enum DiskBelonging
 
     /// <summary>A medium in a drive, or a disk the VM only reads: other VMs of the host may use the same file.</summary>
     ReadOnly,
+
+    /// <summary>The VM's alone, and first seen when the VM was not owned here any more: whether the other side has it, nobody
+    /// can say.</summary>
+    Late,
 }
 
 /// <summary>A disk of a protected VM on this host, as it was when the VM was last owned here.</summary>
@@ -40,17 +44,25 @@ public sealed record NotedDisk(string TargetDevice, string Source, bool IsPath, 
 
             NotedDisk? known = before.FirstOrDefault(known => known.TargetDevice == disk.TargetDevice && known.IsPath);
             disks.Add(disk.Path is null && disk.SourceType == "volume" && known is not null
-                ? known
+                ? known with { Belongs = BelongingOf(disk) }
                 : new NotedDisk(disk.TargetDevice, source, disk.Path is not null, BelongingOf(disk)));
         }
 
         return disks;
     }
 
+    /// <summary>What the VM has now beside what was noted while it was owned here: a disk that came just before it left.</summary>
+    public static IReadOnlyList<NotedDisk> LateOf(VmFacts vm, IReadOnlyList<NotedDisk> noted) =>
+    [
+        .. Of(vm, noted)
+            .Where(disk => noted.All(known => known.Source != disk.Source))
+            .Select(disk => disk.Belongs == DiskBelonging.Own ? disk with { Belongs = DiskBelonging.Late } : disk),
+    ];
+
     /// <summary>What the start guard watches: the VM's own disks, also those that are not replicated. A CD image in its drive, or
     /// a disk it shares, must hinder no other VM; the VM itself is known by its id all the same.</summary>
     public static IReadOnlyList<string> Guarded(IReadOnlyList<NotedDisk> disks) =>
-        [.. disks.Where(disk => disk is { IsPath: true, Belongs: DiskBelonging.Own }).Select(disk => disk.Source)];
+        [.. disks.Where(disk => disk is { IsPath: true, Belongs: DiskBelonging.Own or DiskBelonging.Late }).Select(disk => disk.Source)];
 
     private static DiskBelonging BelongingOf(VmDiskFacts disk) =>
         disk.ReadOnly || disk.Device is "cdrom" or "floppy" ? DiskBelonging.ReadOnly

@@ -42,6 +42,19 @@ public sealed class NotedDiskTests
         Assert.Empty(NotedDisk.Guarded(noted));
     }
 
+    /// <summary>What was late when the VM left is its own again when it is back, also while its pool is away.</summary>
+    [Fact]
+    public void A_disk_is_late_only_as_long_as_the_VM_is_not_owned_here()
+    {
+        VmDiskFacts found = new("vdb", "virtio", "disk", "qcow2", "volume", "/pool/b.qcow2", 0, ReadOnly: false, Shareable: false);
+        VmDiskFacts medium = new("sda", "sata", "cdrom", "raw", "file", "/iso/a.iso", 0, ReadOnly: true, Shareable: false);
+        IReadOnlyList<NotedDisk> late = NotedDisk.LateOf(Vm(found, medium), []);
+        Assert.Equal([DiskBelonging.Late, DiskBelonging.ReadOnly], late.Select(disk => disk.Belongs));
+        Assert.Equal(["/pool/b.qcow2"], NotedDisk.Guarded(late));
+        Assert.Empty(NotedDisk.LateOf(Vm(found), late));
+        Assert.Equal([DiskBelonging.Own], NotedDisk.Of(Vm(found with { Source = "default/b.qcow2" }), late).Select(disk => disk.Belongs));
+    }
+
     private static VmFacts Vm(params VmDiskFacts[] disks) => new(
         new VmId(Guid.Empty), "app", VmRunState.Off, 1, 1, "bios", "pc", true, false, false, disks, []);
 }

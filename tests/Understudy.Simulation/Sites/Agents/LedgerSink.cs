@@ -37,9 +37,9 @@ internal sealed class LedgerSink(IReplicaSink inner, ReplicaHost host, PointLedg
             NoteDisks(header, record.Span[RecordHeader.SizeBytes..]);
         }
 
-        LineId before = _inner.Current.Line;
+        LineId? before = _host.OpenReplica?.Line; // Its own: the token is a line ahead until that line is minted in the replica.
         AppendOutcome outcome = await GuardAsync(_inner.AppendAsync(record, cancellationToken));
-        if (outcome is AppendOutcome.Accepted && header.Line != before && header.Line != _inner.Current.Line)
+        if (outcome is AppendOutcome.Accepted && header.Line != before && header.Line != _host.OpenReplica?.Line)
         {
             _ledger.Violate("lines", $"record {header.Sequence} of line {header.Line} was accepted, the replica's is {before}");
         }

@@ -268,6 +268,10 @@ internal sealed class SourceSide : ICalledSources
             _site.Orders.Remove(vm);
             Start(retired);
         }
+        else
+        {
+            _site.Orders.Remove(vm);
+        }
     }
 
     /// <param name="order">Null for what is retired: it has nobody to speak to.</param>

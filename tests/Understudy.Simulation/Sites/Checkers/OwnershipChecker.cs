@@ -1,5 +1,8 @@
+using Understudy.Agent;
 using Understudy.Blocks.Identity;
 using Understudy.Protection.Ownership;
+using Understudy.Protection.Source;
+using Understudy.Protection.Source.Guest;
 using Understudy.Simulation.Machines;
 using Understudy.Simulation.Models;
 
@@ -73,7 +76,7 @@ internal sealed class OwnershipChecker(SitesWorld world)
     /// <summary>The start hook has let a VM through.</summary>
     public void LookAtStart(Site site, ModelDomain domain)
     {
-        if (!_world.Vms.Exists(vm => vm.Id == domain.Id) || site.TokenOf(domain.Id).Durable is not { } record)
+        if (!_world.Vms.Exists(vm => vm.Id == domain.Id) || site.TokenOf(domain.Id).Durable is not { } record || HasEnded(site, domain.Id))
         {
             return;
         }
@@ -84,6 +87,11 @@ internal sealed class OwnershipChecker(SitesWorld world)
             _world.Watch(domain.Id).Violate("guard", $"{site.Name}: it was let start, and by the record on the disk it is {record.State} on line {record.Line}");
         }
     }
+
+    /// <summary>At a source the end of a protection is durable with the engine's record, and what its token said, a fence as well, ends
+    /// with it: the guard opens first and the token's file goes last, whoever dies in between.</summary>
+    private bool HasEnded(Site site, VmId id) => site == _world.Source
+        && ((string[])[SourceStateStore.Name, GuestFile.Name]).All(file => site.Host.Disk.DurableNodeOf($"{SourceSide.FolderOf(id)}/{file}") is null);
 
     /// <summary>A VM has begun or ceased to run.</summary>
     public void LookAtCopies(VmId id)

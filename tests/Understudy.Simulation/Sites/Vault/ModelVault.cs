@@ -138,8 +138,7 @@ internal sealed partial class ModelVault
     public Task<bool> RetryAsync(JobRow job) => _process.InvokeAsync(async () =>
     {
         await WriteAsync();
-        bool sameProtection = job.Input.AtSource || (Db.Protections.TryGetValue(job.Vm, out ProtectionRow? row) && row.Replica == job.Input.Replica);
-        if (job.State is not (JobState.Failed or JobState.Cancelled) || !sameProtection || !TakeLease(job))
+        if (job.State is not (JobState.Failed or JobState.Cancelled) || Db.IsOutdated(job) || !TakeLease(job))
         {
             return false;
         }

@@ -35,6 +35,11 @@ internal sealed class VaultDatabase
 
     public IEnumerable<JobRow> JobsOf(VmId vm) => Jobs.Where(j => j.Vm == vm);
 
+    /// <summary>The protection that the job was made for has ended, or it was to end it as it no longer can be: it is not retried.</summary>
+    public bool IsOutdated(JobRow job) => !job.Input.AtSource
+        && (!Protections.TryGetValue(job.Vm, out ProtectionRow? row) || row.Replica != job.Input.Replica
+            || (job.Action == JobAction.Unprotect && !LifeCycle.IsStillTheEnd(job.Flow, row.Stage, Sources.GetValueOrDefault(job.Vm), Targets.GetValueOrDefault(job.Vm))));
+
     public VmSituation Situation(VmWatch vm)
     {
         Protections.TryGetValue(vm.Id, out ProtectionRow? row);
