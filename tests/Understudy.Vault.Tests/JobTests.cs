@@ -263,4 +263,23 @@ public sealed class JobTests : IAsyncLifetime
         Assert.Contains("may still be running", preview.Warnings[0], StringComparison.Ordinal);
         Assert.NotNull(preview.Latest);
     }
+
+    /// <summary>No guest ends with its libvirtd: what was seen last stands, and that a VM is off is nobody's knowledge.</summary>
+    [Fact]
+    public async Task A_host_whose_libvirt_does_not_answer_is_not_believed_that_the_VM_is_off_or_gone()
+    {
+        await _lab.ProtectAsync(_beta, "web1");
+        await _alpha.RestartAsync(() => _alpha.HypervisorError = "Connection refused");
+        await Lab.UntilAsync(async () => (await _lab.Client.GetHostAsync("alpha", Ct)).Online);
+        Assert.Equal(1, (await _lab.Client.GetHostAsync("alpha", Ct)).VmCount);
+        Assert.Equal(SourceKnowledge.KnownRunning, (await _lab.Client.PreviewFailoverAsync("web1", Ct)).Source);
+
+        _alpha.Vms[0] = _alpha.Vms[0] with { Power = VmPower.Off };
+        await _alpha.RestartAsync(() => _alpha.HypervisorError = null);
+        await Lab.UntilAsync(async () => (await _lab.Client.PreviewFailoverAsync("web1", Ct)).Source == SourceKnowledge.KnownStopped);
+        _alpha.HypervisorError = "Connection refused";
+        FailoverPreviewDto preview = await _lab.Client.PreviewFailoverAsync("web1", Ct);
+        Assert.Equal(SourceKnowledge.Unknown, preview.Source);
+        Assert.Contains("alpha cannot say whether web1 runs: libvirt there does not answer (Connection refused)", preview.Warnings[0], StringComparison.Ordinal);
+    }
 }

@@ -47,6 +47,37 @@ public sealed class MaintenanceTests : IAsyncLifetime
         Assert.Equal(ProtectionWait.None, (await VmAsync()).Wait);
     }
 
+    /// <summary>Nothing can be started there yet, and nothing of what the vault knew is wrong.</summary>
+    [Fact]
+    public async Task A_host_that_has_booted_gets_its_VMs_back_once_its_libvirt_answers()
+    {
+        long job = await BeginAsync();
+        await _alpha.RestartAsync(() => (_alpha.Boot, _alpha.HypervisorError) = ("boot-2", "Connection refused"));
+        await Lab.UntilAsync(async () => (await _lab.Client.GetHostAsync("alpha", Ct)).Online);
+        await Task.Delay(TimeSpan.FromSeconds(3), Ct); // more than the clock's interval
+        Assert.NotNull((await _lab.Client.GetHostAsync("alpha", Ct)).Maintenance);
+        Assert.Equal(JobWait.Maintenance, (await _lab.Client.GetJobAsync(job, Ct)).Wait);
+
+        await _alpha.RestartAsync(() => _alpha.HypervisorError = null);
+        Assert.Equal(JobState.Succeeded, (await _lab.EndOfAsync(job)).State);
+        Assert.Equal((true, false), (Source.Running, Source.Token.IsFenced));
+    }
+
+    [Fact]
+    public async Task The_end_of_one_host_s_maintenance_is_not_that_of_another_s_that_lists_the_same_VM()
+    {
+        long job = await BeginAsync();
+        _beta.Vms.Add(_alpha.Vms[0] with { Name = "web1-of-last-year" });
+        _beta.PostInventory();
+        await Lab.UntilAsync(async () => (await _lab.Client.GetHostAsync("beta", Ct)).VmCount == 1);
+        await _lab.Client.BeginMaintenanceAsync("beta", new MaintenanceBeginDto(), Ct);
+        await _lab.Client.EndMaintenanceAsync("beta", Ct);
+        await Lab.UntilAsync(async () => (await _lab.Client.GetHostAsync("beta", Ct)).Maintenance is null);
+
+        Assert.Equal(JobWait.Maintenance, (await _lab.Client.GetJobAsync(job, Ct)).Wait);
+        Assert.False(Source.Running);
+    }
+
     [Fact]
     public async Task A_restart_of_the_agent_alone_ends_nothing_and_a_word_does()
     {

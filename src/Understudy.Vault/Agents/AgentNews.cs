@@ -32,7 +32,11 @@ internal sealed class AgentNews(
             await CheckAsync(row, hello.Facts, cancellationToken);
         }
 
-        await OnInventoryAsync(host, new Inventory(hello.Vms), cancellationToken);
+        if (hello.Vms is { } vms)
+        {
+            await OnInventoryAsync(host, new Inventory(vms), cancellationToken);
+        }
+
         foreach (SourceReport report in hello.Sources)
         {
             await OnSourceAsync(host, report, cancellationToken);

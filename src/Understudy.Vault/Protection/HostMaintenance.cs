@@ -74,7 +74,7 @@ internal sealed class HostMaintenance(CommandDesk desk, JobRunner runner, AgentR
             try
             {
                 Subject subject = await desk.DecideAsync(db, vm.VmId.ToString(), VmCommand.Maintain, cancellationToken);
-                FailoverInput input = new(subject.Vm.Replica, null, desk.RanAtSource(subject.Vm), limit);
+                FailoverInput input = new(subject.Vm.Replica, null, desk.RanAtSource(subject.Vm), limit, Maintained: new HostId(row.Id));
                 await desk.StartAsync(subject, input, note.By, CancellationToken.None);
             }
             catch (ErrorException refused)
@@ -101,7 +101,7 @@ internal sealed class HostMaintenance(CommandDesk desk, JobRunner runner, AgentR
     }
 
     /// <summary>
-    /// Ends a maintenance that is over, once the host is there to take its VMs back: however long that is. Its note goes when
+    /// Ends a maintenance that is over, once the host and its libvirt are there to take its VMs back: however long that is. Its note goes when
     /// every job has been told, so what could not be told now is told later. One that a vault left half begun goes on here.
     /// </summary>
     public async Task LookAsync(Guid host, string by, CancellationToken cancellationToken)
@@ -109,13 +109,12 @@ internal sealed class HostMaintenance(CommandDesk desk, JobRunner runner, AgentR
         using AsyncGate.Pass inside = await _beginning.EnterAsync(cancellationToken);
         await using VaultDb db = desk.Open();
         HostRow? row = await db.Hosts.AsTracking().SingleOrDefaultAsync(candidate => candidate.Id == host, cancellationToken);
-        bool isThere = agents.Find(new HostId(host)) is not null;
-        if (row is null || !isThere || NoteOf(row) is not { } note)
+        if (row is null || NoteOf(row) is not { } note || agents.Find(new HostId(host)) is null || HostStore.FactsOf(row) is not { HypervisorError: null } facts)
         {
             return;
         }
 
-        if (!note.IsOver(time.GetUtcNow(), HostStore.FactsOf(row)?.Boot))
+        if (!note.IsOver(time.GetUtcNow(), facts.Boot))
         {
             if (note.StillToBegin is { } limit)
             {
@@ -164,12 +163,13 @@ internal sealed class HostMaintenance(CommandDesk desk, JobRunner runner, AgentR
         }
     }
 
-    private static Task<List<JobRow>> JobsOfAsync(VaultDb db, Guid host, CancellationToken cancellationToken)
+    /// <summary>Those that stand. By what each was made for: its VM may be off the host's list meanwhile, on another's too, or not protected any more.</summary>
+    private static async Task<IReadOnlyList<JobRow>> JobsOfAsync(VaultDb db, Guid host, CancellationToken cancellationToken)
     {
         string action = JobAction.Maintenance.Word();
-        return db.Jobs.AsNoTracking().Include(job => job.Steps)
-            .Where(job => job.EndedAt == null && job.Action == action && db.Vms.Any(vm => vm.VmId == job.VmId && vm.HostId == host))
-            .OrderBy(job => job.Id).ToListAsync(cancellationToken);
+        List<JobRow> standing = await db.Jobs.AsNoTracking().Include(job => job.Steps)
+            .Where(job => job.EndedAt == null && job.Action == action).OrderBy(job => job.Id).ToListAsync(cancellationToken);
+        return [.. standing.Where(job => JobView.Input(job) is FailoverInput { Maintained: { } maintained } && maintained.Value == host)];
     }
 
     private async Task<HostMaintenanceDto> DescribeAsync(VaultDb db, HostRow host, IReadOnlyDictionary<Guid, string> refusals, CancellationToken cancellationToken)
