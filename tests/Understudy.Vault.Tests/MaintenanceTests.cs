@@ -215,7 +215,7 @@ public sealed class MaintenanceTests : IAsyncLifetime
 
         string happens = Assert.Single((await _lab.Client.ShowMaintenanceAsync("alpha", Ct)).Vms).Happens;
         Assert.StartsWith("left alone: ", happens, StringComparison.Ordinal);
-        Assert.Contains($"job {export.Id}", happens, StringComparison.Ordinal);
+        Assert.Contains($"Job {export.Id}", happens, StringComparison.Ordinal);
         Assert.True(Source.Running);
     }
 
