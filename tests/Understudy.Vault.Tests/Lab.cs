@@ -38,6 +38,9 @@ internal sealed class Lab : IAsyncDisposable
     /// <summary>How long a job waits for a host that has gone away.</summary>
     public TimeSpan HostReturnLimit { get; set; } = TimeSpan.FromMinutes(1);
 
+    /// <summary>None: tests move the clock on, and mean that the time has passed.</summary>
+    public TimeSpan ClockPatience { get; set; } = TimeSpan.Zero;
+
     public static async Task<Lab> StartAsync()
     {
         Lab lab = new(new MovableTime());
@@ -73,6 +76,7 @@ internal sealed class Lab : IAsyncDisposable
             Time = Time,
             Ids = new RandomIds(),
             HostReturnLimit = HostReturnLimit,
+            ClockPatience = ClockPatience,
         };
         settings = settings with { PublicUrls = [$"https://localhost:{settings.Listen.Port}"] };
         _server = await VaultServer.StartAsync(settings, logging => logging.ClearProviders(), CancellationToken.None);

@@ -16,7 +16,7 @@ namespace Understudy.Vault.Protection;
 /// A host is to be rebooted (PRE-4). The VMs it is the source of are shut down, each by a job of its own that sends the last
 /// change and gives the VM back at the end; where it holds replicas nothing is stopped, their sources spool.
 /// </summary>
-internal sealed class HostMaintenance(CommandDesk desk, JobRunner runner, AgentRegistry agents, EventJournal events, Changes changes, TimeProvider time)
+internal sealed class HostMaintenance(CommandDesk desk, JobRunner runner, AgentRegistry agents, EventJournal events, Changes changes, BelievedClock believed, TimeProvider time)
 {
     /// <summary>A note is read, acted on and written again by one at a time: an end that is said while a begin is under way is not lost.</summary>
     private readonly AsyncGate _noting = new();
@@ -102,7 +102,7 @@ internal sealed class HostMaintenance(CommandDesk desk, JobRunner runner, AgentR
         await using VaultDb db = desk.Open();
         HostRow row = await HostStore.FindAsync(db, host, cancellationToken);
         MaintenanceNote note = NoteOf(row) ?? throw new ErrorException(Errors.NotInMaintenance(row.Name));
-        row.MaintenanceJson = VaultJson.Write(note with { Until = time.GetUtcNow() }, VaultJson.Default.MaintenanceNote);
+        row.MaintenanceJson = VaultJson.Write(note with { Until = time.GetUtcNow(), Ended = true }, VaultJson.Default.MaintenanceNote);
         await db.SaveChangesAsync(cancellationToken);
         return row.Id;
     }
@@ -121,7 +121,7 @@ internal sealed class HostMaintenance(CommandDesk desk, JobRunner runner, AgentR
             return;
         }
 
-        if (!note.IsOver(time.GetUtcNow(), facts.Boot))
+        if (!note.IsOver(believed.Now(), facts.Boot))
         {
             if (note.StillToBegin is { } limit)
             {
