@@ -83,6 +83,22 @@ public sealed class ReportNewsTests : IAsyncLifetime
         Assert.NotNull(_board.Get(Vm).Source);
     }
 
+    /// <summary>As a link does that is tried again and again.</summary>
+    [Fact]
+    public async Task Each_reason_of_a_standstill_is_told_once_until_replication_has_gone_on()
+    {
+        for (int attempt = 0; attempt < 5; attempt++)
+        {
+            await _news.OnSourceAsync(Alpha, Standing("link-lost"), Ct);
+            await _news.OnSourceAsync(Alpha, Standing("source-retrying"), Ct);
+        }
+
+        Assert.Equal(2, await CountAsync(ReportChanges.Stopped));
+        await _news.OnSourceAsync(Alpha, Source(OwnershipState.Here, Older), Ct);
+        await _news.OnSourceAsync(Alpha, Standing("link-lost"), Ct);
+        Assert.Equal(3, await CountAsync(ReportChanges.Stopped));
+    }
+
     [Fact]
     public async Task What_both_sides_bring_about_at_once_is_told_once()
     {
@@ -120,6 +136,9 @@ public sealed class ReportNewsTests : IAsyncLifetime
 
     private static SourceReport Source(OwnershipState state, LineId line) =>
         new(Vm, Replica, SourcePhase.Protected, VmPower.Off, 0, 0, 0, 0, null, null, null, 0, 0, 0, 0, 0, false, null) { Ownership = new OwnershipInfo(state, line, DateTimeOffset.UnixEpoch) };
+
+    private static SourceReport Standing(string code) =>
+        Source(OwnershipState.Here, Older) with { Error = new ErrorInfo(ErrorKind.Failed, code, "It stands still.", "The link is cut.", "Mend it.") };
 
     private static TargetReport Target(OwnershipState state, LineId line) =>
         new(Vm, Replica, line, TargetPhase.Receiving, 0, null, null, 0, 0, [], null) { Ownership = new OwnershipInfo(state, line, DateTimeOffset.UnixEpoch) };

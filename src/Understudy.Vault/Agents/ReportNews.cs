@@ -23,7 +23,8 @@ internal sealed class ReportNews(
     private static readonly TimeSpan _late = TimeSpan.FromMinutes(1);
 
     private readonly AsyncGate _oneByOne = new();
-    private readonly HashSet<ReplicaId> _strangers = []; // already told of; only within the gate
+    private readonly HashSet<ReplicaId> _strangers = []; // already told of; only within the gate, as the next
+    private readonly Dictionary<VmId, HashSet<string>> _stops = []; // why replication stands still, as told since it last went on
 
     public async ValueTask OnSourceAsync(HostId host, SourceReport report, CancellationToken cancellationToken)
     {
@@ -130,18 +131,39 @@ internal sealed class ReportNews(
     {
         foreach (News news in ReportChanges.Between(row.Name, before, now))
         {
-            if (news.Kind == ReportChanges.Stopped && await IsEndingAsync(db, row.VmId, cancellationToken))
+            if (news.Kind == ReportChanges.Stopped && (IsTold(new VmId(row.VmId), now) || await IsEndingAsync(db, row.VmId, cancellationToken)))
             {
-                continue; // that is what was asked for
+                continue; // somebody knows, or it is what was asked for
             }
 
             events.Add(db, news.Severity, news.Kind, row.VmId, host.Value, news.Text);
         }
     }
 
+    /// <summary>A link that is tried again and again may have a reason by turns: each is told once in one standstill, or an hour of it
+    /// would drive everything else out of the journal.</summary>
+    private bool IsTold(VmId vm, VmReports now) => now.Source?.Error is { } error && _stops.GetValueOrDefault(vm)?.Contains(error.Code) == true;
+
+    private void NoteStop(VmId vm, VmReports now)
+    {
+        if (now.Source?.Error is not { } error)
+        {
+            _stops.Remove(vm);
+        }
+        else if (!_stops.TryGetValue(vm, out HashSet<string>? told))
+        {
+            _stops[vm] = [error.Code];
+        }
+        else
+        {
+            told.Add(error.Code);
+        }
+    }
+
     /// <summary>Who waits for such news hears of it, and the other side gets what it is owed because of it.</summary>
     private async Task TellAsync(VaultDb db, ProtectionRow row, VmReports before, VmReports now, CancellationToken cancellationToken)
     {
+        NoteStop(new VmId(row.VmId), now);
         if (before.Newest is { } previous && now.Newest is { } newest && newest.CutAt > previous.CutAt)
         {
             history.Arrived(new VmId(row.VmId), previous.CutAt);
