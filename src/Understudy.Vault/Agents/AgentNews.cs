@@ -99,6 +99,7 @@ internal sealed class AgentNews(
     public async ValueTask OnInventoryAsync(HostId host, Inventory inventory, CancellationToken cancellationToken)
     {
         await using VaultDb db = storage.Open();
+        await using var transaction = await db.Database.BeginTransactionAsync(cancellationToken); // the session that this one takes the place of may be at it too
         Dictionary<Guid, VmRow> known = await db.Vms.Where(row => row.HostId == host.Value).ToDictionaryAsync(row => row.VmId, cancellationToken);
         foreach (DiscoveredVm vm in inventory.Vms)
         {
@@ -116,6 +117,7 @@ internal sealed class AgentNews(
 
         db.Vms.RemoveRange(known.Values);
         await db.SaveChangesAsync(cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
     }
 
     public ValueTask OnSourceAsync(HostId host, SourceReport report, CancellationToken cancellationToken) => reports.OnSourceAsync(host, report, cancellationToken);
