@@ -232,6 +232,18 @@ public sealed class MaintenanceTests : IAsyncLifetime
         Assert.StartsWith($"job {job}: Failed. ", vm.Happens, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_VM_that_is_paused_rests_too_and_is_not_said_to_miss_nothing()
+    {
+        await _lab.EndOfAsync((await _lab.Client.PauseAsync("web1", Ct)).Id);
+        await Lab.UntilAsync(async () => await _lab.StateAsync("web1") == ProtectionState.Paused);
+        await BeginAsync();
+
+        MaintainedVmDto vm = Assert.Single((await _lab.Client.ShowMaintenanceAsync("alpha", Ct)).Vms);
+        Assert.True(vm.Ready);
+        Assert.Equal("off; what it wrote last is sent when replication goes on", vm.Happens);
+    }
+
     private FakeSource Source => _alpha.Sources.Values.Single();
 
     private async Task<ProtectionDto> VmAsync() => (await _lab.Client.GetVmAsync("web1", Ct)).Protection!; // it is protected

@@ -204,7 +204,10 @@ internal sealed class HostMaintenance(CommandDesk desk, JobRunner runner, AgentR
     {
         if (job is not null)
         {
-            return JobView.Wait(job) == JobWait.Maintenance ? "off; nothing is missing at the target" : $"job {job.Id}: {JobView.State(job).Word()}";
+            bool isWhole = job.Steps.Any(step => JobView.Kind(step) == StepKind.SendLastChange && JobView.State(step) == StepState.Succeeded);
+            return JobView.Wait(job) != JobWait.Maintenance ? $"job {job.Id}: {JobView.State(job).Word()}"
+                : isWhole ? "off; nothing is missing at the target"
+                : "off; what it wrote last is sent when replication goes on";
         }
 
         if (note is { StillToBegin: null })
