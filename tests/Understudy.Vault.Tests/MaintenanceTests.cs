@@ -86,11 +86,14 @@ public sealed class MaintenanceTests : IAsyncLifetime
         await _alpha.RestartAsync();
         await _lab.StopVaultAsync();
         await _lab.StartVaultAsync();
+        await Lab.UntilAsync(async () => (await _lab.Client.GetHostAsync("alpha", Ct)).Online);
+        await Task.Delay(TimeSpan.FromSeconds(3), Ct); // more than the clock's interval
         Assert.Equal(JobWait.Maintenance, (await _lab.Client.GetJobAsync(job, Ct)).Wait);
 
         await _lab.Client.EndMaintenanceAsync("alpha", Ct);
         Assert.Equal(JobState.Succeeded, (await _lab.EndOfAsync(job)).State);
         Assert.True(Source.Running);
+        await Lab.UntilAsync(async () => (await _lab.Client.GetHostAsync("alpha", Ct)).Maintenance is null);
         ErrorException again = await Assert.ThrowsAsync<ErrorException>(() => _lab.Client.EndMaintenanceAsync("alpha", Ct));
         Assert.Equal("not-in-maintenance", again.Error.Code);
     }

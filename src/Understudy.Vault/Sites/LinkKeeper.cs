@@ -142,9 +142,9 @@ internal sealed partial class LinkKeeper(
         _ => null,
     };
 
-    [LoggerMessage(220, LogLevel.Error, "Who dials whom could not be looked at; tried again")]
+    [LoggerMessage(230, LogLevel.Error, "Who dials whom could not be looked at; tried again")]
     private static partial void NotDone(ILogger logger, Exception fault);
 
-    [LoggerMessage(221, LogLevel.Warning, "{Host} did not answer who dials whom in time; told again")]
+    [LoggerMessage(231, LogLevel.Warning, "{Host} did not answer who dials whom in time; told again")]
     private static partial void TooSlow(ILogger logger, string host);
 }
