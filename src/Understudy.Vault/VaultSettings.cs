@@ -21,6 +21,10 @@ public sealed record VaultSettings
     /// <summary>How long a job's step waits for a host that has gone away before it fails.</summary>
     public TimeSpan HostReturnLimit { get; init; } = TimeSpan.FromMinutes(10);
 
+    /// <summary>How long a clock must have gone on evenly, since the vault started or the clock was set, before a policy commits or
+    /// cancels by it, or a maintenance ends by it: as long as a wrong one may take to be corrected.</summary>
+    public TimeSpan ClockPatience { get; init; } = TimeSpan.FromMinutes(5);
+
     /// <summary>How often the vault's state is copied to the target hosts (REG-8).</summary>
     public TimeSpan CopyEvery { get; init; } = TimeSpan.FromHours(1);
 

@@ -192,6 +192,29 @@ public sealed class HealthRulesTests
         Assert.Equal((HealthLevel.Warning, "On that host: restart libvirtd once."), (reason.Level, reason.Remedy));
     }
 
+    [Theory]
+    [InlineData(VmPower.Running, PointKind.CrashConsistent, "the VM is being shut down")]
+    [InlineData(VmPower.ShuttingDown, PointKind.CrashConsistent, "the VM is being shut down")]
+    [InlineData(VmPower.Off, PointKind.Planned, "its last change is at beta")]
+    [InlineData(VmPower.Off, PointKind.CrashConsistent, "what it wrote last is sent when replication goes on")]
+    public void A_vm_in_the_maintenance_of_its_host_is_said_to_be_as_far_as_it_is(VmPower power, PointKind newest, string said)
+    {
+        RecoveryPointInfo point = Reports.Point(Now) with { Kind = newest };
+        HealthInputs vm = Inputs() with { SourceInMaintenance = true, SourceOnline = false, Source = Reports.Source() with { Power = power, LastPoint = point }, Target = Reports.Target() with { Newest = point } };
+
+        Assert.Contains(said, Assert.Single(HealthRules.Judge(vm).Reasons).Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_is_wrong_at_the_target_is_said_also_while_the_source_is_in_maintenance()
+    {
+        Health health = HealthRules.Judge(Inputs() with { SourceInMaintenance = true, TargetOnline = false, State = ProtectionState.TargetFull });
+
+        Assert.Equal(HealthLevel.Critical, health.Level);
+        Assert.Contains(health.Reasons, reason => reason.Reason.Contains("beta is not connected", StringComparison.Ordinal));
+        Assert.Contains(health.Reasons, reason => reason.Reason.Contains("no space", StringComparison.Ordinal));
+    }
+
     private static Policy Every(int seconds) => new() { Name = "p", Frequency = TimeSpan.FromSeconds(seconds) };
 
     private static HealthInputs Inputs() => new()

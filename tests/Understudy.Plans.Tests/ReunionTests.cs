@@ -48,6 +48,20 @@ public sealed class ReunionTests
     public void A_target_that_has_booted_is_answered_also_while_its_source_is_away(string lastKnown, string target, string? owed) =>
         Assert.Equal(owed, Words(Reunion.WithoutSource(Read(lastKnown, Mine), Read(target, Mine))));
 
+    [Theory]
+    // the source says, the target's last report, what the source is owed
+    [InlineData("here 1", "here 2", "depose 2")] // its agent is stopped for an upgrade, and the VM runs on there
+    [InlineData("here 1", "here 2 unsure", "depose 2")]
+    [InlineData("here 1 unsure", "here 2", "depose 2")]
+    [InlineData("here 3", "here 2", null)]
+    [InlineData("here 1", "elsewhere 1", null)]
+    [InlineData("here 1 unsure", "elsewhere 1", null)] // it may have been failed over since
+    [InlineData("here 1", "offered 3", null)] // and this taken back
+    [InlineData("offered 1", "here 2 took", null)]
+    [InlineData("elsewhere 2", "here 2", null)]
+    public void A_source_that_has_been_taken_over_hears_it_also_while_its_target_is_away(string source, string lastKnown, string? owed) =>
+        Assert.Equal(owed, Words(Reunion.WithoutTarget(Read(source, Mine), Read(lastKnown, Mine))));
+
     private static string? Words(Owed? owed) => owed switch
     {
         Owed.Depose deposed => $"depose {deposed.Line.Counter}",
@@ -66,6 +80,7 @@ public sealed class ReunionTests
         Assert.Null(Reunion.Of(null, Read("here 2", Mine)));
         Assert.Null(Reunion.Of(Read("here 1 unsure", Mine), null));
         Assert.Null(Reunion.WithoutSource(null, Read("here 2 unsure", Mine)));
+        Assert.Null(Reunion.WithoutTarget(Read("here 1", Mine), null));
     }
 
     private static OwnershipInfo Read(string text, TransferId transfer)

@@ -201,6 +201,23 @@ public sealed class CommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_dead_target_is_removed_with_the_replica_named_that_it_was_to_remove()
+    {
+        await _lab.Client.CopyVaultAsync(Ct);
+        Assert.Contains((await _lab.Client.ListCopiesAsync(Ct)).Copies, copy => copy.Host == "beta");
+        await _beta.StopAsync();
+        await Lab.UntilAsync(async () => !(await _lab.Client.GetHostAsync("beta", Ct)).Online);
+        _lab.Time.Advance(TimeSpan.FromMinutes(1));
+        await DoneAsync(_lab.Client.UnprotectAsync("web1", keepAtTarget: false, Ct));
+
+        await _lab.Client.RemoveHostAsync("beta", "burnt down", Ct);
+
+        EventDto said = Assert.Single(await _lab.Client.ListEventsAsync(0, 1000, Ct), e => e.Kind == "host-removed");
+        Assert.Contains("may still keep the replica of web1", said.Text, StringComparison.Ordinal);
+        Assert.DoesNotContain((await _lab.Client.ListCopiesAsync(Ct)).Copies, copy => copy.Host == "beta");
+    }
+
+    [Fact]
     public async Task Old_disks_keep_the_vm_from_being_protected_back_over_them()
     {
         await _lab.FailOverAsync("web1");

@@ -37,6 +37,9 @@ internal sealed partial class FakeAgent(string name) : IAsyncDisposable
 
     public string Boot { get; set; } = "boot-1";
 
+    /// <summary>Why libvirt there does not answer; null while it does.</summary>
+    public string? HypervisorError { get; set; }
+
     /// <summary>Its replication port is open.</summary>
     public bool Listens { get; set; } = true;
 
@@ -78,7 +81,7 @@ internal sealed partial class FakeAgent(string name) : IAsyncDisposable
         Register(_operations);
         _link = new VaultLink(
             this,
-            _ => ValueTask.FromResult(new AgentHello("0.1.0", Endpoint, Facts(), [.. Vms], [.. Sources.Values.Concat(Retired.Values).Select(Report)], [.. Replicas.Values.Select(Report)])),
+            _ => ValueTask.FromResult(new AgentHello("0.1.0", Endpoint, Facts(), HypervisorError is null ? [.. Vms] : null, [.. Sources.Values.Concat(Retired.Values).Select(Report)], [.. Replicas.Values.Select(Report)])),
             _operations,
             TimeProvider.System,
             NullLogger.Instance);
@@ -125,7 +128,7 @@ internal sealed partial class FakeAgent(string name) : IAsyncDisposable
     }
 
     private HostFacts Facts() => new(
-        Name, "0.1.0", null, "9.0.0", "7.2.22", true, 4, 16L << 30, 8L << 30, ["pc-q35-7.2"], [.. Networks],
+        Name, "0.1.0", HypervisorError, "9.0.0", "7.2.22", true, 4, 16L << 30, 8L << 30, ["pc-q35-7.2"], [.. Networks],
         new StorageSpace("/var/lib/understudy/replicas", FreeBytes, 200L << 30, null),
         new StorageSpace("/var/lib/understudy/spool", 50L << 30, 50L << 30, null), Boot: Boot, Visible: Visible, DisplayName: Membership!.Name, Proxy: Proxy, CpuModel: "EPYC-Rome", Firmwares: ["bios", "efi"], Listens: Listens, Pools: [.. Pools]); // joined before
 

@@ -69,6 +69,15 @@ public sealed class HostSettingsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_end_of_a_trial_that_is_heard_before_the_answer_to_its_order_counts()
+    {
+        _alpha.After["host.configure"] = stop => Task.Delay(TimeSpan.FromSeconds(1), stop);
+        HostDto host = await _lab.Client.SetHostAsync("alpha", new HostSetDto(Proxy: "http://proxy:3128"), Ct);
+
+        Assert.Equal(new ProxyState("http://proxy:3128", OnTrial: false, null), host.Proxy);
+    }
+
+    [Fact]
     public async Task A_proxy_that_leads_nowhere_is_a_failure_that_says_what_was_done_and_a_later_one_is_not_judged_by_it()
     {
         _alpha.EndOfTrial = trial => trial with { OnTrial = false, Problem = "The vault was not reached through it" };

@@ -1,7 +1,9 @@
+using Microsoft.EntityFrameworkCore;
 using Understudy.Api.Rest;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
+using Understudy.Vault.Storage;
 
 namespace Understudy.Vault.Tests;
 
@@ -92,6 +94,27 @@ public sealed class JobTests : IAsyncLifetime
 
         Assert.Equal(JobState.Succeeded, (await _lab.EndOfAsync(test.Id)).State);
         Assert.Empty(_beta.Tests);
+    }
+
+    /// <summary>Who gave the word and looks at once would take it for not heard.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_job_that_has_its_answer_is_at_no_moment_shown_as_waiting_for_it(bool cancels)
+    {
+        await _lab.ProtectAsync(_beta, "web1");
+        JobDto test = await _lab.Client.TestAsync("web1", new TestVmDto(null, null), Ct);
+        await _lab.UntilAsync(test.Id, job => job.Wait == JobWait.TestCompletion);
+        await using (VaultDb db = _lab.OpenDatabase())
+        {
+            await db.Database.ExecuteSqlRawAsync(
+                "CREATE TRIGGER unheard BEFORE UPDATE ON jobs WHEN (NEW.Completed OR NEW.CancelRequestedBy IS NOT NULL) AND NEW.State = 'Waiting' "
+                + "BEGIN SELECT RAISE(ABORT, 'it waits and has its answer'); END", Ct);
+        }
+
+        JobDto answered = cancels ? await _lab.Client.CancelJobAsync(test.Id, Ct) : await _lab.Client.CompleteJobAsync(test.Id, new JobCompleteDto(null), Ct);
+        Assert.NotEqual(JobState.Waiting, answered.State);
+        Assert.Equal(cancels ? JobState.Cancelled : JobState.Succeeded, (await _lab.EndOfAsync(test.Id)).State);
     }
 
     [Fact]
@@ -289,5 +312,24 @@ public sealed class JobTests : IAsyncLifetime
         FailoverPreviewDto preview = await _lab.Client.PreviewFailoverAsync("web1", Ct);
         Assert.Contains("may still be running", preview.Warnings[0], StringComparison.Ordinal);
         Assert.NotNull(preview.Latest);
+    }
+
+    /// <summary>No guest ends with its libvirtd: what was seen last stands, and that a VM is off is nobody's knowledge.</summary>
+    [Fact]
+    public async Task A_host_whose_libvirt_does_not_answer_is_not_believed_that_the_VM_is_off_or_gone()
+    {
+        await _lab.ProtectAsync(_beta, "web1");
+        await _alpha.RestartAsync(() => _alpha.HypervisorError = "Connection refused");
+        await Lab.UntilAsync(async () => (await _lab.Client.GetHostAsync("alpha", Ct)).Online);
+        Assert.Equal(1, (await _lab.Client.GetHostAsync("alpha", Ct)).VmCount);
+        Assert.Equal(SourceKnowledge.KnownRunning, (await _lab.Client.PreviewFailoverAsync("web1", Ct)).Source);
+
+        _alpha.Vms[0] = _alpha.Vms[0] with { Power = VmPower.Off };
+        await _alpha.RestartAsync(() => _alpha.HypervisorError = null);
+        await Lab.UntilAsync(async () => (await _lab.Client.PreviewFailoverAsync("web1", Ct)).Source == SourceKnowledge.KnownStopped);
+        _alpha.HypervisorError = "Connection refused";
+        FailoverPreviewDto preview = await _lab.Client.PreviewFailoverAsync("web1", Ct);
+        Assert.Equal(SourceKnowledge.Unknown, preview.Source);
+        Assert.Contains("alpha cannot say whether web1 runs: libvirt there does not answer (Connection refused)", preview.Warnings[0], StringComparison.Ordinal);
     }
 }

@@ -6,6 +6,7 @@ using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Vault.Backup;
+using Understudy.Vault.Storage;
 
 namespace Understudy.Vault.Tests;
 
@@ -36,6 +37,9 @@ internal sealed class Lab : IAsyncDisposable
 
     /// <summary>How long a job waits for a host that has gone away.</summary>
     public TimeSpan HostReturnLimit { get; set; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>None: tests move the clock on, and mean that the time has passed.</summary>
+    public TimeSpan ClockPatience { get; set; } = TimeSpan.Zero;
 
     public static async Task<Lab> StartAsync()
     {
@@ -72,6 +76,7 @@ internal sealed class Lab : IAsyncDisposable
             Time = Time,
             Ids = new RandomIds(),
             HostReturnLimit = HostReturnLimit,
+            ClockPatience = ClockPatience,
         };
         settings = settings with { PublicUrls = [$"https://localhost:{settings.Listen.Port}"] };
         _server = await VaultServer.StartAsync(settings, logging => logging.ClearProviders(), CancellationToken.None);
@@ -93,6 +98,9 @@ internal sealed class Lab : IAsyncDisposable
         await StartVaultAsync();
         return restored;
     }
+
+    /// <summary>A look into the database, or a change of it, behind the vault's back.</summary>
+    public VaultDb OpenDatabase() => new(VaultStorage.OptionsFor(Path.Combine(Folder, CopyMaker.Database)));
 
     /// <summary>For requests that the typed client would not make.</summary>
     public HttpClient Http()
@@ -136,9 +144,10 @@ internal sealed class Lab : IAsyncDisposable
     /// <summary>Protects the VM, with one point standing at the end.</summary>
     public async Task<ReplicaId> ProtectAsync(FakeAgent target, string vm)
     {
+        ReplicaId[] others = [.. target.Replicas.Keys];
         JobDto job = await Client.ProtectAsync(vm, new ProtectDto(target.Name, "every-15s", null, null), CancellationToken.None);
-        await UntilAsync(() => Task.FromResult(!target.Replicas.IsEmpty));
-        ReplicaId replica = target.Replicas.Keys.Single();
+        await UntilAsync(() => Task.FromResult(target.Replicas.Count > others.Length));
+        ReplicaId replica = target.Replicas.Keys.Except(others).Single();
         target.AddPoint(replica, Time.GetUtcNow());
         Assert.Equal(JobState.Succeeded, (await EndOfAsync(job.Id)).State);
         return replica;

@@ -132,6 +132,27 @@ public sealed class LinkTests
         }
     }
 
+    /// <summary>Across a continent a trial takes longer than it takes to see that nobody needs the port yet.</summary>
+    [Fact]
+    public async Task Port_that_is_open_for_a_trial_stays_open_until_it_has_been_dialled()
+    {
+        (Lab lab, FakeAgent alpha, FakeAgent beta) = await Lab.WithTwoSitesAsync();
+        await using (lab)
+        {
+            await lab.Client.LinkSitesAsync(new SiteLinkSetDto("lyon", "berlin", "lyon"), Ct);
+            await Lab.UntilAsync(() => Task.FromResult(!beta.Listens));
+            alpha.Before["peer.check"] = async stop =>
+            {
+                await Task.Delay(TimeSpan.FromSeconds(3), stop); // some looks of the keeper
+                alpha.Unreachable = beta.Listens ? null : new(new ErrorInfo(ErrorKind.Failed, "peer-unreachable", "refused", "why", "next"), default);
+            };
+            SiteLinkedDto linked = await lab.Client.LinkSitesAsync(new SiteLinkSetDto("lyon", "berlin", "berlin"), Ct);
+            Assert.Equal("berlin", linked.Listens);
+            Assert.Empty(linked.Unchecked);
+            Assert.Equal(["host.listen", "host.listen"], LinkOrdersOf(beta)); // closed, opened
+        }
+    }
+
     [Fact]
     public async Task Vm_inside_one_site_needs_that_site_to_listen()
     {

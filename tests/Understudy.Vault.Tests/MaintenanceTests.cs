@@ -1,5 +1,6 @@
 using Microsoft.EntityFrameworkCore;
 using Understudy.Api.Rest;
+using Understudy.Blocks;
 using Understudy.Model;
 using Understudy.Vault.Backup;
 using Understudy.Vault.Sites;
@@ -47,6 +48,37 @@ public sealed class MaintenanceTests : IAsyncLifetime
         Assert.Equal(ProtectionWait.None, (await VmAsync()).Wait);
     }
 
+    /// <summary>Nothing can be started there yet, and nothing of what the vault knew is wrong.</summary>
+    [Fact]
+    public async Task A_host_that_has_booted_gets_its_VMs_back_once_its_libvirt_answers()
+    {
+        long job = await BeginAsync();
+        await _alpha.RestartAsync(() => (_alpha.Boot, _alpha.HypervisorError) = ("boot-2", "Connection refused"));
+        await Lab.UntilAsync(async () => (await _lab.Client.GetHostAsync("alpha", Ct)).Online);
+        await Task.Delay(TimeSpan.FromSeconds(3), Ct); // more than the clock's interval
+        Assert.NotNull((await _lab.Client.GetHostAsync("alpha", Ct)).Maintenance);
+        Assert.Equal(JobWait.Maintenance, (await _lab.Client.GetJobAsync(job, Ct)).Wait);
+
+        await _alpha.RestartAsync(() => _alpha.HypervisorError = null);
+        Assert.Equal(JobState.Succeeded, (await _lab.EndOfAsync(job)).State);
+        Assert.Equal((true, false), (Source.Running, Source.Token.IsFenced));
+    }
+
+    [Fact]
+    public async Task The_end_of_one_host_s_maintenance_is_not_that_of_another_s_that_lists_the_same_VM()
+    {
+        long job = await BeginAsync();
+        _beta.Vms.Add(_alpha.Vms[0] with { Name = "web1-of-last-year" });
+        _beta.PostInventory();
+        await Lab.UntilAsync(async () => (await _lab.Client.GetHostAsync("beta", Ct)).VmCount == 1);
+        await _lab.Client.BeginMaintenanceAsync("beta", new MaintenanceBeginDto(), Ct);
+        await _lab.Client.EndMaintenanceAsync("beta", Ct);
+        await Lab.UntilAsync(async () => (await _lab.Client.GetHostAsync("beta", Ct)).Maintenance is null);
+
+        Assert.Equal(JobWait.Maintenance, (await _lab.Client.GetJobAsync(job, Ct)).Wait);
+        Assert.False(Source.Running);
+    }
+
     [Fact]
     public async Task A_restart_of_the_agent_alone_ends_nothing_and_a_word_does()
     {
@@ -54,11 +86,14 @@ public sealed class MaintenanceTests : IAsyncLifetime
         await _alpha.RestartAsync();
         await _lab.StopVaultAsync();
         await _lab.StartVaultAsync();
+        await Lab.UntilAsync(async () => (await _lab.Client.GetHostAsync("alpha", Ct)).Online);
+        await Task.Delay(TimeSpan.FromSeconds(3), Ct); // more than the clock's interval
         Assert.Equal(JobWait.Maintenance, (await _lab.Client.GetJobAsync(job, Ct)).Wait);
 
         await _lab.Client.EndMaintenanceAsync("alpha", Ct);
         Assert.Equal(JobState.Succeeded, (await _lab.EndOfAsync(job)).State);
         Assert.True(Source.Running);
+        await Lab.UntilAsync(async () => (await _lab.Client.GetHostAsync("alpha", Ct)).Maintenance is null);
         ErrorException again = await Assert.ThrowsAsync<ErrorException>(() => _lab.Client.EndMaintenanceAsync("alpha", Ct));
         Assert.Equal("not-in-maintenance", again.Error.Code);
     }
@@ -132,6 +167,84 @@ public sealed class MaintenanceTests : IAsyncLifetime
         await Lab.UntilAsync(async () => Assert.Single((await _lab.Client.ShowMaintenanceAsync("alpha", Ct)).Vms).Ready);
         Assert.False(Source.Running);
         Assert.NotNull((await _lab.Client.GetHostAsync("alpha", Ct)).Maintenance);
+    }
+
+    [Fact]
+    public async Task A_VM_that_is_busy_when_it_ends_keeps_no_other_from_being_given_back()
+    {
+        DiscoveredVm second = Lab.Vm("web2");
+        _alpha.Vms.Add(second);
+        _alpha.PostInventory();
+        await Lab.UntilAsync(async () => (await _lab.Client.GetHostAsync("alpha", Ct)).VmCount == 2);
+        await _lab.ProtectAsync(_beta, "web2");
+        await _lab.Client.BeginMaintenanceAsync("alpha", new MaintenanceBeginDto(), Ct);
+        await Lab.UntilAsync(async () => (await _lab.Client.ShowMaintenanceAsync("alpha", Ct)).Vms.All(vm => vm.Ready));
+        TaskCompletionSource exported = new();
+        _beta.Before["point.export"] = stop => exported.Task.WaitAsync(stop);
+        await _lab.Client.ExportPointAsync("web1", "latest", new ExportDto("/exports", null), Ct);
+
+        HostMaintenanceDto ended = await _lab.Client.EndMaintenanceAsync("alpha", Ct);
+        Assert.NotNull(ended.Since); // not of all
+        await Lab.UntilAsync(() => Task.FromResult(_alpha.Sources.Values.Single(source => source.Request.Vm == second.Id) is { Running: true, Token.IsFenced: false }));
+        FakeSource busy = _alpha.Sources.Values.Single(source => source.Request.Vm != second.Id);
+        Assert.False(busy.Running);
+
+        exported.SetResult();
+        await Lab.UntilAsync(async () => (await _lab.Client.GetHostAsync("alpha", Ct)).Maintenance is null);
+        await Lab.UntilAsync(() => Task.FromResult(busy.Running));
+    }
+
+    [Fact]
+    public async Task An_end_that_is_said_while_the_begin_is_under_way_is_not_lost()
+    {
+        Task<HostMaintenanceDto> begin = _lab.Client.BeginMaintenanceAsync("alpha", new MaintenanceBeginDto(), Ct);
+        await Lab.UntilAsync(async () => (await _lab.Client.GetHostAsync("alpha", Ct)).Maintenance is not null);
+        await _lab.Client.EndMaintenanceAsync("alpha", Ct);
+        await begin;
+
+        await Lab.UntilAsync(async () => (await _lab.Client.GetHostAsync("alpha", Ct)).Maintenance is null);
+        await Lab.UntilAsync(() => Task.FromResult(Source is { Running: true, Token.IsFenced: false }));
+    }
+
+    [Fact]
+    public async Task What_was_left_alone_is_not_said_to_be_shut_down_some_time()
+    {
+        TaskCompletionSource exported = new();
+        _beta.Before["point.export"] = stop => exported.Task.WaitAsync(stop);
+        JobDto export = await _lab.Client.ExportPointAsync("web1", "latest", new ExportDto("/exports", null), Ct);
+        await _lab.Client.BeginMaintenanceAsync("alpha", new MaintenanceBeginDto(), Ct);
+        exported.SetResult();
+        await _lab.EndOfAsync(export.Id);
+
+        string happens = Assert.Single((await _lab.Client.ShowMaintenanceAsync("alpha", Ct)).Vms).Happens;
+        Assert.StartsWith("left alone: ", happens, StringComparison.Ordinal);
+        Assert.Contains($"Job {export.Id}", happens, StringComparison.Ordinal);
+        Assert.True(Source.Running);
+    }
+
+    [Fact]
+    public async Task What_failed_is_said_to_have_failed()
+    {
+        _alpha.Before["source.stopGuest"] = _ => throw new UnderstudyException(FaultClass.NeedsOperator, "the guest's lock is held");
+        HostMaintenanceDto begun = await _lab.Client.BeginMaintenanceAsync("alpha", new MaintenanceBeginDto(), Ct);
+        long job = Assert.Single(begun.Vms).Job!.Value; // the VM is protected: it has one
+        Assert.Equal(JobState.Failed, (await _lab.EndOfAsync(job)).State);
+
+        MaintainedVmDto vm = Assert.Single((await _lab.Client.ShowMaintenanceAsync("alpha", Ct)).Vms);
+        Assert.Equal((null, false), (vm.Job, vm.Ready));
+        Assert.StartsWith($"job {job}: Failed. ", vm.Happens, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_VM_that_is_paused_rests_too_and_is_not_said_to_miss_nothing()
+    {
+        await _lab.EndOfAsync((await _lab.Client.PauseAsync("web1", Ct)).Id);
+        await Lab.UntilAsync(async () => await _lab.StateAsync("web1") == ProtectionState.Paused);
+        await BeginAsync();
+
+        MaintainedVmDto vm = Assert.Single((await _lab.Client.ShowMaintenanceAsync("alpha", Ct)).Vms);
+        Assert.True(vm.Ready);
+        Assert.Equal("off; what it wrote last is sent when replication goes on", vm.Happens);
     }
 
     private FakeSource Source => _alpha.Sources.Values.Single();

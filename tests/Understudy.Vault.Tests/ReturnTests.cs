@@ -1,4 +1,5 @@
 using Understudy.Api.Rest;
+using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Protection.Ownership;
@@ -119,6 +120,31 @@ public sealed class ReturnTests : IAsyncLifetime
 
         await _alpha.RestartAsync();
         await Lab.UntilAsync(() => Task.FromResult(Source.Deposed?.Action == IsolatedSourceAction.CutNics));
+    }
+
+    [Fact]
+    public async Task A_source_that_was_cut_off_is_deposed_also_while_the_agent_of_the_owner_is_away()
+    {
+        await _alpha.StopAsync();
+        await _lab.EndOfAsync((await _lab.Client.FailoverAsync("web1", Unplanned, Ct)).Id);
+        await _beta.StopAsync();
+        await Lab.UntilAsync(async () => !(await _lab.Client.GetHostAsync("beta", Ct)).Online);
+
+        await _alpha.RestartAsync();
+        await Lab.UntilAsync(() => Task.FromResult(Source is { Running: false, Deposed: not null }));
+    }
+
+    [Fact]
+    public async Task A_source_that_could_not_take_it_is_told_again_although_it_reports_nothing_new()
+    {
+        DateTimeOffset? first = null; // until some seconds after it: every report of the failover has come by then
+        _alpha.Before["source.depose"] = _ => TimeProvider.System.GetUtcNow() < (first ??= TimeProvider.System.GetUtcNow()) + TimeSpan.FromSeconds(4)
+            ? throw new UnderstudyException(FaultClass.NeedsOperator, "its disk is full")
+            : Task.CompletedTask;
+        await _lab.EndOfAsync((await _lab.Client.FailoverAsync("web1", Unplanned, Ct)).Id);
+
+        await Lab.UntilAsync(() => Task.FromResult(Source.Deposed is not null));
+        Assert.NotNull(first);
     }
 
     [Fact]

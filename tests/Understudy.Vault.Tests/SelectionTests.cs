@@ -1,6 +1,8 @@
+using Microsoft.EntityFrameworkCore;
 using Understudy.Api.Rest;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
+using Understudy.Vault.Storage;
 
 namespace Understudy.Vault.Tests;
 
@@ -48,6 +50,20 @@ public sealed class SelectionTests : IAsyncLifetime
         Assert.Equal("vm-unsuitable", preview.Vms[0].Error?.Code);
         Assert.All(preview.Vms.Skip(1), vm => Assert.Null(vm.Error));
         Assert.Empty(await _lab.Client.ListJobsAsync(100, Ct));
+    }
+
+    [Fact]
+    public async Task What_breaks_for_one_VM_leaves_the_jobs_of_the_others_in_the_answer()
+    {
+        await using (VaultDb db = _lab.OpenDatabase())
+        {
+            await db.Database.ExecuteSqlRawAsync("CREATE TRIGGER stumble BEFORE INSERT ON jobs WHEN NEW.VmName = 'web2' BEGIN SELECT RAISE(ABORT, 'the disk is full'); END", Ct);
+        }
+
+        SelectionDto started = await _lab.Client.ProtectSelectedAsync(Protect("web*"), Ct);
+
+        Assert.Equal([("web1", true), ("web2", false)], started.Vms.Select(vm => (vm.Vm, vm.Job is not null)));
+        Assert.Equal("internal", started.Vms[1].Error?.Code);
     }
 
     [Fact]

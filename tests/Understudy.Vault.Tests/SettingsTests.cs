@@ -1,7 +1,9 @@
+using Microsoft.EntityFrameworkCore;
 using Understudy.Api.Control;
 using Understudy.Api.Rest;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
+using Understudy.Vault.Storage;
 
 namespace Understudy.Vault.Tests;
 
@@ -94,6 +96,39 @@ public sealed class SettingsTests : IAsyncLifetime
         Assert.Equal("web1", (await _lab.Client.GetVmAsync("web1", Ct)).Protection?.TargetName);
     }
 
+    /// <summary>Nothing but the vault knows that it owes it, and a host may stay connected for weeks.</summary>
+    [Fact]
+    public async Task What_a_host_could_not_be_told_is_told_later_without_a_new_connection()
+    {
+        await using (VaultDb db = _lab.OpenDatabase())
+        {
+            await db.Database.ExecuteSqlRawAsync("CREATE TRIGGER stumble BEFORE INSERT ON events WHEN NEW.Kind = 'settings-refused' BEGIN SELECT RAISE(ABORT, 'the disk is full'); END", Ct);
+        }
+
+        TaskCompletionSource refused = new();
+        _alpha.Before["source.configure"] = _ =>
+        {
+            _alpha.Before.TryRemove("source.configure", out Func<CancellationToken, Task>? _);
+            refused.TrySetResult();
+            throw new ErrorException(Errors.Internal("not now"));
+        };
+        await _lab.Client.SetPolicyAsync("every-15s", new PolicySetDto { Frequency = "45s" }, Ct);
+        await refused.Task;
+
+        await Lab.UntilAsync(() => Task.FromResult(Source.Settings.Frequency == TimeSpan.FromSeconds(45)));
+    }
+
+    [Fact]
+    public async Task Two_changes_at_once_are_both_kept()
+    {
+        for (int round = 1; round <= 10; round++)
+        {
+            await Task.WhenAll(SetAsync(new VmSetDto(Name: $"web1-{round}")), SetAsync(new VmSetDto(Cpus: round + 2)));
+            ProtectionDto protection = Assert.IsType<ProtectionDto>((await _lab.Client.GetVmAsync("web1", Ct)).Protection);
+            Assert.Equal(($"web1-{round}", round + 2), (protection.TargetName, protection.Cpus));
+        }
+    }
+
     [Fact]
     public async Task A_failover_is_committed_by_itself_when_its_countdown_runs_out_also_over_a_restart()
     {
@@ -109,7 +144,37 @@ public sealed class SettingsTests : IAsyncLifetime
         await Lab.UntilAsync(async () => await _lab.StateAsync("web1") == ProtectionState.FailedOver);
         JobDto job = (await _lab.Client.ListJobsAsync(10, Ct)).First(job => job.Action == JobAction.Commit);
         Assert.Equal("policy every-15s", job.RequestedBy);
-        Assert.True(await _lab.HasEventAsync("countdown-over"));
+        await Lab.UntilAsync(() => _lab.HasEventAsync("countdown-over"));
+    }
+
+    /// <summary>A machine that starts with its clock ahead is corrected a minute later; what is committed stays so.</summary>
+    [Fact]
+    public async Task A_clock_that_is_wrong_for_a_moment_commits_nothing()
+    {
+        await _lab.Client.SetPolicyAsync("every-15s", new PolicySetDto { CommitAfter = "30min" }, Ct);
+        await _lab.FailOverAsync("web1");
+        await _lab.StopVaultAsync();
+        _lab.ClockPatience = TimeSpan.FromMinutes(5);
+        _lab.Time.Advance(TimeSpan.FromMinutes(31));
+        await _lab.StartVaultAsync();
+        await Lab.UntilAsync(async () => (await _lab.Client.GetHostAsync("beta", Ct)).Online);
+        await Task.Delay(TimeSpan.FromSeconds(5), Ct); // two looks of the clock, as below
+        _lab.Time.Advance(-TimeSpan.FromMinutes(31));
+
+        Assert.DoesNotContain(await _lab.Client.ListJobsAsync(10, Ct), job => job.Action == JobAction.Commit);
+        Assert.Equal(ProtectionWait.Countdown, (await _lab.Client.GetVmAsync("web1", Ct)).Protection?.Wait);
+    }
+
+    [Fact]
+    public async Task A_bookmark_of_a_clock_that_was_ahead_keeps_no_later_one_from_being_made()
+    {
+        DateTimeOffset soon = _lab.Time.GetUtcNow().AddMinutes(1);
+        await _lab.Client.SetPolicyAsync("every-15s", new PolicySetDto { Bookmarks = soon.ToString("HH:mm", null) }, Ct);
+        _lab.Time.Advance(TimeSpan.FromDays(1) + TimeSpan.FromMinutes(2));
+        await Lab.UntilAsync(() => Task.FromResult(Target.Points.Count(point => point.Kind == PointKind.Bookmark) == 1));
+        _lab.Time.Advance(-TimeSpan.FromDays(1));
+
+        await Lab.UntilAsync(() => Task.FromResult(Target.Points.Count(point => point.Kind == PointKind.Bookmark) == 2));
     }
 
     [Fact]

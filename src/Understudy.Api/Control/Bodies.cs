@@ -4,11 +4,12 @@ using Understudy.Model;
 namespace Understudy.Api.Control;
 
 /// <summary>First push of a connection: all that the vault needs to know, so that it never builds on old news.</summary>
+/// <param name="Vms">Null while the hypervisor does not answer: what the vault knows of them stands.</param>
 public sealed record AgentHello(
     string AgentVersion,
     string ReplicationEndpoint,
     HostFacts Facts,
-    IReadOnlyList<DiscoveredVm> Vms,
+    IReadOnlyList<DiscoveredVm>? Vms,
     IReadOnlyList<SourceReport> Sources,
     IReadOnlyList<TargetReport> Targets,
     IReadOnlyList<ReplicaUnavailable>? Unavailable = null);

@@ -172,9 +172,7 @@ public static class HealthRules
     {
         if (vm.SourceInMaintenance)
         {
-            reasons.Add(new HealthReason(
-                HealthLevel.Warning, $"{vm.SourceHost} is in maintenance: the VM is off, and its last change is at {vm.TargetHost}.",
-                $"It goes on when the host has booted, or with `understudy host maintenance {vm.SourceHost} --end`."));
+            JudgeResting(vm, reasons);
             return;
         }
 
@@ -193,7 +191,7 @@ public static class HealthRules
 
         if (!vm.TargetOnline)
         {
-            reasons.Add(new HealthReason(HealthLevel.Warning, $"{vm.TargetHost} is not connected; no failover can be started there.", "Start its agent and see its log."));
+            reasons.Add(TargetAway(vm));
         }
 
         if (vm.Source?.Error is { } error)
@@ -229,7 +227,7 @@ public static class HealthRules
 
         if (vm.State == ProtectionState.TargetFull)
         {
-            reasons.Add(new HealthReason(HealthLevel.Critical, $"{vm.TargetHost} has no space for more; the source spools.", "Free space there, or shorten the retention."));
+            reasons.Add(TargetFull(vm));
         }
 
         if (vm.LastPointCutAt is { } cutAt)
@@ -237,6 +235,32 @@ public static class HealthRules
             JudgeLateness(vm, cutAt, reasons);
         }
     }
+
+    /// <summary>In the maintenance of its host: what that looks like from outside is not said, what is wrong at the target is.</summary>
+    private static void JudgeResting(HealthInputs vm, List<HealthReason> reasons)
+    {
+        bool isWhole = vm.Source?.LastPoint is { Kind: PointKind.Planned } || vm.Target?.Newest is { Kind: PointKind.Planned };
+        string how = vm.Source is not { Power: VmPower.Off or VmPower.Crashed } ? "the VM is being shut down"
+            : isWhole ? $"the VM is off, and its last change is at {vm.TargetHost}"
+            : "the VM is off, and what it wrote last is sent when replication goes on";
+        reasons.Add(new HealthReason(
+            HealthLevel.Warning, $"{vm.SourceHost} is in maintenance: {how}.", $"It goes on when the host has booted, or with `understudy host maintenance {vm.SourceHost} --end`."));
+        if (!vm.TargetOnline)
+        {
+            reasons.Add(TargetAway(vm));
+        }
+
+        if (vm.State == ProtectionState.TargetFull)
+        {
+            reasons.Add(TargetFull(vm));
+        }
+    }
+
+    private static HealthReason TargetAway(HealthInputs vm) =>
+        new(HealthLevel.Warning, $"{vm.TargetHost} is not connected; no failover can be started there.", "Start its agent and see its log.");
+
+    private static HealthReason TargetFull(HealthInputs vm) =>
+        new(HealthLevel.Critical, $"{vm.TargetHost} has no space for more; the source spools.", "Free space there, or shorten the retention.");
 
     private static void JudgeLateness(HealthInputs vm, DateTimeOffset cutAt, List<HealthReason> reasons)
     {

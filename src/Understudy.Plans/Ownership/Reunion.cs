@@ -35,7 +35,7 @@ public abstract record Owed
 /// </summary>
 public static class Reunion
 {
-    /// <param name="source">Of an agent that is connected now, as the target's; anything older proves nothing.</param>
+    /// <param name="source">Of an agent that is connected now, as the target's; what something older proves is below.</param>
     /// <returns>Owed to the source, or to the target (<see cref="Owed.Settle"/>, <see cref="Owed.RevalidateTarget"/>). At most one: the next report shows what follows.</returns>
     public static Owed? Of(OwnershipInfo? source, OwnershipInfo? target) => (source, target) switch
     {
@@ -69,6 +69,14 @@ public static class Reunion
         (lastKnown, target) is ({ } source, { State: OwnershipState.Here, Validated: false } asks) && !source.Line.IsNewerThan(asks.Line)
             ? new Owed.RevalidateTarget(source.Line, Valid: true)
             : null;
+
+    /// <summary>
+    /// What a source is owed while its target is away: a line that was minted stays minted, whatever became of it since, so an
+    /// old report proves that this source's is not the newest. Its copy must not run on beside the owner's until that
+    /// owner's agent, stopped for an upgrade perhaps, is heard again. What the target offered meanwhile is newer still, and it takes it then.
+    /// </summary>
+    /// <param name="lastKnown">The target's last report, however old.</param>
+    public static Owed? WithoutTarget(OwnershipInfo? source, OwnershipInfo? lastKnown) => Of(source, lastKnown) as Owed.Depose;
 
     /// <summary>Both sides say that the VM is theirs: two humans have decided, or one without knowing of the other.</summary>
     public static bool IsContested(OwnershipInfo? source, OwnershipInfo? target) =>

@@ -32,7 +32,11 @@ internal sealed class AgentNews(
             await CheckAsync(row, hello.Facts, cancellationToken);
         }
 
-        await OnInventoryAsync(host, new Inventory(hello.Vms), cancellationToken);
+        if (hello.Vms is { } vms)
+        {
+            await OnInventoryAsync(host, new Inventory(vms), cancellationToken);
+        }
+
         foreach (SourceReport report in hello.Sources)
         {
             await OnSourceAsync(host, report, cancellationToken);
@@ -95,6 +99,7 @@ internal sealed class AgentNews(
     public async ValueTask OnInventoryAsync(HostId host, Inventory inventory, CancellationToken cancellationToken)
     {
         await using VaultDb db = storage.Open();
+        await using var transaction = await db.Database.BeginTransactionAsync(cancellationToken); // the session that this one takes the place of may be at it too
         Dictionary<Guid, VmRow> known = await db.Vms.Where(row => row.HostId == host.Value).ToDictionaryAsync(row => row.VmId, cancellationToken);
         foreach (DiscoveredVm vm in inventory.Vms)
         {
@@ -112,6 +117,7 @@ internal sealed class AgentNews(
 
         db.Vms.RemoveRange(known.Values);
         await db.SaveChangesAsync(cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
     }
 
     public ValueTask OnSourceAsync(HostId host, SourceReport report, CancellationToken cancellationToken) => reports.OnSourceAsync(host, report, cancellationToken);

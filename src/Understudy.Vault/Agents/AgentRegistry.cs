@@ -37,7 +37,8 @@ internal sealed class AgentRegistry(Changes changes, TimeProvider time)
     /// <summary>Is the host connected? Just after a start of the vault it is given the time to say so.</summary>
     public async Task<bool> IsThereAsync(HostId host, CancellationToken cancellationToken)
     {
-        TimeSpan left = _started + _dialling - time.GetUtcNow();
+        TimeSpan since = time.GetUtcNow() - _started;
+        TimeSpan left = since < TimeSpan.Zero ? _dialling : _dialling - since; // the clock may have been set back since
         if (Find(host) is not null || left <= TimeSpan.Zero)
         {
             return Find(host) is not null;

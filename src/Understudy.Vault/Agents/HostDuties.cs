@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Logging;
@@ -13,7 +14,8 @@ namespace Understudy.Vault.Agents;
 
 /// <summary>
 /// What a host owes when it comes (back): its name, the settings of its VMs as they are now (CFG-1), and removals that were asked
-/// for while it was away (REG-6). One loop, one host after the other; a host that is away now is posted again by its hello.
+/// for while it was away (REG-6). One loop, one host after the other, each waiting in it once; a host that is away now is posted
+/// again by its hello, and one that did not take all of it after a pause.
 /// </summary>
 internal sealed partial class HostDuties(
     VaultStorage storage, AgentRegistry agents, ReportBoard board, EventJournal events, IIdSource ids, TimeProvider time, ILogger<HostDuties> logger)
@@ -21,21 +23,55 @@ internal sealed partial class HostDuties(
     public const string Source = "source";
     public const string Target = "target";
 
-    private const int MaxQueued = 4096; // hosts of one vault; a dropped post is made up for by the next hello
+    private const int MaxQueued = 4096; // hosts of one vault
 
     private static readonly TimeSpan _callLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan _again = TimeSpan.FromSeconds(20);
 
     private readonly Channel<HostId> _hosts = Channel.CreateBounded<HostId>(
-        new BoundedChannelOptions(MaxQueued) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
+        new BoundedChannelOptions(MaxQueued) { FullMode = BoundedChannelFullMode.Wait, SingleReader = true });
 
-    public void Post(HostId host) => _hosts.Writer.TryWrite(host);
+    private readonly ConcurrentDictionary<HostId, ValueTuple> _waiting = new(); // in the channel
+    private readonly ConcurrentDictionary<HostId, ValueTuple> _undone = new();
 
-    public async Task RunAsync(CancellationToken stopping)
+    /// <summary>Every job's end calls it for both hosts: a host that waits already is told then what is true then.</summary>
+    public void Post(HostId host)
+    {
+        if (_waiting.TryAdd(host, default) && !_hosts.Writer.TryWrite(host))
+        {
+            _waiting.TryRemove(host, out _);
+        }
+    }
+
+    public Task RunAsync(CancellationToken stopping) => Task.WhenAll(WorkAsync(stopping), PostAgainAsync(stopping));
+
+    private async Task PostAgainAsync(CancellationToken stopping)
+    {
+        using PeriodicTimer timer = new(_again, time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stopping))
+            {
+                foreach (HostId host in _undone.Keys)
+                {
+                    _undone.TryRemove(host, out _);
+                    Post(host);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+            // As below.
+        }
+    }
+
+    private async Task WorkAsync(CancellationToken stopping)
     {
         try
         {
             await foreach (HostId host in _hosts.Reader.ReadAllAsync(stopping))
             {
+                _waiting.TryRemove(host, out _); // before the look: what changes during it is looked at again
                 if (agents.Find(host) is { } session)
                 {
                     await DoAsync(session, stopping);
@@ -61,10 +97,12 @@ internal sealed partial class HostDuties(
         catch (OperationCanceledException) when (!stopping.IsCancellationRequested)
         {
             TooSlow(logger, session.Host, _callLimit);
+            _undone.TryAdd(session.Host, default);
         }
         catch (Exception fault) when (fault is not OperationCanceledException)
         {
             NotDone(logger, session.Host, fault);
+            _undone.TryAdd(session.Host, default);
         }
     }
 
@@ -177,9 +215,9 @@ internal sealed partial class HostDuties(
     private static SourceUnprotectRequest RequestOf(CleanupRow row) => new(
         new VmId(row.VmId), new ReplicaId(row.Replica), row.KeepGuard, LineId.TryParse(row.Line, out LineId line) ? line : null, row.MintedAt);
 
-    [LoggerMessage(211, LogLevel.Error, "The duties of agent {Host} were not done; they are sent again at its next connection")]
+    [LoggerMessage(211, LogLevel.Error, "The duties of agent {Host} were not done; they are sent again")]
     private static partial void NotDone(ILogger logger, HostId host, Exception fault);
 
-    [LoggerMessage(210, LogLevel.Warning, "Agent {Host} took more than {Limit} over its duties; they are sent again at its next connection")]
+    [LoggerMessage(210, LogLevel.Warning, "Agent {Host} took more than {Limit} over its duties; they are sent again")]
     private static partial void TooSlow(ILogger logger, HostId host, TimeSpan limit);
 }

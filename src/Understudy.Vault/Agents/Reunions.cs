@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Logging;
@@ -23,6 +24,11 @@ internal sealed partial class Reunions(VaultStorage storage, AgentRegistry agent
 
     private static readonly TimeSpan _callLimit = TimeSpan.FromSeconds(20);
 
+    /// <summary>Two copies may be running meanwhile.</summary>
+    private static readonly TimeSpan _again = TimeSpan.FromSeconds(5);
+
+    private readonly ConcurrentDictionary<VmId, ValueTuple> _unheard = new(); // the workers add, the clock takes
+
     private readonly Channel<VmId> _vms = Channel.CreateBounded<VmId>(new BoundedChannelOptions(MaxQueued) { FullMode = BoundedChannelFullMode.DropOldest });
 
     /// <summary>Called with every report; nearly always nothing is owed.</summary>
@@ -36,7 +42,7 @@ internal sealed partial class Reunions(VaultStorage storage, AgentRegistry agent
         }
     }
 
-    public Task RunAsync(CancellationToken stopping) => Task.WhenAll(Enumerable.Range(0, Workers).Select(_ => WorkAsync(stopping)));
+    public Task RunAsync(CancellationToken stopping) => Task.WhenAll([SayAgainAsync(stopping), .. Enumerable.Range(0, Workers).Select(_ => WorkAsync(stopping))]);
 
     private async Task WorkAsync(CancellationToken stopping)
     {
@@ -61,38 +67,66 @@ internal sealed partial class Reunions(VaultStorage storage, AgentRegistry agent
         {
             await using VaultDb db = storage.Open();
             ProtectionRow? row = await db.Protections.AsNoTracking().SingleOrDefaultAsync(candidate => candidate.VmId == vm.Value, either.Token);
-            if (row is null || await db.Leases.AnyAsync(lease => lease.VmId == vm.Value, either.Token)
-                || agents.Find(new HostId(row.TargetHost)) is not { } target)
+            if (row is null || await db.Leases.AnyAsync(lease => lease.VmId == vm.Value, either.Token))
             {
-                return; // of a side that is away only old news is known: it is asked when it is back
+                return; // its job's end looks again
             }
 
             VmReports reports = board.Get(vm);
-            AgentSession? source = agents.Find(new HostId(row.SourceHost));
-            Owed? found = source is null
-                ? Reunion.WithoutSource(reports.Source?.Ownership, reports.Target?.Ownership)
-                : Reunion.Of(reports.Source?.Ownership, reports.Target?.Ownership);
-            if (found is { } owed)
+            (OwnershipInfo? known, OwnershipInfo? knownAtTarget) = (reports.Source?.Ownership, reports.Target?.Ownership);
+            (AgentSession? source, AgentSession? target) = (agents.Find(new HostId(row.SourceHost)), agents.Find(new HostId(row.TargetHost)));
+            Owed? found = (source, target) switch // of a side that is away only old news is known: for most it is asked when it is back
+            {
+                (null, null) => null,
+                (null, _) => Reunion.WithoutSource(known, knownAtTarget),
+                (_, null) => Reunion.WithoutTarget(known, knownAtTarget),
+                _ => Reunion.Of(known, knownAtTarget),
+            };
+            if (found is { } owed && (source ?? target) is { } there)
             {
                 Policy policy = await db.PolicyOfAsync(row.Policy, either.Token);
                 Telling(logger, row.Name, owed);
-                if (await SendAsync(owed, row, policy, source ?? target, target, either.Token) is AgentReply<Nothing>.Refused refused)
+                if (await SendAsync(owed, row, policy, source ?? there, target ?? there, either.Token) is AgentReply<Nothing>.Refused refused)
                 {
                     Refused(logger, row.Name, owed, refused.Error.Error.ToString());
+                    _unheard.TryAdd(vm, default);
                 }
             }
         }
         catch (OperationCanceledException) when (!stopping.IsCancellationRequested)
         {
             TooSlow(logger, vm, _callLimit);
+            _unheard.TryAdd(vm, default);
         }
         catch (Exception fault) when (fault is not OperationCanceledException)
         {
             Broke(logger, vm, fault);
+            _unheard.TryAdd(vm, default);
         }
     }
 
-    /// <param name="source">The target where the source is away: then only the target is owed anything.</param>
+    /// <summary>What one did not take it may report no change of: nothing but the clock would say it again.</summary>
+    private async Task SayAgainAsync(CancellationToken stopping)
+    {
+        using PeriodicTimer timer = new(_again, time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stopping))
+            {
+                foreach (VmId vm in _unheard.Keys)
+                {
+                    _unheard.TryRemove(vm, out _);
+                    Post(vm);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+            // As in the others.
+        }
+    }
+
+    /// <param name="source">The other side where this one is away: then only that one is owed anything. Likewise <paramref name="target"/>.</param>
     private Task<AgentReply<Nothing>> SendAsync(Owed owed, ProtectionRow row, Policy policy, AgentSession source, AgentSession target, CancellationToken cancellationToken)
     {
         (VmId vm, ReplicaId replica) = (new VmId(row.VmId), new ReplicaId(row.Replica));
@@ -117,9 +151,9 @@ internal sealed partial class Reunions(VaultStorage storage, AgentRegistry agent
     [LoggerMessage(221, LogLevel.Warning, "VM {Vm}: {Owed} was refused: {Error}")]
     private static partial void Refused(ILogger logger, string vm, Owed owed, string error);
 
-    [LoggerMessage(222, LogLevel.Warning, "VM {Vm}: an agent took more than {Limit} to take news; it gets them again with its next report")]
+    [LoggerMessage(222, LogLevel.Warning, "VM {Vm}: an agent took more than {Limit} to take news; it gets them again")]
     private static partial void TooSlow(ILogger logger, VmId vm, TimeSpan limit);
 
-    [LoggerMessage(223, LogLevel.Error, "VM {Vm}: news could not be passed on; they are again with the next report")]
+    [LoggerMessage(223, LogLevel.Error, "VM {Vm}: news could not be passed on; it is tried again")]
     private static partial void Broke(ILogger logger, VmId vm, Exception fault);
 }

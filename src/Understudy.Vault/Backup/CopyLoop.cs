@@ -174,9 +174,9 @@ internal sealed partial class CopyLoop(
         Sent(logger, copy.Header.FileName, copy.Bytes, host.Name);
     }
 
-    [LoggerMessage(400, LogLevel.Debug, "Copy {Name}, {Bytes} bytes, is at {Host}")]
+    [LoggerMessage(430, LogLevel.Debug, "Copy {Name}, {Bytes} bytes, is at {Host}")]
     private static partial void Sent(ILogger logger, string name, long bytes, string host);
 
-    [LoggerMessage(401, LogLevel.Error, "No copy of the vault's state could be made; tried again in a minute")]
+    [LoggerMessage(431, LogLevel.Error, "No copy of the vault's state could be made; tried again in a minute")]
     private static partial void NotMade(ILogger logger, Exception fault);
 }

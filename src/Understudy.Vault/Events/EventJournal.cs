@@ -22,16 +22,34 @@ internal sealed class EventJournal(VaultStorage storage, Changes changes, TimePr
         DateTimeOffset at, HealthLevel severity, string kind, Guid? vm, Guid? host, string text, CancellationToken cancellationToken)
     {
         await using VaultDb db = storage.Open();
-        EventRow row = new() { At = at, Severity = severity.Word(), Kind = kind, VmId = vm, HostId = host, Text = text };
-        db.Events.Add(row);
+        Add(db, at, severity, kind, vm, host, text);
         await db.SaveChangesAsync(cancellationToken);
-        if (row.Id % DropEvery == 0)
+        await AddedAsync(db, cancellationToken);
+    }
+
+    /// <summary>For what is true together with other changes: it is saved with them, and <see cref="AddedAsync"/> follows.</summary>
+    public void Add(VaultDb db, HealthLevel severity, string kind, Guid? vm, Guid? host, string text) =>
+        Add(db, time.GetUtcNow(), severity, kind, vm, host, text);
+
+    /// <summary>Tells the watchers what was saved, and makes room.</summary>
+    public async Task AddedAsync(VaultDb db, CancellationToken cancellationToken)
+    {
+        long[] added = [.. db.ChangeTracker.Entries<EventRow>().Select(entry => entry.Entity.Id)];
+        if (added.Length == 0)
         {
-            await db.Events.Where(old => old.Id <= row.Id - Kept).ExecuteDeleteAsync(cancellationToken);
+            return;
         }
 
         changes.Publish(Changes.Events);
+        if (added.Any(id => id % DropEvery == 0))
+        {
+            long newest = added.Max();
+            await db.Events.Where(old => old.Id <= newest - Kept).ExecuteDeleteAsync(cancellationToken);
+        }
     }
+
+    private static void Add(VaultDb db, DateTimeOffset at, HealthLevel severity, string kind, Guid? vm, Guid? host, string text) =>
+        db.Events.Add(new EventRow { At = at, Severity = severity.Word(), Kind = kind, VmId = vm, HostId = host, Text = text });
 
     /// <param name="after">The first ones after this; the newest ones when null.</param>
     /// <returns>Oldest first.</returns>

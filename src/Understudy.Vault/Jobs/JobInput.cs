@@ -67,6 +67,7 @@ internal sealed record TestInput(
 /// <param name="Off">The guest was shut down by this job.</param>
 /// <param name="PowerOff">Somebody has given the word.</param>
 /// <param name="Run">What this run was given over the stored settings.</param>
+/// <param name="Maintained">The host whose maintenance this is.</param>
 internal sealed record FailoverInput(
     ReplicaId Replica,
     RecoveryPointId? Point,
@@ -77,7 +78,8 @@ internal sealed record FailoverInput(
     string? Label = null,
     bool Off = false,
     bool PowerOff = false,
-    RunChoices? Run = null)
+    RunChoices? Run = null,
+    HostId? Maintained = null)
     : JobInput(Replica)
 {
     public override RecoveryPointId? Chosen => Point;

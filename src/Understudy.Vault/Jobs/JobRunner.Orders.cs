@@ -4,7 +4,8 @@ using Understudy.Vault.Storage;
 
 namespace Understudy.Vault.Jobs;
 
-/// <summary>What people say to jobs.</summary>
+/// <summary>What people say to jobs. One that waited for it waits no more from that moment on: who looks before its next step has
+/// begun is not told that it still does.</summary>
 internal sealed partial class JobRunner
 {
     /// <summary>The user has completed the test, the maintenance is over, or the user says what to do with a guest that does not shut down.</summary>
@@ -28,9 +29,9 @@ internal sealed partial class JobRunner
             {
                 StepRow step = row.Steps[wait.Index]; // again, as another operation: the first one's outcome was that the guest still runs
                 (step.State, step.Attempt, step.OperationId) = (StepState.Pending.Word(), step.Attempt + 1, ids.NewGuid());
-                (row.State, row.Wait) = (JobState.Running.Word(), JobWait.None.Word());
             }
 
+            GoOn(row);
             row.Completed = wait.For is JobWait.TestCompletion or JobWait.Maintenance;
             row.Note = note ?? row.Note;
         }, cancellationToken, (db, row) => JobStore.TakeLeaseAsync(db, row, cancellationToken));
@@ -48,6 +49,7 @@ internal sealed partial class JobRunner
             }
 
             row.CancelRequestedBy = by;
+            GoOn(row);
         }, cancellationToken, (db, row) => JobStore.TakeLeaseAsync(db, row, cancellationToken));
         lock (_lock)
         {
@@ -94,6 +96,8 @@ internal sealed partial class JobRunner
         });
         Start(job);
     }
+
+    private static void GoOn(JobRow row) => (row.State, row.Wait) = (JobState.Running.Word(), JobWait.None.Word());
 
     private static void GivePowerOff(JobRow row, FlowAction.Wait wait, string? confirm)
     {

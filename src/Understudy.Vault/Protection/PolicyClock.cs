@@ -12,10 +12,11 @@ namespace Understudy.Vault.Protection;
 
 /// <summary>
 /// What policies do by the clock: commit or cancel a failover when its countdown has run out, and cut bookmarks. Both are
-/// read from the database each time, so a vault that was off makes up for it once, and nothing is done twice.
+/// read from the database each time, so a vault that was off makes up for it once, and nothing is done twice. What cannot be
+/// taken back is done by a clock that is believed only (<see cref="BelievedClock"/>).
 /// </summary>
 internal sealed partial class PolicyClock(
-    VaultStorage storage, CommandDesk desk, FailoverCommands failovers, EventJournal events, TimeProvider time, ILogger<PolicyClock> logger)
+    VaultStorage storage, CommandDesk desk, FailoverCommands failovers, EventJournal events, BelievedClock believed, TimeProvider time, ILogger<PolicyClock> logger)
 {
     /// <summary>Countdowns are minutes at least; a few seconds late is on time.</summary>
     private static readonly TimeSpan _interval = TimeSpan.FromSeconds(2);
@@ -43,6 +44,7 @@ internal sealed partial class PolicyClock(
     {
         try
         {
+            DateTimeOffset? now = believed.Now();
             await using VaultDb db = storage.Open();
             Dictionary<string, Policy> policies = await db.Policies.AsNoTracking().ToDictionaryAsync(row => row.Name, row => row.ToModel(), stopping);
             string[] clocked = [.. policies.Values.Where(policy => policy.Bookmarks != Timetable.None).Select(policy => policy.Name)];
@@ -51,7 +53,7 @@ internal sealed partial class PolicyClock(
                 .ToListAsync(stopping);
             foreach (ProtectionRow row in rows)
             {
-                await DecideAsync(ProtectionRows.ToModel(row, []), row, policies[row.Policy], stopping);
+                await DecideAsync(ProtectionRows.ToModel(row, []), row, policies[row.Policy], now, stopping);
                 await BookmarkAsync(row, policies[row.Policy], stopping);
             }
         }
@@ -61,9 +63,9 @@ internal sealed partial class PolicyClock(
         }
     }
 
-    private async Task DecideAsync(ProtectedVm vm, ProtectionRow row, Policy policy, CancellationToken stopping)
+    private async Task DecideAsync(ProtectedVm vm, ProtectionRow row, Policy policy, DateTimeOffset? now, CancellationToken stopping)
     {
-        if (row.CountdownJob is not null || Countdown.Of(vm.Pending, policy) is not { } countdown || time.GetUtcNow() < countdown.At)
+        if (row.CountdownJob is not null || Countdown.Of(vm.Pending, policy) is not { } countdown || now is null || now < countdown.At)
         {
             return;
         }
@@ -84,7 +86,8 @@ internal sealed partial class PolicyClock(
     private async Task BookmarkAsync(ProtectionRow row, Policy policy, CancellationToken stopping)
     {
         DateTimeOffset now = time.GetUtcNow();
-        DateTimeOffset since = row.BookmarkedUntil is { } until && until > now - _latestBookmark ? until : now - _latestBookmark;
+        DateTimeOffset earliest = now - _latestBookmark;
+        DateTimeOffset since = row.BookmarkedUntil is { } until && until > earliest && until <= now ? until : earliest; // a later one is of a clock that was ahead
         if (row.Stage == nameof(ProtectionStage.Replicating) && policy.Bookmarks.Due(since, now) is { } due)
         {
             MarkInput input = new(new ReplicaId(row.Replica), $"{policy.Name} {due:yyyy-MM-dd HH:mm}");

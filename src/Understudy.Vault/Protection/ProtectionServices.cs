@@ -11,7 +11,7 @@ internal static class ProtectionServices
     public static void Add(IServiceCollection services)
     {
         services.AddSingleton<ReportBoard>().AddSingleton<BoardLoader>().AddSingleton<PolicyStore>();
-        services.AddSingleton<VmView>().AddSingleton<PointFinder>().AddSingleton<BranchFinder>().AddSingleton<RpoHistory>().AddSingleton<PolicyClock>();
+        services.AddSingleton<VmView>().AddSingleton<PointFinder>().AddSingleton<BranchFinder>().AddSingleton<RpoHistory>().AddSingleton<PolicyClock>().AddSingleton<BelievedClock>();
         services.AddSingleton<HostMaintenance>().AddSingleton<MaintenanceClock>().AddSingleton<MaintenanceSteps>();
         services.AddSingleton<CommandDesk>().AddSingleton<ProtectCommand>().AddSingleton<SettingsCommand>().AddSingleton<TestCommand>();
         services.AddSingleton<ReplicationCommands>().AddSingleton<SelectionCommands>().AddSingleton<FailoverCommands>().AddSingleton<PointCommands>();

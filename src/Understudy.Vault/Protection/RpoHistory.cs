@@ -77,6 +77,6 @@ internal sealed partial class RpoHistory(VaultStorage storage, ReportBoard board
 
     private void Raise(VmId vm, double seconds) => _worst.AddOrUpdate(vm, Math.Max(0, seconds), (_, before) => Math.Max(before, seconds));
 
-    [LoggerMessage(410, LogLevel.Error, "The history of recovery points' ages has a gap")]
+    [LoggerMessage(420, LogLevel.Error, "The history of recovery points' ages has a gap")]
     private static partial void Broke(ILogger logger, Exception fault);
 }

@@ -85,13 +85,19 @@ internal sealed class HostSettings(
         AgentSession session = agents.Find(host) ?? throw new ErrorException(Errors.HostOffline(name));
         HostConfigureRequest request = new(Proxy: proxy ?? ProxyState.None);
         ProxyState? state = null;
+        HostFacts? known = await ForgetProxyAsync(host, cancellationToken);
         switch (await session.InvokeAsync(AgentMethods.HostConfigure, new OperationId(ids.NewGuid()), request, null, cancellationToken))
         {
             case AgentReply<HostFactsAnswer>.Answered answered:
-                await news.OnFactsAsync(host, answered.Value.Facts, cancellationToken); // what is left of an earlier trial is over
                 state = answered.Value.Facts.Proxy;
+                if (state is { OnTrial: false })
+                {
+                    await news.OnFactsAsync(host, answered.Value.Facts, cancellationToken); // of a trial the end may be known already: it is newer
+                }
+
                 break;
             case AgentReply<HostFactsAnswer>.Refused refused:
+                await (known is null ? ValueTask.CompletedTask : news.OnFactsAsync(host, known, cancellationToken));
                 throw new ErrorException(refused.Error.Error);
         }
 
@@ -114,5 +120,18 @@ internal sealed class HostSettings(
         {
             throw new ErrorException(Errors.ProxyUnusable(name, state.Problem ?? "The agent did not say why"));
         }
+    }
+
+    /// <summary>How an earlier trial ended must not be taken for the end of this one.</summary>
+    private async Task<HostFacts?> ForgetProxyAsync(HostId host, CancellationToken cancellationToken)
+    {
+        await using VaultDb db = storage.Open();
+        HostFacts? known = HostStore.FactsOf(await db.Hosts.AsNoTracking().SingleAsync(row => row.Id == host.Value, cancellationToken));
+        if (known is not null)
+        {
+            await news.OnFactsAsync(host, known with { Proxy = null }, cancellationToken);
+        }
+
+        return known;
     }
 }

@@ -102,10 +102,11 @@ internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, FitA
             throw new ErrorException(Errors.InUse("host", host.Name, $"the protection of {vm}"));
         }
 
-        string left = await OldDisksAsync(db, host, cancellationToken) + await UntoldAsync(db, host, cancellationToken);
+        string left = await OldDisksAsync(db, host, cancellationToken) + await UntoldAsync(db, host, cancellationToken) + await ReplicasAsync(db, host, cancellationToken);
         db.Retired.RemoveRange(db.Retired.Where(row => row.SourceHost == host.Id));
         db.Vms.RemoveRange(db.Vms.Where(row => row.HostId == host.Id));
         db.Cleanups.RemoveRange(db.Cleanups.Where(row => row.HostId == host.Id));
+        db.VaultCopies.RemoveRange(db.VaultCopies.Where(row => row.HostId == host.Id));
         db.Hosts.Remove(host);
         await db.SaveChangesAsync(cancellationToken);
         agents.Find(new HostId(host.Id))?.Close();
@@ -134,6 +135,14 @@ internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, FitA
         return names.Length == 0
             ? ""
             : $" It has not heard that {string.Join(", ", names)} came to stay at the other side: should it start again, it may run a second copy until its agent reaches that side. Wipe it, or do not start it.";
+    }
+
+    /// <summary>What it was to remove and did not, since it was away: after this nobody else knows of it.</summary>
+    private static async Task<string> ReplicasAsync(VaultDb db, HostRow host, CancellationToken cancellationToken)
+    {
+        string[] names = await db.Cleanups.Where(row => row.HostId == host.Id && row.Side == HostDuties.Target)
+            .OrderBy(row => row.VmName).Select(row => row.VmName).Distinct().ToArrayAsync(cancellationToken);
+        return names.Length == 0 ? "" : $" It may still keep the replica of {string.Join(", ", names)}, with all points; `understudy agent leave` on it names what is there.";
     }
 
     public static async Task<HostRow> FindAsync(VaultDb db, string nameOrId, CancellationToken cancellationToken)

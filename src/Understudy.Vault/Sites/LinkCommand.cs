@@ -16,7 +16,7 @@ namespace Understudy.Vault.Sites;
 /// <see cref="LinkKeeper"/> brings it into force.
 /// </summary>
 internal sealed class LinkCommand(
-    VaultStorage storage, SiteLinks links, LinkKeeper keeper, AgentRegistry agents, EventJournal events, Changes changes, IIdSource ids, TimeProvider time)
+    VaultStorage storage, SiteLinks links, LinkKeeper keeper, AgentRegistry agents, EventJournal events, IIdSource ids, TimeProvider time)
 {
     public const string Default = "default";
 
@@ -36,9 +36,9 @@ internal sealed class LinkCommand(
         LinkScene scene = await links.LoadAsync(db, cancellationToken);
         scene = scene with { Links = [.. scene.Links.Where(link => !link.Joins(new SiteId(one.Id), new SiteId(other.Id))), .. wanted is null ? Array.Empty<SiteLink>() : [wanted]] };
         RequireListeners(scene, one, other);
-        IReadOnlyList<string> untried = await TryWaysAsync(Ways(scene, wanted, one, other), cancellationToken);
+        using PortTrials.Trial trial = keeper.Trials.Begin();
+        IReadOnlyList<string> untried = await TryWaysAsync(Ways(scene, wanted, one, other), trial, cancellationToken);
         await KeepAsync(db, one, other, wanted, cancellationToken);
-        changes.Publish(Changes.Links);
         string text = wanted is null ? "the target of a VM listens" : $"only {Name(wanted.Listens)} listens";
         await events.AddAsync(HealthLevel.Normal, "site-link", null, null, $"Between {one.Name} and {other.Name} {text}, chosen by {user}.", CancellationToken.None);
         return new SiteLinkedDto(one.Name, other.Name, wanted is null ? null : Name(wanted.Listens), untried);
@@ -86,7 +86,8 @@ internal sealed class LinkCommand(
     }
 
     /// <returns>Hosts that could not be tried, one line each.</returns>
-    private async Task<IReadOnlyList<string>> TryWaysAsync(IEnumerable<(IReadOnlyList<LinkedHost> From, LinkedHost To)> ways, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<string>> TryWaysAsync(
+        IEnumerable<(IReadOnlyList<LinkedHost> From, LinkedHost To)> ways, PortTrials.Trial trial, CancellationToken cancellationToken)
     {
         List<string> untried = [];
         foreach ((IReadOnlyList<LinkedHost> from, LinkedHost to) in ways)
@@ -96,7 +97,7 @@ internal sealed class LinkCommand(
                 throw new ErrorException(Errors.HostWithoutAddress(to.Name, to.Endpoint, why));
             }
 
-            if (await WhyUntriedAsync(from, to, cancellationToken) is { } reason)
+            if (await WhyUntriedAsync(from, to, trial, cancellationToken) is { } reason)
             {
                 untried.Add(reason);
             }
@@ -105,9 +106,9 @@ internal sealed class LinkCommand(
         return untried;
     }
 
-    /// <summary>Dials as the other agents will. The port is opened first; when the choice is then refused it is closed again by
-    /// the keeper.</summary>
-    private async Task<string?> WhyUntriedAsync(IReadOnlyList<LinkedHost> from, LinkedHost to, CancellationToken cancellationToken)
+    /// <summary>Dials as the other agents will. The port is opened first, and stays so until the choice is kept or refused; in the
+    /// second case the keeper closes it then.</summary>
+    private async Task<string?> WhyUntriedAsync(IReadOnlyList<LinkedHost> from, LinkedHost to, PortTrials.Trial trial, CancellationToken cancellationToken)
     {
         if (agents.Find(to.Id) is not { } listener)
         {
@@ -120,6 +121,7 @@ internal sealed class LinkCommand(
             return $"no host that dials {to.Name} is connected: whether it can be reached at {to.Endpoint} was not tried";
         }
 
+        trial.Add(to.Id);
         using CancellationTokenSource limit = new(_callLimit, time);
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try

@@ -27,6 +27,8 @@ internal sealed partial class LinkKeeper(
 
     private const int MaxSaid = 1000;
 
+    public PortTrials Trials { get; } = new(changes);
+
     private readonly HashSet<string> _said = []; // refusals that are an event already; touched by the loop only
 
     public async Task RunAsync(CancellationToken stopping)
@@ -60,7 +62,8 @@ internal sealed partial class LinkKeeper(
 
             foreach (LinkOrder order in LinkPlan.Next(scene.Hosts, scene.Vms, scene.Links))
             {
-                if (agents.Find(order.To.Id) is { } session)
+                bool stands = order is LinkOrder.Port { Listens: false } && Trials.Has(order.To.Id);
+                if (!stands && agents.Find(order.To.Id) is { } session)
                 {
                     await GiveAsync(session, order, stopping);
                 }
@@ -139,9 +142,9 @@ internal sealed partial class LinkKeeper(
         _ => null,
     };
 
-    [LoggerMessage(220, LogLevel.Error, "Who dials whom could not be looked at; tried again")]
+    [LoggerMessage(230, LogLevel.Error, "Who dials whom could not be looked at; tried again")]
     private static partial void NotDone(ILogger logger, Exception fault);
 
-    [LoggerMessage(221, LogLevel.Warning, "{Host} did not answer who dials whom in time; told again")]
+    [LoggerMessage(231, LogLevel.Warning, "{Host} did not answer who dials whom in time; told again")]
     private static partial void TooSlow(ILogger logger, string host);
 }

@@ -76,6 +76,7 @@ internal sealed class MappingStore(VaultStorage storage)
     public async Task FillInAsync(CancellationToken cancellationToken)
     {
         await using VaultDb db = storage.Open();
+        await using var transaction = await db.Database.BeginTransactionAsync(cancellationToken); // after a start of the vault all hosts say hello at once
         List<SiteRow> sites = await db.Sites.AsNoTracking().OrderBy(row => row.Name).ToListAsync(cancellationToken);
         List<HostRow> hosts = await db.Hosts.AsNoTracking().ToListAsync(cancellationToken);
         List<NetworkMapping> existing = [.. (await db.Mappings.AsNoTracking().ToListAsync(cancellationToken)).Select(ToModel)];
@@ -99,6 +100,7 @@ internal sealed class MappingStore(VaultStorage storage)
         }
 
         await db.SaveChangesAsync(cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
     }
 
     public static async Task<IReadOnlyList<NetworkMapping>> BetweenAsync(VaultDb db, Guid sourceSite, Guid targetSite, CancellationToken cancellationToken) =>

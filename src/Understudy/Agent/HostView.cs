@@ -63,7 +63,7 @@ internal sealed class HostView(
         AgentVersion.Text,
         settings.Config.Advertise,
         await FactsAsync(cancellationToken),
-        (await InventoryAsync(cancellationToken))?.Vms ?? [],
+        (await InventoryAsync(cancellationToken))?.Vms,
         Sources(),
         Targets(),
         Unavailable());

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Understudy.Api.Rest;
 using Understudy.Model;
 using Understudy.Plans;
@@ -8,9 +9,10 @@ namespace Understudy.Vault.Protection.Commands;
 
 /// <summary>
 /// One command on several VMs (REG-5, PRO-7): a job for each. What one VM refuses stands beside it in the answer and keeps no
-/// other from its job. A preview says the same and starts nothing.
+/// other from its job; nor does what breaks, for nobody would be told of the jobs begun before. A preview says the same and starts nothing.
 /// </summary>
-internal sealed class SelectionCommands(CommandDesk desk, ProtectCommand protect, ReplicationCommands replication, JobStore jobs, TimeProvider time)
+internal sealed partial class SelectionCommands(
+    CommandDesk desk, ProtectCommand protect, ReplicationCommands replication, JobStore jobs, TimeProvider time, ILogger<SelectionCommands> logger)
 {
     public async Task<SelectionDto> ProtectAsync(ProtectSelectedDto request, string user, CancellationToken cancellationToken)
     {
@@ -86,8 +88,16 @@ internal sealed class SelectionCommands(CommandDesk desk, ProtectCommand protect
             {
                 vms.Add(new SelectedVmDto(vm.Vm.Value, vm.Name, vm.Host, null, ErrorDto.From(refused.Error)));
             }
+            catch (Exception fault) when (fault is not OperationCanceledException)
+            {
+                Broke(logger, vm.Name, fault);
+                vms.Add(new SelectedVmDto(vm.Vm.Value, vm.Name, vm.Host, null, ErrorDto.From(Errors.Internal(fault.Message))));
+            }
         }
 
         return new SelectionDto(selection.Text, preview, vms);
     }
+
+    [LoggerMessage(440, LogLevel.Error, "VM {Vm}, one of several, failed unexpectedly")]
+    private static partial void Broke(ILogger logger, string vm, Exception fault);
 }

@@ -27,7 +27,7 @@ internal sealed class SettingsCommand(CommandDesk desk)
 
         SettingsInput input = new(before.Replica, changed, Disks: !before.ExcludedDisks.SequenceEqual(after.ExcludedDisks));
         NewJob job = new(before.Vm, before.Name, subject.Go.Action, subject.Go.Steps, input, user);
-        return await desk.StartAsync(job, (along, _) => SaveAsync(along, after, cancellationToken), cancellationToken);
+        return await desk.StartAsync(job, (along, _) => SaveAsync(along, before, request, cancellationToken), cancellationToken);
     }
 
     private static async Task<ProtectedVm> ApplyAsync(VaultDb db, ProtectedVm vm, VmSetDto request, CancellationToken cancellationToken)
@@ -94,9 +94,12 @@ internal sealed class SettingsCommand(CommandDesk desk)
         }
     }
 
-    private static async Task SaveAsync(VaultDb db, ProtectedVm vm, CancellationToken cancellationToken)
+    /// <summary>The request is applied to what is there by then: another one may have come first, and both count.</summary>
+    private static async Task SaveAsync(VaultDb db, ProtectedVm before, VmSetDto request, CancellationToken cancellationToken)
     {
-        ProtectionRow row = await db.Protections.SingleAsync(candidate => candidate.VmId == vm.Vm.Value, cancellationToken);
+        ProtectionRow row = await db.Protections.SingleOrDefaultAsync(candidate => candidate.VmId == before.Vm.Value && candidate.Replica == before.Replica.Value, cancellationToken)
+            ?? throw new ErrorException(Errors.NotProtected(before.Name));
+        ProtectedVm vm = await ApplyAsync(db, ProtectionRows.ToModel(row, []), request, cancellationToken);
         row.Policy = vm.Policy;
         row.TargetName = vm.TargetName;
         row.NicsJson = VaultJson.Write(vm.Nics, VaultJson.Default.IReadOnlyListNicPlan);

@@ -61,8 +61,10 @@ internal static partial class HostCommands
     {
         HostMaintenanceDto before = await c.Vault.ShowMaintenanceAsync(host, ct);
         HostMaintenanceDto ended = await c.Vault.EndMaintenanceAsync(host, ct);
-        bool whole = c.NoWait || await FollowAsync(c, before, ct);
-        c.Show(ended, CommandContext.Types.HostMaintenanceDto, (m, o) => o.WriteLine($"the maintenance of {m.Host} is over"));
+        bool whole = c.NoWait || (await FollowAsync(c, before, ct) & ended.Since is null);
+        c.Show(ended, CommandContext.Types.HostMaintenanceDto, (m, o) => o.WriteLine(m.Since is null
+            ? $"the maintenance of {m.Host} is over"
+            : $"the maintenance of {m.Host} ends once the host and its libvirt are there and none of its VMs is busy: `understudy host maintenance {m.Host} --show`"));
         return whole ? ExitCode.Done : ExitCode.Failed;
     }
 
