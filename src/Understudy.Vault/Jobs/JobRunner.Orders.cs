@@ -9,7 +9,7 @@ internal sealed partial class JobRunner
 {
     /// <summary>The user has completed the test, the maintenance is over, or the user says what to do with a guest that does not shut down.</summary>
     /// <param name="powerOff">Pull its plug; takes the confirmation word.</param>
-    public async Task CompleteAsync(JobId job, string? note, bool powerOff, string? confirm, CancellationToken cancellationToken)
+    public async Task CompleteAsync(JobId job, string by, string? note, bool powerOff, string? confirm, CancellationToken cancellationToken)
     {
         await jobs.ChangeAsync(job, row =>
         {
@@ -21,7 +21,7 @@ internal sealed partial class JobRunner
 
             if (powerOff)
             {
-                GivePowerOff(row, wait, confirm);
+                GivePowerOff(row, wait, by, confirm);
             }
 
             if (wait.For == JobWait.Action)
@@ -95,7 +95,7 @@ internal sealed partial class JobRunner
         Start(job);
     }
 
-    private static void GivePowerOff(JobRow row, FlowAction.Wait wait, string? confirm)
+    private static void GivePowerOff(JobRow row, FlowAction.Wait wait, string by, string? confirm)
     {
         if (wait.For != JobWait.Action || JobView.Input(row) is not FailoverInput input)
         {
@@ -107,6 +107,6 @@ internal sealed partial class JobRunner
             throw new ErrorException(Errors.WrongConfirmation(Confirmation.PowerOff, confirm));
         }
 
-        JobView.Put(row, input with { PowerOff = true });
+        JobView.Put(row, input with { PowerOffBy = by });
     }
 }
