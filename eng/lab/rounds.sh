@@ -72,8 +72,10 @@ record_at() {
 holds() { [ "$(record_at "$1")" -ge "$2" ]; }
 
 nothing_is_left() {
-    fact "something is left on north: $(traces north one | head -n 5 | tr '\n' ';')" eventually 30 leaves_nothing north one
-    fact "something is left on south: $(traces south one | head -n 5 | tr '\n' ';')" eventually 30 leaves_nothing south one
+    local site
+    for site in $LAB_SITES; do
+        eventually 30 leaves_nothing "$site" one || fact "something is left on $site: $(traces "$site" one | head -n 5 | tr '\n' ';')" false
+    done
 }
 
 # --- commands ---------------------------------------------------------------------------------------------------------------
