@@ -102,6 +102,7 @@ see_through() {
         fi
     done
     eventually 60 all_are_back || give_up 'vault and agents do not come back'
+    start_what_was_killed
     say "ok      $what ($(seconds_since "$waited") s after the last kill): $(story)"
 }
 
