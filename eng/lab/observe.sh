@@ -107,8 +107,8 @@ traces() {
     for line in $(loops_of "$site"); do
         echo "device $line"
     done
-    disks=$(disks_of "$site" "$domain")
-    for line in $(inside "$site" virsh -q checkpoint-list "$domain" --name); do
+    disks=$(disks_of "$site" "$domain" 2>/dev/null || true)    # it may be on the other site
+    for line in $(inside "$site" virsh -q checkpoint-list "$domain" --name 2>/dev/null || true); do
         echo "checkpoint $line of $domain"
     done
     for file in $disks; do

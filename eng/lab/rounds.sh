@@ -5,6 +5,17 @@
 readonly LAB_DESK=desk  # a VM on each site that is given disks; not one of Understudy's
 readonly WORD='"confirm":"FAILOVER"'
 
+# The commands and how many steps their jobs have; those in the last line make no job.
+declare -A steps_of=(
+    ['protect']=4 ['point mark']=1 ['set policy']=3 ['pause']=1 ['resume']=1
+    ['exclude a disk']=3 ['include a disk']=3 ['resync']=1 ['export of a point']=1 ['export of a branch']=1
+    ['mount']=1 ['unmount']=1 ['attach']=1 ['detach']=1 ['maintenance of the source']=6
+    ['test']=3 ['promote']=4 ['planned failover']=8 ['cancel']=3 ['unplanned failover']=2
+    ['unplanned failover with shutdown']=5 ['change of point']=1 ['commit']=1 ['delete a branch']=1 ['delete the old disks']=1
+    ['unprotect']=2 ['unprotect at the target']=2
+    ['policy set']=1 ['maintenance of the target']=1 ['end of maintenance']=1
+)
+
 other() { if [ "$1" = north ]; then echo south; else echo north; fi; }
 
 prepare() {
@@ -61,8 +72,10 @@ record_at() {
 holds() { [ "$(record_at "$1")" -ge "$2" ]; }
 
 nothing_is_left() {
-    fact "something is left on north: $(traces north one | head -n 5 | tr '\n' ';')" eventually 30 leaves_nothing north one
-    fact "something is left on south: $(traces south one | head -n 5 | tr '\n' ';')" eventually 30 leaves_nothing south one
+    local site
+    for site in $LAB_SITES; do
+        eventually 30 leaves_nothing "$site" one || fact "something is left on $site: $(traces "$site" one | head -n 5 | tr '\n' ';')" false
+    done
 }
 
 # --- commands ---------------------------------------------------------------------------------------------------------------
@@ -71,14 +84,14 @@ protect() {
     must_hold "it does not run on $from" eventually 30 runs_only_on "$from"
     guest_pid=$(pid_of_guest "$from" one)
     must_hold 'the vault does not see it run' eventually 30 vm_power_is one running
-    walk protect 4 POST /vms/one/protect "{\"to\":\"$to\",\"policy\":\"walk\"}"
+    walk protect POST /vms/one/protect "{\"to\":\"$to\",\"policy\":\"walk\"}"
     stands "$from" protected
 }
 
 # Afterwards $marked is a point that has the records up to $durable.
 mark() {
     durable=$(record_at "$from")
-    walk 'point mark' 1 POST /vms/one/mark '{"label":"walk"}'
+    walk 'point mark' POST /vms/one/mark '{"label":"walk"}'
     stands "$from" protected
     marked=$(points_of one | jq -r '[.[] | select(.label == "walk")][-1].id')
     must_hold 'there is no point with the mark' [ "$marked" != null ]
@@ -87,23 +100,23 @@ mark() {
 settings() {
     call 'policy set' PUT /policies/walk '{"retention":"2h"}'
     stands "$from" protected
-    walk 'set policy' 3 PATCH /vms/one '{"policy":"walk-slower"}'
+    walk 'set policy' PATCH /vms/one '{"policy":"walk-slower"}'
     stands "$from" protected
     ask PATCH /vms/one '{"policy":"walk"}' >/dev/null || true
 }
 
 pause_and_resume() {
-    walk pause 1 POST /vms/one/pause
+    walk pause POST /vms/one/pause
     stands "$from" paused
-    walk resume 1 POST /vms/one/resume
+    walk resume POST /vms/one/resume
     stands "$from" protected
 }
 
 disks() {
-    walk 'exclude a disk' 3 PATCH /vms/one '{"excludedDisks":["vdc"]}'
+    walk 'exclude a disk' PATCH /vms/one '{"excludedDisks":["vdc"]}'
     stands "$from" protected
     mark
-    walk 'include a disk' 3 PATCH /vms/one '{"excludedDisks":[]}'
+    walk 'include a disk' PATCH /vms/one '{"excludedDisks":[]}'
     stands "$from" protected
     must_hold 'the disk does not come back into the points' eventually 90 disk_is_in_points
 }
@@ -111,7 +124,7 @@ disks() {
 disk_is_in_points() { ask GET /vms/one/points/latest >/dev/null && [ "$(vm_field one '.protection.copy')" = null ]; }
 
 resync() {
-    walk resync 1 POST /vms/one/resync
+    walk resync POST /vms/one/resync
     must_hold 'it is not protected again' eventually 90 vm_state_is one protected
     stands "$from" protected
 }
@@ -120,16 +133,16 @@ resync() {
 export_to_folder() {
     local folder=$LAB_EXPORTS/walk
     rm -rf "$folder"
-    walk "$1" 1 POST "/vms/one/points/$2/export" "{\"folder\":\"$folder\"}"
+    walk "$1" POST "/vms/one/points/$2/export" "{\"folder\":\"$folder\"}"
     fact 'what was exported is not whole' verify_images "$(echo "$folder"/*vdb*)" "$(echo "$folder"/*vdc*)"
     rm -rf "$folder"
 }
 
 mount_and_unmount() {
-    walk mount 1 POST "/vms/one/points/$marked/mount" "{\"writable\":$1}"
+    walk mount POST "/vms/one/points/$marked/mount" "{\"writable\":$1}"
     stands "$from" protected
     fact "the devices of the mounted point cannot be read, or are not whole" eventually 45 devices_are_whole
-    walk unmount 1 DELETE "/vms/one/mounts/$(vm_field one '.protection.mounts[0].name')"
+    walk unmount DELETE "/vms/one/mounts/$(vm_field one '.protection.mounts[0].name')"
     stands "$from" protected
     fact 'it is still mounted' [ "$(vm_field one '.protection.mounts | length')" = 0 ]
 }
@@ -144,10 +157,10 @@ attach_and_detach() {
     given=$LAB_DESK
     domain_runs "$to" "$LAB_DESK" || inside "$to" virsh -q start "$LAB_DESK"
     eventually 60 guest_said "$to" "$LAB_DESK" '^READY '
-    walk attach 1 POST "/vms/one/points/$marked/attach" "{\"toVm\":\"$LAB_DESK\"}"
+    walk attach POST "/vms/one/points/$marked/attach" "{\"toVm\":\"$LAB_DESK\"}"
     stands "$from" protected
     case $victims in *guest-target*) ;; *) fact "$LAB_DESK has not been given three disks" [ "$(disks_of "$to" "$LAB_DESK" | wc -l)" = 6 ] ;; esac
-    walk detach 1 DELETE "/vms/one/mounts/$(vm_field one '.protection.mounts[0].name')"
+    walk detach DELETE "/vms/one/mounts/$(vm_field one '.protection.mounts[0].name')"
     stands "$from" protected
     domain_runs "$to" "$LAB_DESK" || inside "$to" virsh -q start "$LAB_DESK"
     fact "$LAB_DESK still has disks of the point" [ "$(disks_of "$to" "$LAB_DESK" | wc -l)" = 3 ]
@@ -157,7 +170,7 @@ attach_and_detach() {
 maintenance_at_source() {
     durable=$(record_at "$from")
     finish=/hosts/$from/maintenance/end
-    walk 'maintenance of the source' 6 POST "/hosts/$from/maintenance" '{"reason":"walk","shutdownLimit":"30s"}'
+    walk 'maintenance of the source' POST "/hosts/$from/maintenance" '{"reason":"walk","shutdownLimit":"30s"}'
     arrives "$from" protected "$durable"
     eventually 20 ask POST "/hosts/$from/maintenance/end" '{}' >/dev/null || true
 }
@@ -173,7 +186,7 @@ maintenance_at_target() {
 
 try_out() {
     finish=/jobs/JOB/complete
-    walk test 3 POST /vms/one/test "{\"point\":\"$marked\"}"
+    walk test POST /vms/one/test "{\"point\":\"$marked\"}"
     stands "$from" protected
     fact 'a test is left' [ "$(vm_field one '.protection.tests | length')" = 0 ]
 }
@@ -182,27 +195,27 @@ promote() {
     local test
     test=$(ask POST /vms/one/test "{\"point\":\"$marked\"}" | jq .id)
     must_hold 'the test to promote does not start' eventually 60 job_rests "$test"
-    walk promote 4 POST /vms/one/promote "{$WORD}"
+    walk promote POST /vms/one/promote "{$WORD}"
     arrives "$to" 'commit pending' "$durable"
 }
 
 planned() {
-    walk 'planned failover' 8 POST /vms/one/failover '{"unplanned":false,"shutdownLimit":"30s"}'
+    walk 'planned failover' POST /vms/one/failover '{"unplanned":false,"shutdownLimit":"30s"}'
     arrives "$to" 'commit pending' "$(record_at "$from")"
 }
 
 unplanned() {
-    walk 'unplanned failover' 2 POST /vms/one/failover "{\"unplanned\":true,\"point\":\"latest\",$WORD}"
+    walk 'unplanned failover' POST /vms/one/failover "{\"unplanned\":true,\"point\":\"latest\",$WORD}"
     arrives "$to" 'commit pending' "$durable"
 }
 
 unplanned_with_shutdown() {
-    walk 'unplanned failover with shutdown' 5 POST /vms/one/failover "{\"unplanned\":true,\"shutDownSource\":true,\"shutdownLimit\":\"30s\",$WORD}"
+    walk 'unplanned failover with shutdown' POST /vms/one/failover "{\"unplanned\":true,\"shutDownSource\":true,\"shutdownLimit\":\"30s\",$WORD}"
     arrives "$to" 'commit pending' "$durable"
 }
 
 change_point() {
-    walk 'change of point' 1 POST /vms/one/change-point "{\"point\":\"$marked\"}"
+    walk 'change of point' POST /vms/one/change-point "{\"point\":\"$marked\"}"
     arrives "$to" 'commit pending' "$durable"
 }
 
@@ -210,7 +223,7 @@ change_point() {
 cancel() {
     local left
     left=$(record_at "$from")
-    walk cancel 3 POST /vms/one/cancel
+    walk cancel POST /vms/one/cancel
     arrives "$from" protected "$left"
 }
 
@@ -218,7 +231,7 @@ cancel() {
 delete_branches() {
     local branch
     for branch in $(branch_names one); do
-        walk "$1" 1 POST "/vms/one/branches/$branch/delete" "{\"confirm\":\"$branch\"}"
+        walk "$1" POST "/vms/one/branches/$branch/delete" "{\"confirm\":\"$branch\"}"
         stands "$2" "$3"
     done
     fact 'a branch is left' [ -z "$(branch_names one)" ]
@@ -226,36 +239,36 @@ delete_branches() {
 
 # --- rounds -----------------------------------------------------------------------------------------------------------------
 
-wanted() { [ "$again" = yes ] || is_wanted "$1" "$2"; }
+wanted() { [ "$again" = yes ] || is_wanted "$1"; }
 
 # Over and home again in every way, and whatever else is done with a protected VM.
 stay() {
     protect
     mark
-    ! { wanted 'policy set' 1 || wanted 'set policy' 3; } || settings
-    ! { wanted pause 1 || wanted resume 1; } || pause_and_resume
-    ! { wanted 'exclude a disk' 3 || wanted 'include a disk' 3; } || disks
-    ! wanted resync 1 || resync
+    ! { wanted 'policy set' || wanted 'set policy'; } || settings
+    ! { wanted pause || wanted resume; } || pause_and_resume
+    ! { wanted 'exclude a disk' || wanted 'include a disk'; } || disks
+    ! wanted resync || resync
     mark
-    ! wanted 'export of a point' 1 || export_to_folder 'export of a point' "$marked"
-    ! { wanted mount 1 || wanted unmount 1; } || mount_and_unmount "$([ $((RANDOM % 2)) = 0 ] && echo true || echo false)"
-    ! { wanted attach 1 || wanted detach 1; } || attach_and_detach
-    ! { wanted 'maintenance of the target' 1 || wanted 'end of maintenance' 1; } || maintenance_at_target
-    ! wanted 'maintenance of the source' 6 || maintenance_at_source
-    ! wanted test 3 || try_out
+    ! wanted 'export of a point' || export_to_folder 'export of a point' "$marked"
+    ! { wanted mount || wanted unmount; } || mount_and_unmount "$([ $((RANDOM % 2)) = 0 ] && echo true || echo false)"
+    ! { wanted attach || wanted detach; } || attach_and_detach
+    ! { wanted 'maintenance of the target' || wanted 'end of maintenance'; } || maintenance_at_target
+    ! wanted 'maintenance of the source' || maintenance_at_source
+    ! wanted test || try_out
 
     planned
     cancel
-    ! wanted 'export of a branch' 1 || export_to_folder 'export of a branch' "$(branch_names one | head -n 1)"
+    ! wanted 'export of a branch' || export_to_folder 'export of a branch' "$(branch_names one | head -n 1)"
     delete_branches 'delete a branch' "$from" protected
     mark
-    ! wanted promote 4 || { promote && cancel && mark; }
-    ! wanted 'unplanned failover with shutdown' 5 || { unplanned_with_shutdown && cancel && mark; }
+    ! wanted promote || { promote && cancel && mark; }
+    ! wanted 'unplanned failover with shutdown' || { unplanned_with_shutdown && cancel && mark; }
     unplanned
-    ! wanted 'change of point' 1 || change_point
+    ! wanted 'change of point' || change_point
     cancel
     delete_branches 'delete a branch' "$from" protected
-    walk unprotect 2 POST /vms/one/unprotect
+    walk unprotect POST /vms/one/unprotect
     stands "$from" unprotected
     nothing_is_left
 }
@@ -264,10 +277,10 @@ stay() {
 move() {
     protect
     mark
-    if wanted 'planned failover' 8; then planned; else unplanned; fi
-    walk commit 1 POST /vms/one/commit
+    if wanted 'planned failover'; then planned; else unplanned; fi
+    walk commit POST /vms/one/commit
     stands "$to" 'failed over'
-    walk 'unprotect at the target' 2 POST /vms/one/unprotect '{"keepAtTarget":true}'
+    walk 'unprotect at the target' POST /vms/one/unprotect '{"keepAtTarget":true}'
     stands "$to" unprotected
     delete_branches 'delete the old disks' "$to" unprotected
     nothing_is_left

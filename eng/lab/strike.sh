@@ -9,9 +9,8 @@
 # with it. A guest of the target is the VM itself, its test, or the VM that was given a point.
 readonly VICTIMS='vault agent-source agent-target libvirtd-source libvirtd-target daemons-source daemons-target guest-source guest-target'
 readonly STRUCK=$LAB_DIR/walk.struck    # a line each: command, step, victim, and struck, absent (nothing of it ran) or missed (the step was over)
-readonly STRIKES=3                      # at most so many in one command, each by another victim
+readonly STRIKES=4                      # at most so many in one command, each by another victim
 
-declare -A steps_of=()      # of each command met by this walk
 kills=0
 parts=()
 exec {never}<> <(:)         # nothing ever comes out of it
@@ -34,10 +33,10 @@ least_tried() {
     done | sort -n -k1,1 -k2,2 | cut -d' ' -f3
 }
 
-# plan WHAT STEPS: the steps to strike in, ascending: those with most victims left first, those too short to be met last.
+# plan WHAT: the steps to strike in, ascending: those with most victims left first, those too short to be met last.
 plan() {
     local number left missed
-    for number in $(seq "$2"); do
+    for number in $(seq "${steps_of[$1]}"); do
         left=$(untried "$1" "$number" | wc -l)
         missed=$(times_tried "$1" "$number" '[^'$'\t'']*' missed)
         [ "$missed" -lt 6 ] || left=0
@@ -49,7 +48,7 @@ plan() {
 # Succeeds when something is left to be tried in a command.
 is_wanted() {
     local number
-    for number in $(seq "$2"); do
+    for number in $(seq "${steps_of[$1]}"); do
         [ "$(times_tried "$1" "$number" '[^'$'\t'']*' missed)" -ge 6 ] || [ -z "$(untried "$1" "$number")" ] || return 0
     done
     return 1
@@ -136,9 +135,14 @@ strike_in() {
         fi
         note "$what" "$number" "$victim" absent
     done
-    move_on
-    pause 0.1
-    revive "$victim"
+    if [ $((RANDOM % 2)) = 0 ]; then    # sometimes it is back before the others have noticed
+        revive "$victim"
+        move_on
+    else
+        move_on
+        pause 0.1
+        revive "$victim"
+    fi
 }
 
 # A step that is still at work when what was killed in it is back can be struck again.

@@ -40,13 +40,13 @@ touch "$STRUCK"
 
 # --- one command ----------------------------------------------------------------------------------------------------------
 
-# walk WHAT STEPS METHOD PATH [JSON]: calls a command that makes a job, kills while chosen steps of it run, and sees it through.
+# walk WHAT METHOD PATH [JSON]: calls a command that makes a job, kills while chosen steps of it run, and sees it through.
 # $finish, if set, is called (POST) when the job waits for its user.
 walk() {
-    local what=$1 steps=$2 number numbers
-    shift 2
-    last=$what steps_of[$what]=$steps newest=$(newest_job) victims=' ' story=''
-    numbers=$(plan "$what" "$steps")
+    local what=$1 number numbers
+    shift
+    last=$what newest=$(newest_job) victims=' ' story=''
+    numbers=$(plan "$what")
     find_parts
     stand_still
     carry_out "$@" &
@@ -62,6 +62,7 @@ walk() {
     job_id=$(command_job)
     [ -n "$job_id" ] || give_up "$what was refused: $(jq -c . "$ANSWER" 2>/dev/null || cat "$ANSWER")"
     see_through "$what"
+    fact "its job has other steps than the walk knows" [ "$(look "select count(*) from job_steps where JobId = $job_id")" = "${steps_of[$what]}" ]
 }
 
 carry_out() {
@@ -101,6 +102,7 @@ see_through() {
         fi
     done
     eventually 60 all_are_back || give_up 'vault and agents do not come back'
+    start_what_was_killed
     say "ok      $what ($(seconds_since "$waited") s after the last kill): $(story)"
 }
 
@@ -118,7 +120,7 @@ start_what_was_killed() {
 call() {
     local what=$1 victim pids
     shift
-    last=$what steps_of[$what]=1 victims=' ' story=''
+    last=$what victims=' ' story=''
     ask "$@" >"$ANSWER" &
     caller=$!
     sleep "0.0$((RANDOM % 40 + 10))"

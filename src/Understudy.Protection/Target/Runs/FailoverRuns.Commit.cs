@@ -18,6 +18,7 @@ internal sealed partial class FailoverRuns
     private const int MostLooksForViews = 50;
 
     private string? _damage;
+    private Guid? _offViews;
 
     /// <summary>Begins the commit, or goes on with it, as far as it goes now.</summary>
     public async ValueTask<CommitOutcome> CommitAsync(CancellationToken cancellationToken)
@@ -114,6 +115,8 @@ internal sealed partial class FailoverRuns
     /// </summary>
     private async ValueTask<string?> EndViewsAsync(FailoverRecord failover, CancellationToken cancellationToken)
     {
+        await ResumeOffViewsAsync(failover, cancellationToken);
+
         // It is closed when the next step could not be noted and this one is begun twice.
         if (!context.Slot.IsClosed && await ReleaseOrSayWhyNotAsync(failover, cancellationToken) is { } waiting)
         {
@@ -123,6 +126,21 @@ internal sealed partial class FailoverRuns
         await context.Slot.CloseAsync();
         await context.Bases.ChangeAccessAsync(BaseAccess.None, cancellationToken);
         return null;
+    }
+
+    /// <summary>
+    /// A read of a view may have failed while the disks moved, when a daemon died, and the watch of guests on views looks
+    /// no more: the guest goes on with what it stands on now. Once, since from here on an I/O error is not of our making.
+    /// </summary>
+    private async ValueTask ResumeOffViewsAsync(FailoverRecord failover, CancellationToken cancellationToken)
+    {
+        if (_offViews != failover.Id && await Hypervisor.GetRunStateAsync(context.Spec.Vm, cancellationToken) is VmRunState.PausedIoError)
+        {
+            await Hypervisor.ResumeAsync(context.Spec.Vm, cancellationToken);
+            Log.GuestResumed(context.Logger, context.Vm, context.Vm);
+        }
+
+        _offViews = failover.Id;
     }
 
     private async ValueTask<string?> ReleaseOrSayWhyNotAsync(FailoverRecord failover, CancellationToken cancellationToken)

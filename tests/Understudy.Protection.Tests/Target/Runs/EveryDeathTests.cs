@@ -1,5 +1,6 @@
 using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
+using Understudy.Protection.Ports;
 using Understudy.Protection.Target.Runs;
 using Understudy.Protection.Tests.Target.World;
 using Understudy.Qemu.Tests.Recovery;
@@ -67,6 +68,19 @@ public sealed class EveryDeathTests(ITestOutputHelper output) : EveryDeath(outpu
         Assert.Equal(expected[1], site.BaseContent(1));
         Assert.Empty(await FilesAsync(site.State));
         Assert.Empty(await FilesAsync(site.Journal));
+        return died;
+    });
+
+    [Fact]
+    public Task A_guest_whose_read_of_a_view_failed_while_its_disks_moved_runs_after_the_commit_whatever_dies() => ForEveryDeathAsync(async (site, life) =>
+    {
+        RecoveryPointId point = await site.Source.PointAsync(site.Host.Sink);
+        await site.Host.StartFailoverAsync(ModelSite.Failover(point), default);
+        site.Hypervisor.Copied = domain => domain.HasReadError = true; // The daemon had died; on its copy it can read again.
+        bool died = await BeginAsync(site, life);
+        died |= await OrderAsync(site, async host => Assert.Null((await host.CommitAsync(default)).Pending));
+
+        Assert.Equal(VmRunState.Running, await site.Hypervisor.GetRunStateAsync(SourceFeed.Vm, default));
         return died;
     });
 

@@ -115,6 +115,9 @@ internal sealed class ModelDomain(string name)
 
     public bool IsPaused { get; set; }
 
+    /// <summary>A read of its disks has failed: it stands still until somebody resumes it.</summary>
+    public bool HasReadError { get; set; }
+
     public int Starts { get; set; }
 
     public Dictionary<string, ModelJob> Jobs { get; } = [];
@@ -125,6 +128,7 @@ internal sealed class ModelDomain(string name)
     {
         Live = null;
         IsPaused = false;
+        HasReadError = false;
         Jobs.Clear();
     }
 }

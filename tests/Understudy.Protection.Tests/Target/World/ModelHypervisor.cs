@@ -40,7 +40,7 @@ internal sealed class ModelHypervisor(ModelHost host, ModelSockets sockets) : IH
     }
 
     public ValueTask<VmRunState> GetRunStateAsync(VmId vm, CancellationToken cancellationToken) => new(
-        !host.Domains.TryGetValue(vm, out ModelDomain? domain) ? VmRunState.Absent : domain.Live is null ? VmRunState.Off : domain.IsPaused ? VmRunState.Paused : VmRunState.Running);
+        !host.Domains.TryGetValue(vm, out ModelDomain? domain) ? VmRunState.Absent : domain.Live is null ? VmRunState.Off : domain.IsPaused ? VmRunState.Paused : domain.HasReadError ? VmRunState.PausedIoError : VmRunState.Running);
 
     public ValueTask<VmId> DefineAsync(string domainXml, CancellationToken cancellationToken)
     {
@@ -103,6 +103,9 @@ internal sealed class ModelHypervisor(ModelHost host, ModelSockets sockets) : IH
     /// <summary>Block copies begin when this has ended.</summary>
     public Task CopiesWaitFor { get; set; } = Task.CompletedTask;
 
+    /// <summary>Told of each disk that has moved to its copy.</summary>
+    public Action<ModelDomain> Copied { get; set; } = _ => { };
+
     public async ValueTask StartShallowCopyAsync(VmId vm, string targetDevice, string destinationPath, string format, CancellationToken cancellationToken)
     {
         await CopiesWaitFor;
@@ -148,6 +151,11 @@ internal sealed class ModelHypervisor(ModelHost host, ModelSockets sockets) : IH
         domain.Jobs.Remove(targetDevice);
         domain.Live = Moved(domain.Live!, targetDevice, job.Destination);
         domain.Inactive = Moved(domain.Inactive, targetDevice, job.Destination);
+        if (job.Kind == BlockJobKind.Copy)
+        {
+            Copied(domain);
+        }
+
         return default;
     }
 
@@ -208,6 +216,7 @@ internal sealed class ModelHypervisor(ModelHost host, ModelSockets sockets) : IH
     public ValueTask ResumeAsync(VmId vm, CancellationToken cancellationToken)
     {
         Running(vm).IsPaused = false;
+        Running(vm).HasReadError = false;
         return default;
     }
 
