@@ -80,7 +80,8 @@ public sealed partial class LibvirtHypervisor
 
     private static VmFacts ReadVm(VmId vm, DomainHandle domain)
     {
-        VmRunState state = ReadRunState(domain);
+        (LibvirtDomainState found, int reason) = ReadState(domain);
+        VmRunState state = ToRunState(found, reason);
         DomainDescription description = DomainXml.Read(NativeResult.Take(LibvirtLibrary.DomainGetXml(domain, 0)));
         bool persistent = NativeResult.Check(LibvirtLibrary.DomainIsPersistent(domain)) == 1;
         (IReadOnlyList<string> tags, MachineNeeds needs) = persistent && state is not (VmRunState.Off or VmRunState.Crashed)
@@ -102,7 +103,8 @@ public sealed partial class LibvirtHypervisor
             ReadAutostart(domain),
             tags,
             needs,
-            NativeResult.Check(LibvirtLibrary.DomainHasManagedSave(domain, 0)) == 1);
+            IsSaved(found, reason) || NativeResult.Check(LibvirtLibrary.DomainHasManagedSave(domain, 0)) == 1,
+            EndedByForce(found, reason));
     }
 
     /// <summary>Tags are changed in what is stored, and a processor that a running VM was given is no more what it asks for.</summary>

@@ -154,9 +154,23 @@ public sealed partial class LibvirtHypervisor
 
     internal static VmRunState ReadRunState(DomainHandle domain)
     {
-        NativeResult.Check(LibvirtLibrary.DomainGetState(domain, out int state, out int reason, 0));
-        return ToRunState((LibvirtDomainState)state, reason);
+        (LibvirtDomainState state, int reason) = ReadState(domain);
+        return ToRunState(state, reason);
     }
+
+    private static (LibvirtDomainState State, int Reason) ReadState(DomainHandle domain)
+    {
+        NativeResult.Check(LibvirtLibrary.DomainGetState(domain, out int state, out int reason, 0));
+        return ((LibvirtDomainState)state, reason);
+    }
+
+    /// <summary>Off, and not because its guest shut down.</summary>
+    internal static bool EndedByForce(LibvirtDomainState state, int reason) => state == LibvirtDomainState.Crashed
+        || (state == LibvirtDomainState.Shutoff && reason is LibvirtShutoffReason.Destroyed or LibvirtShutoffReason.Crashed or LibvirtShutoffReason.Failed);
+
+    /// <summary>The memory went to a file that somebody named (virsh save): libvirt keeps no account of it but this, and it
+    /// says the same of a managed state that was discarded, until the next start.</summary>
+    internal static bool IsSaved(LibvirtDomainState state, int reason) => state == LibvirtDomainState.Shutoff && reason == LibvirtShutoffReason.Saved;
 
     /// <summary>A crash of QEMU leaves "shut off": what it means for tracking is found out by the next capture, not by the reason.</summary>
     internal static VmRunState ToRunState(LibvirtDomainState state, int reason) => state switch

@@ -131,12 +131,12 @@ internal sealed partial class FakeAgent
             }
 
             Run(source, false);
-            return new GuestStopped(true, TimeSpan.FromSeconds(3));
+            return new GuestStopped(true, TimeSpan.FromSeconds(3), PoweredOff: request.PowerOff && IgnoresShutdown);
         });
         On(operations, AgentMethods.SourceLastChange, request =>
         {
             Assert.False(Sources[request.Replica].Running, "the last change of a guest that runs");
-            return new PointMade(Cut(request.Replica, request.Kind, null));
+            return new PointMade(Cut(request.Replica, request.Kind, request.Label));
         });
         On(operations, AgentMethods.SourceOffer, request =>
         {

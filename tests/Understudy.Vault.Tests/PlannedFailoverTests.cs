@@ -77,8 +77,33 @@ public sealed class PlannedFailoverTests : IAsyncLifetime
         Assert.True(Source.Running);
 
         await _lab.Client.CompleteJobAsync(job.Id, new JobCompleteDto(null, PowerOff: true, "POWER OFF"), Ct);
-        Assert.Equal(JobState.Succeeded, (await _lab.EndOfAsync(job.Id)).State);
+        JobDto ended = await _lab.EndOfAsync(job.Id);
+        Assert.Equal(JobState.Succeeded, ended.State);
         Assert.Equal(3, _alpha.Done.Count(done => done.Method == "source.stopGuest"));
+        Assert.StartsWith("powered off by admin at 20", ended.Steps[3].Detail, StringComparison.Ordinal);
+        Assert.DoesNotContain("nothing is missing", ended.Steps[4].Detail, StringComparison.Ordinal);
+        Assert.Equal((PointKind.Planned, "powered off by admin"), (Target.Points[^1].Kind, Target.Points[^1].Label));
+        IReadOnlyList<EventDto> events = await _lab.Client.ListEventsAsync(null, 100, Ct);
+        EventDto pulled = Assert.Single(events, happened => happened.Kind == "powered-off");
+        Assert.Equal((HealthLevel.Warning, "web1", "alpha"), (pulled.Severity, pulled.Vm, pulled.Host));
+        Assert.Contains("by admin", pulled.Text, StringComparison.Ordinal);
+        Assert.Equal(2, events.Count(happened => happened is { Kind: "job-waiting", Severity: HealthLevel.Warning })); // each time it began to wait
+    }
+
+    [Fact]
+    public async Task A_guest_that_shut_down_before_its_plug_was_pulled_is_not_said_to_be_powered_off()
+    {
+        _alpha.IgnoresShutdown = true;
+        JobDto job = await _lab.Client.FailoverAsync("web1", Planned, Ct);
+        await _lab.UntilAsync(job.Id, state => state.Wait == JobWait.Action);
+        _alpha.IgnoresShutdown = false;
+        await _lab.Client.CompleteJobAsync(job.Id, new JobCompleteDto(null, PowerOff: true, "POWER OFF"), Ct);
+        JobDto ended = await _lab.EndOfAsync(job.Id);
+
+        Assert.StartsWith("off after", ended.Steps[3].Detail, StringComparison.Ordinal);
+        Assert.EndsWith("nothing is missing", ended.Steps[4].Detail, StringComparison.Ordinal);
+        Assert.Null(Target.Points[^1].Label);
+        Assert.DoesNotContain(await _lab.Client.ListEventsAsync(null, 100, Ct), happened => happened.Kind == "powered-off");
     }
 
     [Fact]

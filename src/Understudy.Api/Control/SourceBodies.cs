@@ -66,11 +66,13 @@ public sealed record SourceUnfenceRequest(VmId Vm, ReplicaId Replica, bool Start
 public sealed record SourceStopGuestRequest(VmId Vm, ReplicaId Replica, bool PowerOff, TimeSpan Timeout);
 
 /// <param name="Waited">From the first request to the guest off, or to the end of the time.</param>
-public sealed record GuestStopped(bool Off, TimeSpan Waited);
+/// <param name="PoweredOff">It is off because its plug was pulled, and did not shut down itself.</param>
+public sealed record GuestStopped(bool Off, TimeSpan Waited, bool PoweredOff = false);
 
 /// <summary>Source: send what changed since the last point, from the disks of the fenced VM that is off.</summary>
 /// <param name="Kind"><see cref="PointKind.Planned"/>.</param>
-public sealed record SourceLastChangeRequest(VmId Vm, ReplicaId Replica, PointKind Kind);
+/// <param name="Label">Kept with the point. Where nobody gives one, the agent labels a point whose guest it knows not to have shut down.</param>
+public sealed record SourceLastChangeRequest(VmId Vm, ReplicaId Replica, PointKind Kind, string? Label = null);
 
 /// <summary>Source: give the VM away. From here on only <paramref name="To"/> may take it, or refuse it for good.</summary>
 public sealed record SourceOfferRequest(VmId Vm, ReplicaId Replica, TransferId Transfer, HostId To);

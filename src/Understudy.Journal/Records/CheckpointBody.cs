@@ -12,7 +12,7 @@ public enum PointKind : byte
     /// <summary>The guest had frozen its file systems.</summary>
     Application = 1,
 
-    /// <summary>The source was shut down: nothing is missing.</summary>
+    /// <summary>The source was off: nothing that had reached its disks is missing.</summary>
     Planned = 2,
 
     /// <summary>Marked by a person.</summary>

@@ -59,6 +59,15 @@ internal static class LibvirtPausedReason
     public const int IoError = 5;
 }
 
+/// <summary>The reasons of virDomainShutoffReason that we tell apart. A libvirtd that was started since knows none of them any more.</summary>
+internal static class LibvirtShutoffReason
+{
+    public const int Destroyed = 2;
+    public const int Crashed = 3;
+    public const int Saved = 5;
+    public const int Failed = 6;
+}
+
 /// <summary>virErrorNumber: those that decide something here.</summary>
 internal enum LibvirtErrorCode
 {

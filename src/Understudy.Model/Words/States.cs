@@ -172,7 +172,8 @@ public enum PointKind
 {
     [JsonStringEnumMemberName("crash-consistent")] CrashConsistent,
 
-    /// <summary>The VM was shut down in order: nothing is missing.</summary>
+    /// <summary>Cut from the disks of the VM that was off: nothing that had reached them is missing. One that was not shut down
+    /// in order has a label that says so.</summary>
     [JsonStringEnumMemberName("planned")] Planned,
 
     /// <summary>Marked by a person; crash-consistent.</summary>

@@ -214,8 +214,9 @@ public sealed record HostFacts(
 /// <param name="Autostart">The hypervisor starts it with the host.</param>
 /// <param name="Tags">Of its stored definition, where it has one.</param>
 /// <param name="Needs">Likewise: at its next start, here or elsewhere.</param>
-/// <param name="HasSavedState">It is off, and its memory is kept: its next start goes on from there, and its disks alone are not
+/// <param name="HasSavedState">It is off, and its memory is kept, by libvirt or in a file of somebody's: its disks alone are not
 /// the whole VM.</param>
+/// <param name="EndedByForce">It is off, and known not to have shut down in order: its disks are as after a power cut.</param>
 public sealed record VmFacts(
     VmId Id,
     string Name,
@@ -232,7 +233,8 @@ public sealed record VmFacts(
     bool Autostart = false,
     IReadOnlyList<string>? Tags = null,
     MachineNeeds? Needs = null,
-    bool HasSavedState = false);
+    bool HasSavedState = false,
+    bool EndedByForce = false);
 
 /// <param name="Source">Path of the image or block device, also where the definition names a volume of a pool; otherwise, or
 /// while the volume is not found, the source as libvirt names it.</param>

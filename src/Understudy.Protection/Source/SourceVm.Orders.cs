@@ -1,12 +1,16 @@
 using Understudy.Blocks.Identity;
 using Understudy.Journal.Records;
 using Understudy.Protection.Ownership;
+using Understudy.Protection.Ports;
 
 namespace Understudy.Protection.Source;
 
 /// <summary>What a person or the vault can ask of a source. All may be called from anywhere, and given again.</summary>
 public sealed partial class SourceVm
 {
+    /// <summary>What a planned point is labelled whose guest did not shut down: its disks are as after a power cut.</summary>
+    internal const string EndedByForce = "not shut down in order";
+
     /// <summary>Waits for cuts, in order; touched by the loop only.</summary>
     private readonly List<WantedPoint> _wanted = [];
 
@@ -53,9 +57,10 @@ public sealed partial class SourceVm
     /// What changed since the last point, from the disks of the fenced VM that is off; returns when the target has
     /// acknowledged it as a planned point. Given again it makes another, which costs little: nothing has changed.
     /// </summary>
-    public async ValueTask<SourcePoint> LastChangeAsync(CancellationToken cancellationToken)
+    /// <param name="label">Kept with the point; null for what this side knows itself: a guest that did not shut down is labelled so.</param>
+    public async ValueTask<SourcePoint> LastChangeAsync(string? label, CancellationToken cancellationToken)
     {
-        WantedPoint wanted = await OrderAsync(AdmitLastChangeAsync, interrupts: false, cancellationToken);
+        WantedPoint wanted = await OrderAsync(loop => AdmitLastChangeAsync(label, loop), interrupts: false, cancellationToken);
         return await WaitForAsync(wanted, cancellationToken);
     }
 
@@ -131,7 +136,7 @@ public sealed partial class SourceVm
         return Add(new WantedPoint(purpose));
     }
 
-    private async ValueTask<WantedPoint> AdmitLastChangeAsync(CancellationToken cancellationToken)
+    private async ValueTask<WantedPoint> AdmitLastChangeAsync(string? label, CancellationToken cancellationToken)
     {
         if (Ownership.Record.State is OwnershipState.Offered && _state.LastPoint is { Purpose.FencedAt: not null } offered)
         {
@@ -140,8 +145,8 @@ public sealed partial class SourceVm
 
         RequireOwned();
         Fence fence = RequireFence();
-        await RequireOffAsync(cancellationToken);
-        return Add(new WantedPoint(new CutPurpose(PointKind.Planned, FencedAt: fence.At)));
+        VmFacts off = await RequireOffAsync(cancellationToken);
+        return Add(new WantedPoint(new CutPurpose(PointKind.Planned, label ?? (off.EndedByForce ? EndedByForce : null), FencedAt: fence.At)));
     }
 
     private WantedPoint Add(WantedPoint wanted)

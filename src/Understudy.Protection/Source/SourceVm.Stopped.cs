@@ -98,7 +98,7 @@ public sealed partial class SourceVm
         { HasSavedState: true } saved => throw new RefusedException(
             RefusalCode.SavedState,
             $"{Spec.VmName} has a saved state: what its guest had not written yet is in that and not on its disks.",
-            $"Start it, or discard the state: virsh managedsave-remove {saved.Name}."),
+            $"Start it: virsh restore FILE where it was saved to a file. To give a managed state up, virsh managedsave-remove {saved.Name} first."),
         { } off => off,
     };
 }

@@ -65,7 +65,8 @@ internal sealed record TestInput(
 /// <param name="Test">The test that becomes the failover.</param>
 /// <param name="Running">The VM ran at its source when the job was made.</param>
 /// <param name="Off">The guest was shut down by this job.</param>
-/// <param name="PowerOff">Somebody has given the word.</param>
+/// <param name="PowerOffBy">Who has given the word to pull the guest's plug.</param>
+/// <param name="PoweredOff">The plug was pulled: the guest did not shut down, and the planned point says so.</param>
 /// <param name="Run">What this run was given over the stored settings.</param>
 /// <param name="Maintained">The host whose maintenance this is.</param>
 internal sealed record FailoverInput(
@@ -77,7 +78,8 @@ internal sealed record FailoverInput(
     TestId? Test = null,
     string? Label = null,
     bool Off = false,
-    bool PowerOff = false,
+    string? PowerOffBy = null,
+    bool PoweredOff = false,
     RunChoices? Run = null,
     HostId? Maintained = null)
     : JobInput(Replica)
@@ -86,8 +88,8 @@ internal sealed record FailoverInput(
 
     /// <summary>What a target has refused once it never accepts.</summary>
     public override JobInput Renew(IIdSource ids) => Transfer is null
-        ? this with { Off = false, PowerOff = false }
-        : this with { Transfer = new TransferId(ids.NewGuid()), Point = null, Off = false, PowerOff = false };
+        ? this with { Off = false, PowerOffBy = null, PoweredOff = false }
+        : this with { Transfer = new TransferId(ids.NewGuid()), Point = null, Off = false, PowerOffBy = null, PoweredOff = false };
 }
 
 /// <param name="Run">What the run is given over what it was given when it began.</param>

@@ -10,7 +10,7 @@ internal sealed partial class JobRunner
 {
     /// <summary>The user has completed the test, the maintenance is over, or the user says what to do with a guest that does not shut down.</summary>
     /// <param name="powerOff">Pull its plug; takes the confirmation word.</param>
-    public async Task CompleteAsync(JobId job, string? note, bool powerOff, string? confirm, CancellationToken cancellationToken)
+    public async Task CompleteAsync(JobId job, string by, string? note, bool powerOff, string? confirm, CancellationToken cancellationToken)
     {
         await jobs.ChangeAsync(job, row =>
         {
@@ -22,7 +22,7 @@ internal sealed partial class JobRunner
 
             if (powerOff)
             {
-                GivePowerOff(row, wait, confirm);
+                GivePowerOff(row, wait, by, confirm);
             }
 
             if (wait.For == JobWait.Action)
@@ -99,7 +99,7 @@ internal sealed partial class JobRunner
 
     private static void GoOn(JobRow row) => (row.State, row.Wait) = (JobState.Running.Word(), JobWait.None.Word());
 
-    private static void GivePowerOff(JobRow row, FlowAction.Wait wait, string? confirm)
+    private static void GivePowerOff(JobRow row, FlowAction.Wait wait, string by, string? confirm)
     {
         if (wait.For != JobWait.Action || JobView.Input(row) is not FailoverInput input)
         {
@@ -111,6 +111,6 @@ internal sealed partial class JobRunner
             throw new ErrorException(Errors.WrongConfirmation(Confirmation.PowerOff, confirm));
         }
 
-        JobView.Put(row, input with { PowerOff = true });
+        JobView.Put(row, input with { PowerOffBy = by });
     }
 }

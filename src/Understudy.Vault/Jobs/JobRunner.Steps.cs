@@ -93,6 +93,29 @@ internal sealed partial class JobRunner
         await events.AddAsync(severity, "job-ended", row.VmId, null, $"Job {row.Id}, {row.Name}: {state.Word()}{(error is null ? "." : $". {error}")}", stopping);
     }
 
+    /// <summary>Once for each time that it begins to wait. Before it is noted that it does: said twice is better than not at all.</summary>
+    private async Task TellWaitingAsync(JobRow row, FlowAction.Wait wait, CancellationToken stopping)
+    {
+        if (JobView.Wait(row) == wait.For)
+        {
+            return; // it waited before this vault was started
+        }
+
+        string job = $"Job {row.Id}, {row.Name}, waits for you";
+        switch (wait.For)
+        {
+            case JobWait.Action:
+                string detail = row.Steps[wait.Index].Detail ?? "the guest has not shut down";
+                await events.AddAsync(
+                    HealthLevel.Warning, "job-waiting", row.VmId, null, $"{job}: {detail} (`understudy job complete {row.Id}`, `understudy job cancel {row.Id}`).", stopping);
+                break;
+            case JobWait.TestCompletion:
+                await events.AddAsync(
+                    HealthLevel.Normal, "job-waiting", row.VmId, null, $"{job}: the test runs until it is completed (`understudy job complete {row.Id}`).", stopping);
+                break;
+        }
+    }
+
     private void BeginStep(JobRow row, int index)
     {
         row.State = JobState.Running.Word();

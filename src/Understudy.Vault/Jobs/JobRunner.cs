@@ -169,6 +169,8 @@ internal sealed partial class JobRunner(
                 await jobs.ChangeAsync(job, changed => EndStep(changed.Steps[pass.Index], pass.As, null, null), stopping);
                 return true;
             case FlowAction.Wait wait:
+                await TellWaitingAsync(row, wait, stopping);
+
                 // A test stands for days and keeps nothing else from the VM, a maintenance must not keep a burnt host's VM from
                 // being failed over; a failover in the middle has the VM all the while.
                 await jobs.ChangeAsync(job, changed => Park(changed, wait), stopping, wait.For is JobWait.TestCompletion or JobWait.Maintenance ? LeaveLease(stopping) : null);

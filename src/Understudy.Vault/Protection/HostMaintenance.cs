@@ -159,7 +159,7 @@ internal sealed class HostMaintenance(CommandDesk desk, JobRunner runner, AgentR
         {
             JobId id = new(job.Id);
             await (JobView.Wait(job) == JobWait.Maintenance
-                ? runner.CompleteAsync(id, note: null, powerOff: false, confirm: null, cancellationToken)
+                ? runner.CompleteAsync(id, by, note: null, powerOff: false, confirm: null, cancellationToken)
                 : runner.CancelAsync(id, by, cancellationToken));
             return true;
         }

@@ -30,9 +30,9 @@ internal static class JobRoutes
                 return TypedResults.ServerSentEvents(WatchJobAsync(first, jobs, changes, time, lifetime.ApplicationStopping, ct));
             })
             .WithName("watchJob").WithSummary("Each new state of the job, until it has ended");
-        api.MapPost("/jobs/{job:long}/complete", async (long job, JobCompleteDto body, JobRunner runner, JobStore jobs, TimeProvider time, CancellationToken ct) =>
+        api.MapPost("/jobs/{job:long}/complete", async (long job, JobCompleteDto body, ClaimsPrincipal user, JobRunner runner, JobStore jobs, TimeProvider time, CancellationToken ct) =>
             {
-                await runner.CompleteAsync(new JobId(job), body.Note, body.PowerOff, body.Confirm, ct);
+                await runner.CompleteAsync(new JobId(job), user.UserName(), body.Note, body.PowerOff, body.Confirm, ct);
                 return await ReadAsync(job, jobs, time, ct);
             })
             .WithName("completeJob").WithSummary("Completes the test the job waits with, or says what to do with a guest that does not shut down; POWER OFF takes its word");

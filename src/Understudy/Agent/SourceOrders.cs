@@ -48,10 +48,10 @@ internal static class SourceOrders
         operations.On(AgentMethods.SourceStopGuest, (request, _, ct) => OrderAnswer.Of(async () =>
         {
             GuestStop stop = await source.FindHost(request.Vm, request.Replica).StopGuestAsync(request.PowerOff, request.Timeout, ct);
-            return new GuestStopped(stop.Off, stop.Waited);
+            return new GuestStopped(stop.Off, stop.Waited, stop.PoweredOff);
         }));
         operations.On(AgentMethods.SourceLastChange, (request, _, ct) => OrderAnswer.Of(
-            async () => Made(await source.FindHost(request.Vm, request.Replica).Engine.LastChangeAsync(ct))));
+            async () => Made(await source.FindHost(request.Vm, request.Replica).Engine.LastChangeAsync(request.Label, ct))));
         operations.On(AgentMethods.SourceOffer, (request, _, ct) => OrderAnswer.Of(async () =>
         {
             RecoveryPointId point = await source.FindHost(request.Vm, request.Replica).Engine.OfferAsync(request.Transfer, request.To.Value, ct);

@@ -97,7 +97,7 @@ public sealed class InventoryTests(PrivateHost host)
     }
 
     [Fact]
-    public async Task A_saved_memory_is_seen_until_it_is_discarded()
+    public async Task A_saved_memory_is_seen_until_the_vm_is_started()
     {
         await using LibvirtHypervisor hypervisor = host.Connect();
         await using TestVm vm = await TestVm.StartAsync(host, hypervisor);
@@ -106,7 +106,27 @@ public sealed class InventoryTests(PrivateHost host)
         VmFacts saved = (await hypervisor.FindVmAsync(vm.Id, default))!;
         Assert.Equal((VmRunState.Off, true), (saved.State, saved.HasSavedState));
         Tool.Run("virsh", "-c", host.Uri, "managedsave-remove", vm.Id.ToString());
+        Assert.True((await hypervisor.FindVmAsync(vm.Id, default))!.HasSavedState); // libvirt does not tell this from a memory saved to a file
+        await hypervisor.StartAsync(vm.Id, default);
         Assert.False((await hypervisor.FindVmAsync(vm.Id, default))!.HasSavedState);
+    }
+
+    [Fact]
+    public async Task A_memory_saved_to_a_file_is_seen_until_the_vm_goes_on_and_one_that_is_destroyed_was_ended_by_force()
+    {
+        await using LibvirtHypervisor hypervisor = host.Connect();
+        await using TestVm vm = await TestVm.StartAsync(host, hypervisor);
+        string file = vm.PathOf("vda") + ".save";
+        Tool.Run("virsh", "-c", host.Uri, "save", vm.Id.ToString(), file);
+        VmFacts saved = (await hypervisor.FindVmAsync(vm.Id, default))!;
+        Assert.Equal((VmRunState.Off, true, false), (saved.State, saved.HasSavedState, saved.EndedByForce));
+        Tool.Run("virsh", "-c", host.Uri, "restore", file);
+        VmFacts goesOn = (await hypervisor.FindVmAsync(vm.Id, default))!;
+        Assert.Equal((VmRunState.Running, false, false), (goesOn.State, goesOn.HasSavedState, goesOn.EndedByForce));
+        await hypervisor.DestroyAsync(vm.Id, default);
+        VmFacts destroyed = (await hypervisor.FindVmAsync(vm.Id, default))!;
+        Assert.Equal((VmRunState.Off, false, true), (destroyed.State, destroyed.HasSavedState, destroyed.EndedByForce));
+        File.Delete(file);
     }
 
     [Fact]

@@ -86,7 +86,7 @@ public sealed class SourceOrdersTests
             if (asked.Count == 0 && world.Replica.Points.Count == 2)
             {
                 asked["offer"] = world.Engine!.OfferAsync(_transfer, SourceWorld.Peer, default).AsTask();
-                asked["last change"] = world.Engine.LastChangeAsync(default).AsTask();
+                asked["last change"] = world.Engine.LastChangeAsync(null, default).AsTask();
             }
 
             if (asked.Count == 2 && asked.Values.All(task => task.IsCompleted))

@@ -94,7 +94,7 @@ public sealed class SourceOwnershipTests
         {
             await host.FenceAsync("planned failover", default);
             await host.StopGuestAsync(powerOff: false, TimeSpan.FromMinutes(5), default);
-            await host.Engine.LastChangeAsync(default);
+            await host.Engine.LastChangeAsync(null, default);
             await host.Engine.OfferAsync(_transfer, SourceWorld.Peer, default);
         }
 
@@ -131,12 +131,12 @@ public sealed class SourceOwnershipTests
             await host.FenceAsync("planned failover", default);
             await host.StopGuestAsync(powerOff: true, TimeSpan.FromMinutes(5), default);
             world.Vm.CrashQemu();
-            await host.Engine.LastChangeAsync(default);
+            await host.Engine.LastChangeAsync(null, default);
             await host.UnfenceAsync(start: false, default);
             world.FillDisks();
             await world.Simulator.DelayAsync(TimeSpan.FromSeconds(1));
             await host.FenceAsync("another planned failover", default);
-            await host.Engine.LastChangeAsync(default);
+            await host.Engine.LastChangeAsync(null, default);
         }
     }
 
@@ -194,6 +194,18 @@ public sealed class SourceOwnershipTests
         };
         RefusedException refused = Assert.Throws<RefusedException>(() => world.RunUntil(() => walk.Step()));
         Assert.Equal(code, refused.Code);
+    }
+
+    [Theory]
+    [InlineData(false, null)]
+    [InlineData(true, "not shut down in order")]
+    public void The_planned_point_of_a_VM_that_was_ended_by_force_says_so(bool byForce, string? label)
+    {
+        SourceWorld world = new(Seed());
+        HandOver walk = new(world) { StopsAtOffer = true, AfterStop = () => world.Vm.EndedByForce = byForce };
+        SourcePoint? planned = null;
+        world.RunUntil(() => walk.Step() || (planned = world.Engine?.Status.LastPoint) is { Kind: Understudy.Journal.Records.PointKind.Planned });
+        Assert.Equal(label, planned!.Label);
     }
 
     [Fact]

@@ -103,7 +103,7 @@ public sealed class SourceRebootTests
     {
         await world.Host!.FenceAsync("maintenance", default);
         await world.Host.StopGuestAsync(powerOff: false, TimeSpan.FromMinutes(5), default);
-        await world.Host.Engine.LastChangeAsync(default);
+        await world.Host.Engine.LastChangeAsync(null, default);
     }
 
     private static ulong Seed() => (ulong)Understudy.Testing.Seed.Next();

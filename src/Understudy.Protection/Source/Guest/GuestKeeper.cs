@@ -8,7 +8,8 @@ using Understudy.Protection.Ports;
 namespace Understudy.Protection.Source.Guest;
 
 /// <param name="Waited">From the first request to the guest off, or to the end of the time.</param>
-public sealed record GuestStop(bool Off, TimeSpan Waited);
+/// <param name="PoweredOff">It is off because it was ended, by this order or an earlier try of it, and did not shut down itself.</param>
+public sealed record GuestStop(bool Off, TimeSpan Waited, bool PoweredOff = false);
 
 /// <summary>
 /// Makes the guest at a source do what the token says: it does not run while the VM is not owned here, and goes on when it
@@ -142,7 +143,7 @@ public sealed partial class GuestKeeper
             TimeSpan waited = _environment.Time.GetElapsedTime(began);
             if (!IsOn(state))
             {
-                return new GuestStop(true, waited);
+                return new GuestStop(true, waited, powerOff && await _environment.Inventory.FindVmAsync(Vm, cancellationToken) is { EndedByForce: true });
             }
 
             if (waited >= timeout)

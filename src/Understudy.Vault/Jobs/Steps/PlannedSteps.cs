@@ -63,19 +63,34 @@ internal sealed class PlannedSteps(StepScene scene, BothSides sides, ReportBoard
         FailoverInput input = run.InputAs<FailoverInput>();
         (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
         GuestStopped stopped = await run.AskAsync(
-            source, AgentMethods.SourceStopGuest, new SourceStopGuestRequest(vm.Vm, vm.Replica, input.PowerOff, input.ShutdownLimit), cancel, stopping);
-        return stopped.Off
-            ? new StepResult($"off after {Durations.Rough(stopped.Waited)}", [], input with { Off = true })
-            : new StepResult(
+            source, AgentMethods.SourceStopGuest, new SourceStopGuestRequest(vm.Vm, vm.Replica, input.PowerOffBy is not null, input.ShutdownLimit), cancel, stopping);
+        if (!stopped.Off)
+        {
+            return new StepResult(
                 $"the guest has not shut down within {Durations.Rough(stopped.Waited)}: wait again, power it off, or cancel", [], null, JobWait.Action);
+        }
+
+        FailoverInput off = input with { Off = true, PoweredOff = stopped.PoweredOff };
+        if (!stopped.PoweredOff)
+        {
+            return new StepResult($"off after {Durations.Rough(stopped.Waited)}", [], off);
+        }
+
+        await scene.Events.AddAsync(
+            HealthLevel.Warning, "powered-off", vm.Vm.Value, source.Id,
+            $"{vm.Name} was powered off at {source.Name} by {input.PowerOffBy} (job {run.Job}, {run.JobName}): its guest did not shut down, and what it had not written to its disks is lost.",
+            stopping);
+        return new StepResult($"powered off by {input.PowerOffBy} at {run.Now:yyyy-MM-ddTHH:mm:ssZ}; off after {Durations.Rough(stopped.Waited)}", [], off);
     }
 
     public async Task<StepResult> SendLastChangeAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)
     {
+        FailoverInput input = run.InputAs<FailoverInput>();
         (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
+        string? label = input.PoweredOff ? $"powered off by {input.PowerOffBy}" : null;
         PointMade made = await run.AskAsync(
-            source, AgentMethods.SourceLastChange, new SourceLastChangeRequest(vm.Vm, vm.Replica, PointKind.Planned), cancel, stopping);
-        return new StepResult($"point {made.Point.Id}: nothing is missing", [], run.InputAs<FailoverInput>() with { Point = made.Point.Id });
+            source, AgentMethods.SourceLastChange, new SourceLastChangeRequest(vm.Vm, vm.Replica, PointKind.Planned, label), cancel, stopping);
+        return new StepResult(StepWords.LastChange(made.Point), [], input with { Point = made.Point.Id });
     }
 
     public async Task<StepResult> OfferVmAsync(StepRun run, CancellationToken cancel, CancellationToken stopping)

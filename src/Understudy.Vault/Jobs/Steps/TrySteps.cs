@@ -52,7 +52,7 @@ internal sealed class TrySteps(StepScene scene)
         {
             PointMade made = await run.TryAskAsync(
                 source, AgentMethods.SourceLastChange, new SourceLastChangeRequest(vm.Vm, vm.Replica, PointKind.Planned), limit, cancel, stopping);
-            return new StepResult($"point {made.Point.Id}: nothing is missing", [], input with { Point = input.Point ?? made.Point.Id });
+            return new StepResult(StepWords.LastChange(made.Point), [], input with { Point = input.Point ?? made.Point.Id });
         }, cancel);
     }
 

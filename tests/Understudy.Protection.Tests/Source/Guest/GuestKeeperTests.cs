@@ -48,7 +48,20 @@ public sealed class GuestKeeperTests
     {
         KeeperWorld world = await new KeeperWorld(guest: it => new ModelGuest(Vm, () => it.Guard.MayStart(Vm)) { Listens = int.MaxValue }).BeginAsync();
         await world.Keeper.FenceAsync("planned failover", default);
-        Assert.True((await world.PassTimeAsync(world.Keeper.StopAsync(true, Long, default).AsTask())).Off);
+        GuestStop ended = await world.PassTimeAsync(world.Keeper.StopAsync(true, Long, default).AsTask());
+        Assert.True(ended is { Off: true, PoweredOff: true });
+        GuestStop again = await world.PassTimeAsync(world.Keeper.StopAsync(true, Long, default).AsTask()); // The first answer was lost.
+        Assert.True(again is { Off: true, PoweredOff: true });
+    }
+
+    [Fact]
+    public async Task A_guest_that_has_shut_down_before_it_could_be_ended_was_not_powered_off()
+    {
+        KeeperWorld world = await new KeeperWorld().BeginAsync();
+        await world.Keeper.FenceAsync("planned failover", default);
+        await world.PassTimeAsync(world.Keeper.StopAsync(false, Long, default).AsTask());
+        GuestStop late = await world.PassTimeAsync(world.Keeper.StopAsync(true, Long, default).AsTask());
+        Assert.True(late is { Off: true, PoweredOff: false });
     }
 
     [Theory]

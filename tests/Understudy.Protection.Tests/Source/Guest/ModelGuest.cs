@@ -6,6 +6,8 @@ namespace Understudy.Protection.Tests.Source.Guest;
 /// <summary>A VM as its keeper sees it: starts only where the guard lets it, shuts down when it is asked often enough.</summary>
 internal sealed class ModelGuest(VmId vm, Func<bool> mayStart) : IVmInventory, IVmLifecycle
 {
+    private bool _destroyed;
+
     public VmRunState State { get; set; } = VmRunState.Running;
 
     public bool LinksAreUp { get; private set; } = true;
@@ -25,7 +27,7 @@ internal sealed class ModelGuest(VmId vm, Func<bool> mayStart) : IVmInventory, I
     public ValueTask<VmRunState> GetRunStateAsync(VmId id, CancellationToken cancellationToken) => new(Answer(State));
 
     public ValueTask<VmFacts?> FindVmAsync(VmId id, CancellationToken cancellationToken) =>
-        new(Answer(new VmFacts(vm, "web1", State, 1, 1, "bios", "pc", true, false, false, [], [], Autostart)));
+        new(Answer(new VmFacts(vm, "web1", State, 1, 1, "bios", "pc", true, false, false, [], [], Autostart, EndedByForce: State == VmRunState.Off && _destroyed)));
 
     public ValueTask StartAsync(VmId id, CancellationToken cancellationToken)
     {
@@ -67,6 +69,7 @@ internal sealed class ModelGuest(VmId vm, Func<bool> mayStart) : IVmInventory, I
     public ValueTask DestroyAsync(VmId id, CancellationToken cancellationToken)
     {
         Answer(0);
+        _destroyed |= State != VmRunState.Off;
         State = VmRunState.Off;
         return default;
     }

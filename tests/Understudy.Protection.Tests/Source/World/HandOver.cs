@@ -73,7 +73,7 @@ internal sealed class HandOver(SourceWorld world)
             await host.StopGuestAsync(powerOff: false, TimeSpan.FromMinutes(5), default);
             AfterStop();
         });
-        _orders.Enqueue(host => host.Engine.LastChangeAsync(default).AsTask());
+        _orders.Enqueue(host => host.Engine.LastChangeAsync(null, default).AsTask());
         _orders.Enqueue(async host => _planned = await host.Engine.OfferAsync(_out, SourceWorld.Peer, default));
         if (StopsAtOffer)
         {

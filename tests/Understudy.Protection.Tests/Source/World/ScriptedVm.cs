@@ -41,6 +41,9 @@ internal sealed class ScriptedVm
 
     public bool HasSavedState { get; set; }
 
+    /// <summary>It is off because somebody ended it.</summary>
+    public bool EndedByForce { get; set; }
+
     /// <summary>What it has beside the disks that are captured.</summary>
     public List<VmDiskFacts> OtherDisks { get; } = [];
 
@@ -232,7 +235,7 @@ internal sealed partial class ScriptedHypervisor(ScriptedVm vm, SimProcess agent
         await vm.CallAsync(agent, "find");
         return vm.State == VmRunState.Absent
             ? null
-            : new VmFacts(id, "app", vm.State, 1, 1L << 30, "bios", "pc", true, false, false, [.. vm.DisksNow.Select(Facts), .. vm.OtherDisks], [], vm.Autostart, HasSavedState: vm.HasSavedState);
+            : new VmFacts(id, "app", vm.State, 1, 1L << 30, "bios", "pc", true, false, false, [.. vm.DisksNow.Select(Facts), .. vm.OtherDisks], [], vm.Autostart, HasSavedState: vm.HasSavedState, EndedByForce: vm.EndedByForce && vm.State == VmRunState.Off);
     }
 
     private VmDiskFacts Facts(DiskNow disk) =>
