@@ -41,9 +41,14 @@ internal sealed class HostView(
     {
         try
         {
+            long began = target.Power.BeginLook();
             IReadOnlyList<VmFacts> vms = await hypervisor.ListVmsAsync(cancellationToken);
             source.NotePower(vms);
-            target.NotePower(vms);
+            foreach (VmFacts vm in vms)
+            {
+                target.Power.Note(vm.Id, Facts.Of(vm.State), began);
+            }
+
             return new Inventory([.. vms.Select(visibility.Show).OfType<DiscoveredVm>().OrderBy(vm => vm.Id.Value)]);
         }
         catch (UnderstudyException e)

@@ -27,14 +27,14 @@ internal static class TargetOrders
 
     private static void RegisterFailover(AgentOperations operations, TargetSide target)
     {
-        operations.On(AgentMethods.FailoverStart, (request, _, ct) => OrderAnswer.Of(() => FailOverAsync(target, request, ct)));
-        operations.On(AgentMethods.ChangePoint, (request, _, ct) => OrderAnswer.Of(() => ChangePointAsync(target, request, ct)));
-        operations.On(AgentMethods.FailoverCancel, (request, _, ct) => OrderAnswer.Of(async () =>
+        operations.On(AgentMethods.FailoverStart, (request, _, ct) => OrderAnswer.Of(() => target.Power.ChangeAsync(request.Vm, () => FailOverAsync(target, request, ct))));
+        operations.On(AgentMethods.ChangePoint, (request, _, ct) => OrderAnswer.Of(() => target.Power.ChangeAsync(request.Vm, () => ChangePointAsync(target, request, ct))));
+        operations.On(AgentMethods.FailoverCancel, (request, _, ct) => OrderAnswer.Of(() => target.Power.ChangeAsync(request.Vm, async () =>
         {
             Protection.Target.Runs.FailoverCancelled cancelled = await target.Find(request.Replica).CancelAsync(
                 new CancelOrder(request.Transfer, request.Source.Value, request.BranchDays), ct);
             return new Api.Control.FailoverCancelled(cancelled.Line, cancelled.Parent, cancelled.Branch);
-        }));
+        })));
         operations.On(AgentMethods.TransferRefuse, (request, _, ct) => OrderAnswer.Done(() => target.Find(request.Replica).RefuseTransferAsync(request.Transfer, ct).AsTask()));
         operations.On(AgentMethods.TransferSettled, (request, _, ct) => OrderAnswer.Done(() => target.Find(request.Replica).SettleTransferAsync(request.Transfer, ct).AsTask()));
         operations.On(AgentMethods.TargetRevalidate, (request, _, ct) => OrderAnswer.Done(

@@ -28,7 +28,6 @@ internal sealed partial class TargetSide(
     private readonly AsyncGate _gate = new();
     private readonly Lock _lock = new(); // guards _replicas, which the receiver reads from any thread
     private readonly SortedDictionary<Guid, RunningReplica> _replicas = [];
-    private readonly ConcurrentDictionary<VmId, VmPower> _power = new();
     private readonly ConcurrentDictionary<ReplicaId, long> _calls = new(); // when a replica's source called last
     private readonly PoolPlaces _pools = new(config.ReplicasFolder, services.Hypervisor, services.Ids); // within the gate
     private readonly ImageSizes _sizes = new(services.Time);
@@ -252,19 +251,13 @@ internal sealed partial class TargetSide(
             || host.Status.Mounts.Any(mount => mount.ToVm == vm.Id));
 
     /// <summary>For the reports: how the VMs that run here were seen last.</summary>
-    public void NotePower(IEnumerable<VmFacts> vms)
-    {
-        foreach (VmFacts vm in vms)
-        {
-            _power[vm.Id] = Facts.Of(vm.State);
-        }
-    }
+    public SeenPower Power { get; } = new(services.Time);
 
     public IReadOnlyList<TargetReport> Reports() => [.. Hosts.Select(ReportOf)];
 
     public TargetReport ReportOf(ReplicaHost host)
     {
-        TargetReport report = Agent.Reports.Of(host.Status, _power.TryGetValue(host.Spec.Vm, out VmPower power) ? power : null, _sizes.Of);
+        TargetReport report = Agent.Reports.Of(host.Status, Power.Of(host.Spec.Vm), _sizes.Of);
         return report with { Link = new LinkInfo(FindRunning(host.Spec.Replica)?.Link?.Source) };
     }
 
