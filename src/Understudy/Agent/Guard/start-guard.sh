@@ -132,6 +132,51 @@ PATHS
 own=$(identities "$@")
 [ -n "$own" ] || exit 0
 
+# The file that a qcow2 image stands on, by its header; libvirt does not say it here. Nothing for other formats, for
+# what is read through a protocol, and where the header cannot be read within a second.
+backing() {
+    image=$1
+    # shellcheck disable=SC2046 # byte by byte
+    set -- $(timeout -s KILL 1 od -An -v -tu1 -N20 -- "$image" 2>/dev/null)
+    [ $# -eq 20 ] && [ "$1 $2 $3 $4" = '81 70 73 251' ] && [ "$9 ${10} ${11} ${12} ${17} ${18}" = '0 0 0 0 0 0' ] || return
+    length=$((${19} * 256 + ${20}))
+    [ "$length" -gt 0 ] && [ "$length" -le 1023 ] || return
+    below=$(timeout -s KILL 1 dd if="$image" bs=1 skip=$((((${13} * 256 + ${14}) * 256 + ${15}) * 256 + ${16})) count="$length" 2>/dev/null)
+    case $below in
+        json:*) below=$(printf '%s\n' "$below" | sed -n 's/.*"filename": *"\([^"]*\)".*/\1/p') ;;
+        file:*) below=${below#file:} ;;
+    esac
+    case $below in
+        '' | *'
+'*) ;;
+        /*) printf '%s\n' "$below" ;;
+        *:*) ;;
+        *) printf '%s\n' "${image%/*}/$below" ;;
+    esac
+}
+
+# All that the disks stand on: a new overlay over a guarded disk is a second copy of its VM, and writes that disk when it
+# is committed. A chain is a few images long; one that is longer than this, or goes round, is not followed further.
+images=$(printf '%s\n' "$own" | sed 's/^[^ ]* //')
+depth=0
+while [ -n "$images" ] && [ $depth -lt 32 ]; do
+    images=$(printf '%s\n' "$images" | while IFS= read -r path; do backing "$path"; done)
+    set --
+    while IFS= read -r path; do
+        if [ -n "$path" ]; then
+            judge_disk "$path"
+            set -- "$@" "$path"
+        fi
+    done <<BELOW
+$images
+BELOW
+    if [ $# -gt 0 ]; then
+        own="$own
+$(identities "$@")"
+    fi
+    depth=$((depth + 1))
+done
+
 # The same file is the same disk under any name: link, mount, other VM.
 paths=$(grep -h '^disk /' "$guard"/????????-????-????-????-???????????? 2>/dev/null | sed 's/^disk //')
 IFS='
@@ -142,6 +187,7 @@ set -- $paths
 unset IFS
 guarded=$(identities "$@")
 while read -r identity _; do
+    [ -n "$identity" ] || continue
     same=$(printf '%s\n' "$guarded" | grep "^$identity ") || continue
     while IFS= read -r found; do
         judge_disk "${found#* }"

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
@@ -100,6 +101,39 @@ public sealed class GuardScriptTests : IAsyncLifetime
         }
 
         Assert.Equal(0, Start(_other, Path.Combine(_folder, "web1.qcow2.old")).Code);
+    }
+
+    /// <summary>With QEMU's own spellings of what an image stands on.</summary>
+    [Theory]
+    [InlineData("web1.qcow2")]
+    [InlineData("FOLDER/web1.qcow2")]
+    [InlineData("FOLDER/guard/../web1.qcow2")]
+    [InlineData("file:FOLDER/web1.qcow2")]
+    [InlineData("json:{\"driver\":\"qcow2\",\"file\":{\"driver\":\"file\",\"filename\":\"FOLDER/web1.qcow2\"}}")]
+    public async Task A_vm_on_an_overlay_over_the_disk_is_refused_however_many_overlays_are_between(string written)
+    {
+        await PublishAsync(new OwnershipState.Elsewhere());
+        string first = Overlay("first.qcow2", written.Replace("FOLDER", _folder, StringComparison.Ordinal));
+        string second = Overlay("second.qcow2", "first.qcow2");
+        Assert.Equal(1, Start(_other, first).Code);
+        Assert.Equal(1, Start(_other, second).Code);
+
+        File.Delete(Disk); // known by its path
+        Assert.Equal(written.Contains("..", StringComparison.Ordinal) ? 0 : 1, Start(_other, second).Code);
+    }
+
+    [Theory]
+    [InlineData("other.qcow2")]
+    [InlineData("nowhere.qcow2")]
+    [InlineData("goes-round.qcow2")]
+    [InlineData("nbd:unix:/run/web1.qcow2")]
+    [InlineData("json:{\"driver\":\"nbd\",\"export\":\"vda\"}")]
+    [InlineData("")]
+    public async Task A_vm_on_an_overlay_over_something_else_is_not_hindered(string written)
+    {
+        await PublishAsync(new OwnershipState.Elsewhere());
+        File.WriteAllText(Path.Combine(_folder, "other.qcow2"), "a disk of another VM");
+        Assert.Equal((0, ""), Start(_other, Overlay("goes-round.qcow2", written)));
     }
 
     [Fact]
@@ -253,6 +287,22 @@ public sealed class GuardScriptTests : IAsyncLifetime
         guard.SetPolicy(vm ?? _vm, startsAfter);
         await guard.PublishAsync(
             OwnershipRules.Begin(vm ?? _vm, "web1", new ReplicaId(Guid.NewGuid()), Guid.NewGuid(), _line, [disk ?? Disk], state, DateTimeOffset.UtcNow), default);
+    }
+
+    /// <summary>The header of a qcow2 image, as far as it says what the image stands on.</summary>
+    private string Overlay(string name, string backing)
+    {
+        byte[] words = System.Text.Encoding.UTF8.GetBytes(backing);
+        byte[] header = new byte[112 + words.Length];
+        "QFI"u8.CopyTo(header);
+        header[3] = 0xfb;
+        header[7] = 3;
+        BinaryPrimitives.WriteUInt64BigEndian(header.AsSpan(8), words.Length == 0 ? 0 : 112u);
+        BinaryPrimitives.WriteUInt32BigEndian(header.AsSpan(16), (uint)words.Length);
+        words.CopyTo(header, 112);
+        string path = Path.Combine(_folder, name);
+        File.WriteAllBytes(path, header);
+        return path;
     }
 
     private static long UpSeconds() =>
