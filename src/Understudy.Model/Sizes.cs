@@ -21,6 +21,15 @@ public static class Sizes
             && (bytes = number << (10 * power)) >= 0;
     }
 
+    /// <summary>What is wrong with a text that is no size.</summary>
+    public static string WhyNot(string text) => text.Trim() switch
+    {
+        ['-', ..] => "a size is not negative",
+        [>= '0' and <= '9', ..] trimmed when _units.Any(unit => trimmed.TrimStart([.. "0123456789 "]) is var rest && (rest.Length == 0 || rest == unit || rest == unit[..1]))
+            => "it is more than 8 EiB, which is more than can be counted",
+        _ => "it is a whole number with a unit, such as 4GiB",
+    };
+
     public static string Format(long bytes)
     {
         double value = bytes;

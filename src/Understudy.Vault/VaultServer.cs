@@ -174,6 +174,7 @@ public sealed partial class VaultServer : IAsyncDisposable
         ILogger logger = app.Services.GetRequiredService<ILogger<VaultServer>>();
         app.Use(next => context => Problems.HandleAsync(context, next, logger));
         app.UseRouting();
+        app.Use(next => context => RouteNames.ReadAsync(context, next));
         app.UseAuthentication();
         app.UseAuthorization();
         app.UseWebSockets(new WebSocketOptions { KeepAliveInterval = TimeSpan.Zero }); // the channel has its own heartbeat

@@ -1,10 +1,11 @@
 using System.Reflection;
+using System.Text.RegularExpressions;
 using Understudy.Model;
 
 namespace Understudy.Plans.Tests;
 
 /// <summary>Names, durations, policies and words of the model.</summary>
-public sealed class VocabularyTests
+public sealed partial class VocabularyTests
 {
     [Theory]
     [InlineData("15s", 15)]
@@ -29,9 +30,28 @@ public sealed class VocabularyTests
     [InlineData("1.5h")]
     [InlineData("5 weeks")]
     [InlineData("99999999999s")]
+    [InlineData("99999999d")]
     public void What_is_no_duration_is_not_guessed_at(string text)
     {
         Assert.False(Durations.TryParse(text, out _));
+    }
+
+    [Theory]
+    [InlineData("-5min", "not negative")]
+    [InlineData("999999999999d", "longer than")]
+    [InlineData("99999999999999999999999s", "longer than")]
+    [InlineData("soon", "whole number with s, min, h or d")]
+    public void Why_it_is_no_duration_is_said(string text, string why)
+    {
+        Assert.Contains(why, Errors.BadDuration("--retention", text).Why, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("FAILOVER", "`--confirm FAILOVER`")]
+    [InlineData("POWER OFF", "`--confirm \"POWER OFF\"`")]
+    public void A_confirmation_word_is_shown_as_it_is_typed(string word, string shown)
+    {
+        Assert.Contains(shown, Errors.WrongConfirmation(word, null).Next, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -171,6 +191,29 @@ public sealed class VocabularyTests
         Assert.All(EnumWords<PointKind>.All, word => Assert.Contains($"| {word} |", states, StringComparison.Ordinal));
         Assert.All(EnumWords<SourceKnowledge>.All, word => Assert.Contains($"| {word} |", states, StringComparison.Ordinal));
     }
+
+    /// <summary>Those that are said where they arise, most of them by agents.</summary>
+    [Fact]
+    public void The_users_page_of_errors_has_the_codes_that_are_written_elsewhere_in_the_program()
+    {
+        string errors = Page.Read("docs/operations/errors.md");
+        string[] codes =
+        [
+            .. Page.Files("src", "*.cs").SelectMany(file => NewError().Matches(file)).Select(found => found.Groups["code"].Value),
+            .. ArmOfSwitch().Matches(Page.Read("src/Understudy/Agent/RefusalWords.cs")).Select(found => found.Groups["code"].Value),
+            .. ArmOfSwitch().Matches(Page.Read("src/Understudy/Agent/SourceWords.cs")).Select(found => found.Groups["code"].Value),
+        ];
+
+        Assert.True(codes.Distinct().Count() > 40, $"{codes.Distinct().Count()} codes");
+        Assert.Contains("replica-unreadable", codes);
+        Assert.All(codes, code => Assert.Contains($"`{code}`", errors, StringComparison.Ordinal));
+    }
+
+    [GeneratedRegex(@"new ErrorInfo\(\s*(ErrorKind\.)?\w+,\s*""(?<code>[a-z]+(-[a-z]+)*)""")]
+    private static partial Regex NewError();
+
+    [GeneratedRegex(@"=> ""(?<code>[a-z]+(-[a-z]+)+)""")]
+    private static partial Regex ArmOfSwitch();
 
     private static IReadOnlyList<ErrorInfo> AllErrors() =>
     [

@@ -40,37 +40,37 @@ public sealed class VaultClient(HttpClient http) : IDisposable
     public Task<SiteDto> AddSiteAsync(string name, CancellationToken ct) =>
         SendAsync(HttpMethod.Post, "api/v1/sites", new SiteAddDto(name), Json.SiteAddDto, Json.SiteDto, ct);
 
-    public Task RemoveSiteAsync(string name, CancellationToken ct) => DeleteAsync($"api/v1/sites/{Escape(name)}", ct);
+    public Task RemoveSiteAsync(string site, CancellationToken ct) => DeleteAsync($"api/v1/sites/{Part(site)}", ct);
 
     /// <summary>Chooses which of two sites listens for the other.</summary>
     public Task<SiteLinkedDto> LinkSitesAsync(SiteLinkSetDto request, CancellationToken ct) =>
         SendAsync(HttpMethod.Put, "api/v1/links", request, Json.SiteLinkSetDto, Json.SiteLinkedDto, ct);
 
     public Task<RegistrationKeyFile> MakeKeyAsync(string site, string? validFor, CancellationToken ct) =>
-        SendAsync(HttpMethod.Post, $"api/v1/sites/{Escape(site)}/keys", new KeyAddDto(validFor), Json.KeyAddDto, Json.RegistrationKeyFile, ct);
+        SendAsync(HttpMethod.Post, $"api/v1/sites/{Part(site)}/keys", new KeyAddDto(validFor), Json.KeyAddDto, Json.RegistrationKeyFile, ct);
 
     public Task<IReadOnlyList<HostDto>> ListHostsAsync(CancellationToken ct) => GetAsync("api/v1/hosts", Json.IReadOnlyListHostDto, ct);
 
-    public Task<HostDto> GetHostAsync(string host, CancellationToken ct) => GetAsync($"api/v1/hosts/{Escape(host)}", Json.HostDto, ct);
+    public Task<HostDto> GetHostAsync(string host, CancellationToken ct) => GetAsync($"api/v1/hosts/{Part(host)}", Json.HostDto, ct);
 
     public Task<HostCheckDto> CheckHostAsync(string host, CancellationToken ct) =>
-        PostAsync($"api/v1/hosts/{Escape(host)}/check", Json.HostCheckDto, ct);
+        PostAsync($"api/v1/hosts/{Part(host)}/check", Json.HostCheckDto, ct);
 
     public Task<HostMaintenanceDto> ShowMaintenanceAsync(string host, CancellationToken ct) =>
-        GetAsync($"api/v1/hosts/{Escape(host)}/maintenance", Json.HostMaintenanceDto, ct);
+        GetAsync($"api/v1/hosts/{Part(host)}/maintenance", Json.HostMaintenanceDto, ct);
 
     public Task<HostMaintenanceDto> BeginMaintenanceAsync(string host, MaintenanceBeginDto request, CancellationToken ct) =>
-        SendAsync(HttpMethod.Post, $"api/v1/hosts/{Escape(host)}/maintenance", request, Json.MaintenanceBeginDto, Json.HostMaintenanceDto, ct);
+        SendAsync(HttpMethod.Post, $"api/v1/hosts/{Part(host)}/maintenance", request, Json.MaintenanceBeginDto, Json.HostMaintenanceDto, ct);
 
     public Task<HostMaintenanceDto> EndMaintenanceAsync(string host, CancellationToken ct) =>
-        PostAsync($"api/v1/hosts/{Escape(host)}/maintenance/end", Json.HostMaintenanceDto, ct);
+        PostAsync($"api/v1/hosts/{Part(host)}/maintenance/end", Json.HostMaintenanceDto, ct);
 
     /// <summary>A new proxy is answered when it has been tried, which takes up to a minute.</summary>
     public Task<HostDto> SetHostAsync(string host, HostSetDto request, CancellationToken ct) =>
-        SendAsync(HttpMethod.Patch, $"api/v1/hosts/{Escape(host)}", request, Json.HostSetDto, Json.HostDto, ct);
+        SendAsync(HttpMethod.Patch, $"api/v1/hosts/{Part(host)}", request, Json.HostSetDto, Json.HostDto, ct);
 
     public Task RemoveHostAsync(string host, string? reason, CancellationToken ct) =>
-        DeleteAsync($"api/v1/hosts/{Escape(host)}{(reason is null ? "" : $"?reason={Escape(reason)}")}", ct);
+        DeleteAsync($"api/v1/hosts/{Part(host)}{(reason is null ? "" : $"?reason={Escape(reason)}")}", ct);
 
     public Task<IReadOnlyList<NetworkDto>> ListNetworksAsync(CancellationToken ct) => GetAsync("api/v1/networks", Json.IReadOnlyListNetworkDto, ct);
 
@@ -80,7 +80,7 @@ public sealed class VaultClient(HttpClient http) : IDisposable
         SendAsync(HttpMethod.Put, "api/v1/mappings", mapping, Json.MapNetworkDto, Json.MappingDto, ct);
 
     public Task UnmapNetworkAsync(string sourceSite, string sourceNetwork, string targetSite, CancellationToken ct) =>
-        DeleteAsync($"api/v1/mappings/{Escape(sourceSite)}/{Escape(sourceNetwork)}/{Escape(targetSite)}", ct);
+        DeleteAsync($"api/v1/mappings/{Part(sourceSite)}/{Part(sourceNetwork)}/{Part(targetSite)}", ct);
 
     public Task<IReadOnlyList<PoolDto>> ListPoolsAsync(CancellationToken ct) => GetAsync("api/v1/pools", Json.IReadOnlyListPoolDto, ct);
 
@@ -91,16 +91,16 @@ public sealed class VaultClient(HttpClient http) : IDisposable
         SendAsync(HttpMethod.Put, "api/v1/storage-mappings", mapping, Json.MapStorageDto, Json.StorageMappingDto, ct);
 
     public Task UnmapStorageAsync(string sourceSite, string sourcePool, string targetSite, CancellationToken ct) =>
-        DeleteAsync($"api/v1/storage-mappings/{Escape(sourceSite)}/{Escape(sourcePool)}/{Escape(targetSite)}", ct);
+        DeleteAsync($"api/v1/storage-mappings/{Part(sourceSite)}/{Part(sourcePool)}/{Part(targetSite)}", ct);
 
     public Task<IReadOnlyList<PolicyDto>> ListPoliciesAsync(CancellationToken ct) => GetAsync("api/v1/policies", Json.IReadOnlyListPolicyDto, ct);
 
-    public Task<PolicyDto> GetPolicyAsync(string name, CancellationToken ct) => GetAsync($"api/v1/policies/{Escape(name)}", Json.PolicyDto, ct);
+    public Task<PolicyDto> GetPolicyAsync(string name, CancellationToken ct) => GetAsync($"api/v1/policies/{Part(name)}", Json.PolicyDto, ct);
 
     public Task<PolicyDto> SetPolicyAsync(string name, PolicySetDto policy, CancellationToken ct) =>
-        SendAsync(HttpMethod.Put, $"api/v1/policies/{Escape(name)}", policy, Json.PolicySetDto, Json.PolicyDto, ct);
+        SendAsync(HttpMethod.Put, $"api/v1/policies/{Part(name)}", policy, Json.PolicySetDto, Json.PolicyDto, ct);
 
-    public Task RemovePolicyAsync(string name, CancellationToken ct) => DeleteAsync($"api/v1/policies/{Escape(name)}", ct);
+    public Task RemovePolicyAsync(string name, CancellationToken ct) => DeleteAsync($"api/v1/policies/{Part(name)}", ct);
 
     public Task<IReadOnlyList<VmDto>> ListVmsAsync(CancellationToken ct) => GetAsync("api/v1/vms", Json.IReadOnlyListVmDto, ct);
 
@@ -122,79 +122,79 @@ public sealed class VaultClient(HttpClient http) : IDisposable
     public Task<SelectionDto> ResyncSelectedAsync(SelectDto request, CancellationToken ct) => SelectedAsync("resync", request, ct);
 
     /// <param name="vm">Name or id, here and below.</param>
-    public Task<VmDto> GetVmAsync(string vm, CancellationToken ct) => GetAsync($"api/v1/vms/{Escape(vm)}", Json.VmDto, ct);
+    public Task<VmDto> GetVmAsync(string vm, CancellationToken ct) => GetAsync($"api/v1/vms/{Part(vm)}", Json.VmDto, ct);
 
     public Task<VmVerifyDto> VerifyVmAsync(string vm, ProtectDto request, CancellationToken ct) =>
-        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/verify", request, Json.ProtectDto, Json.VmVerifyDto, ct);
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Part(vm)}/verify", request, Json.ProtectDto, Json.VmVerifyDto, ct);
 
     public Task<JobDto> ProtectAsync(string vm, ProtectDto request, CancellationToken ct) =>
-        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/protect", request, Json.ProtectDto, Json.JobDto, ct);
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Part(vm)}/protect", request, Json.ProtectDto, Json.JobDto, ct);
 
     public Task<JobDto> TestAsync(string vm, TestVmDto request, CancellationToken ct) =>
-        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/test", request, Json.TestVmDto, Json.JobDto, ct);
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Part(vm)}/test", request, Json.TestVmDto, Json.JobDto, ct);
 
     public Task<FailoverPreviewDto> PreviewFailoverAsync(string vm, CancellationToken ct) =>
-        GetAsync($"api/v1/vms/{Escape(vm)}/failover", Json.FailoverPreviewDto, ct);
+        GetAsync($"api/v1/vms/{Part(vm)}/failover", Json.FailoverPreviewDto, ct);
 
     public Task<JobDto> FailoverAsync(string vm, FailoverDto request, CancellationToken ct) =>
-        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/failover", request, Json.FailoverDto, Json.JobDto, ct);
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Part(vm)}/failover", request, Json.FailoverDto, Json.JobDto, ct);
 
     public Task<JobDto> SetVmAsync(string vm, VmSetDto request, CancellationToken ct) =>
-        SendAsync(HttpMethod.Patch, $"api/v1/vms/{Escape(vm)}", request, Json.VmSetDto, Json.JobDto, ct);
+        SendAsync(HttpMethod.Patch, $"api/v1/vms/{Part(vm)}", request, Json.VmSetDto, Json.JobDto, ct);
 
-    public Task<JobDto> PauseAsync(string vm, CancellationToken ct) => PostAsync($"api/v1/vms/{Escape(vm)}/pause", Json.JobDto, ct);
+    public Task<JobDto> PauseAsync(string vm, CancellationToken ct) => PostAsync($"api/v1/vms/{Part(vm)}/pause", Json.JobDto, ct);
 
-    public Task<JobDto> ResumeAsync(string vm, CancellationToken ct) => PostAsync($"api/v1/vms/{Escape(vm)}/resume", Json.JobDto, ct);
+    public Task<JobDto> ResumeAsync(string vm, CancellationToken ct) => PostAsync($"api/v1/vms/{Part(vm)}/resume", Json.JobDto, ct);
 
-    public Task<JobDto> ResyncAsync(string vm, CancellationToken ct) => PostAsync($"api/v1/vms/{Escape(vm)}/resync", Json.JobDto, ct);
+    public Task<JobDto> ResyncAsync(string vm, CancellationToken ct) => PostAsync($"api/v1/vms/{Part(vm)}/resync", Json.JobDto, ct);
 
     public Task<JobDto> MarkAsync(string vm, MarkDto request, CancellationToken ct) =>
-        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/mark", request, Json.MarkDto, Json.JobDto, ct);
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Part(vm)}/mark", request, Json.MarkDto, Json.JobDto, ct);
 
     public Task<JobDto> PromoteAsync(string vm, PromoteDto request, CancellationToken ct) =>
-        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/promote", request, Json.PromoteDto, Json.JobDto, ct);
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Part(vm)}/promote", request, Json.PromoteDto, Json.JobDto, ct);
 
     public Task<JobDto> ChangePointAsync(string vm, ChangePointDto request, CancellationToken ct) =>
-        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/change-point", request, Json.ChangePointDto, Json.JobDto, ct);
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Part(vm)}/change-point", request, Json.ChangePointDto, Json.JobDto, ct);
 
     /// <summary>Gives the VM back to its source.</summary>
     public Task<JobDto> CancelFailoverAsync(string vm, CancelFailoverDto request, CancellationToken ct) =>
-        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/cancel", request, Json.CancelFailoverDto, Json.JobDto, ct);
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Part(vm)}/cancel", request, Json.CancelFailoverDto, Json.JobDto, ct);
 
-    public Task<JobDto> CommitAsync(string vm, CancellationToken ct) => PostAsync($"api/v1/vms/{Escape(vm)}/commit", Json.JobDto, ct);
+    public Task<JobDto> CommitAsync(string vm, CancellationToken ct) => PostAsync($"api/v1/vms/{Part(vm)}/commit", Json.JobDto, ct);
 
     /// <param name="keepAtTarget">The VM runs at its target and stays there.</param>
     public Task<JobDto> UnprotectAsync(string vm, bool keepAtTarget, CancellationToken ct) =>
-        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/unprotect", new UnprotectDto(keepAtTarget), Json.UnprotectDto, Json.JobDto, ct);
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Part(vm)}/unprotect", new UnprotectDto(keepAtTarget), Json.UnprotectDto, Json.JobDto, ct);
 
     public Task<IReadOnlyList<RpoSampleDto>> ListRpoAsync(string vm, int hours, CancellationToken ct) =>
-        GetAsync($"api/v1/vms/{Escape(vm)}/rpo?hours={hours}", Json.IReadOnlyListRpoSampleDto, ct);
+        GetAsync($"api/v1/vms/{Part(vm)}/rpo?hours={hours}", Json.IReadOnlyListRpoSampleDto, ct);
 
     public Task<IReadOnlyList<PointDto>> ListPointsAsync(string vm, CancellationToken ct) =>
-        GetAsync($"api/v1/vms/{Escape(vm)}/points", Json.IReadOnlyListPointDto, ct);
+        GetAsync($"api/v1/vms/{Part(vm)}/points", Json.IReadOnlyListPointDto, ct);
 
     public Task<PointDto> GetPointAsync(string vm, string point, CancellationToken ct) =>
-        GetAsync($"api/v1/vms/{Escape(vm)}/points/{Escape(point)}", Json.PointDto, ct);
+        GetAsync($"api/v1/vms/{Part(vm)}/points/{Part(point)}", Json.PointDto, ct);
 
     public Task<IReadOnlyList<BranchDto>> ListBranchesAsync(string vm, CancellationToken ct) =>
-        GetAsync($"api/v1/vms/{Escape(vm)}/branches", Json.IReadOnlyListBranchDto, ct);
+        GetAsync($"api/v1/vms/{Part(vm)}/branches", Json.IReadOnlyListBranchDto, ct);
 
     public Task<JobDto> DeleteBranchAsync(string vm, string branch, string? confirm, CancellationToken ct) =>
-        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/branches/{Escape(branch)}/delete", new DeleteBranchDto(confirm), Json.DeleteBranchDto, Json.JobDto, ct);
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Part(vm)}/branches/{Part(branch)}/delete", new DeleteBranchDto(confirm), Json.DeleteBranchDto, Json.JobDto, ct);
 
     /// <param name="point">Or a branch's name, here and below.</param>
     public Task<JobDto> ExportPointAsync(string vm, string point, ExportDto request, CancellationToken ct) =>
-        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/points/{Escape(point)}/export", request, Json.ExportDto, Json.JobDto, ct);
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Part(vm)}/points/{Part(point)}/export", request, Json.ExportDto, Json.JobDto, ct);
 
     public Task<JobDto> MountPointAsync(string vm, string point, MountDto request, CancellationToken ct) =>
-        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/points/{Escape(point)}/mount", request, Json.MountDto, Json.JobDto, ct);
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Part(vm)}/points/{Part(point)}/mount", request, Json.MountDto, Json.JobDto, ct);
 
     public Task<JobDto> AttachPointAsync(string vm, string point, AttachDto request, CancellationToken ct) =>
-        SendAsync(HttpMethod.Post, $"api/v1/vms/{Escape(vm)}/points/{Escape(point)}/attach", request, Json.AttachDto, Json.JobDto, ct);
+        SendAsync(HttpMethod.Post, $"api/v1/vms/{Part(vm)}/points/{Part(point)}/attach", request, Json.AttachDto, Json.JobDto, ct);
 
     /// <param name="mount">By its name or a device.</param>
     public Task<JobDto> TakeMountBackAsync(string vm, string mount, CancellationToken ct) =>
-        ReadAsync(new HttpRequestMessage(HttpMethod.Delete, $"api/v1/vms/{Escape(vm)}/mounts/{Escape(mount)}"), Json.JobDto, ct);
+        ReadAsync(new HttpRequestMessage(HttpMethod.Delete, $"api/v1/vms/{Part(vm)}/mounts/{Part(mount)}"), Json.JobDto, ct);
 
     public Task<IReadOnlyList<JobDto>> ListJobsAsync(int limit, CancellationToken ct) => GetAsync($"api/v1/jobs?limit={limit}", Json.IReadOnlyListJobDto, ct);
 
@@ -226,7 +226,27 @@ public sealed class VaultClient(HttpClient http) : IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    private static string Escape(string part) => Uri.EscapeDataString(part);
+    private static string Escape(string text) => Uri.EscapeDataString(text);
+
+    /// <summary>A name in a path. Nothing, "." and ".." would make another path of it, and with that another request.</summary>
+    /// <param name="what">The parameter's name, for the words of the refusal.</param>
+    private static string Part(string name, [CallerArgumentExpression(nameof(name))] string what = "") => name.Trim() switch
+    {
+        "" => throw new ErrorException(Errors.MissingValue($"the name of the {WordOf(what)}")),
+        "." or ".." => throw new ErrorException(Errors.BadValue(WordOf(what), name, "nothing can have that name")),
+        _ => Escape(name),
+    };
+
+    private static string WordOf(string parameter) => parameter switch
+    {
+        "vm" => "VM",
+        "name" => "policy",
+        "sourceSite" => "source site",
+        "targetSite" => "target site",
+        "sourceNetwork" => "network",
+        "sourcePool" => "pool",
+        _ => parameter,
+    };
 
     private Task<T> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken ct) =>
         ReadAsync(new HttpRequestMessage(HttpMethod.Get, path), type, ct);
@@ -252,8 +272,15 @@ public sealed class VaultClient(HttpClient http) : IDisposable
         using (request)
         using (HttpResponseMessage response = await SendAsync(request, HttpCompletionOption.ResponseContentRead, ct))
         {
-            return await response.Content.ReadFromJsonAsync(type, ct)
-                ?? throw new ErrorException(Errors.Internal($"the vault answered {request.RequestUri} with nothing"));
+            try
+            {
+                return await response.Content.ReadFromJsonAsync(type, ct)
+                    ?? throw new ErrorException(Errors.Internal($"the vault answered {request.RequestUri} with nothing"));
+            }
+            catch (JsonException other)
+            {
+                throw new ErrorException(Errors.Internal($"the vault answered {request.RequestUri} with something else than a {typeof(T).Name}"), other);
+            }
         }
     }
 

@@ -53,8 +53,8 @@ public static partial class Errors
     public static ErrorInfo BadRetention(string value) => new(WrongUse, "retention-out-of-range", $"The retention {value} cannot be used",
         "Points are kept from 0 (the newest only) to 30 days.", "Give for example 0, 24h or 7d.");
 
-    public static ErrorInfo BadDuration(string field, string value) => new(WrongUse, "duration-unreadable", $"{field} {Quote(value)} is not a duration",
-        "A duration is a whole number with s, min, h or d.", "Give for example 30s, 5min, 24h or 7d.");
+    public static ErrorInfo BadDuration(string field, string value) => new(WrongUse, "duration-unreadable", $"{field} {Quote(value)} cannot be used as a duration",
+        Sentence(Durations.WhyNot(value)), "Give for example 30s, 5min, 24h or 7d.");
 
     public static ErrorInfo BadValue(string field, string value, string why) => new(WrongUse, "value-unusable", $"{field} {Quote(value)} cannot be used",
         Sentence(why), "Give another value.");
@@ -66,7 +66,7 @@ public static partial class Errors
         Sentence(why), "See /openapi/v1.json.");
 
     public static ErrorInfo BadName(string thing, string name) => new(WrongUse, "name-unlawful", $"{Quote(name)} is no name for a {thing}",
-        "Names have 1 to 63 letters, digits and hyphens, and begin and end with a letter or digit.", $"{Quote(VmNames.Propose(name))} would do.");
+        "Names have 1 to 63 letters, digits and hyphens, and begin and end with a letter or digit.", name.Any(char.IsAsciiLetterOrDigit) ? $"{Quote(VmNames.Propose(name))} would do." : "Give another name.");
 
     public static ErrorInfo LaterPolicyField(string field, string why) => new(WrongUse, "policy-field-not-offered", $"The policy field {Quote(field)} is not offered by this version",
         Sentence(why), "Leave the field out.");
@@ -82,7 +82,7 @@ public static partial class Errors
 
     public static ErrorInfo WrongConfirmation(string word, string? given) => new(Refused, "confirmation-wrong",
         given is null ? "The confirmation word is missing" : $"{Quote(given)} is not the confirmation word",
-        "This command cannot be taken back, and --yes does not stand for the word.", $"Give `--confirm {word}`.");
+        "This command cannot be taken back, and --yes does not stand for the word.", $"Give `--confirm {(word.Contains(' ', StringComparison.Ordinal) ? $"\"{word}\"" : word)}`.");
 
     // --- refused ---
     public static ErrorInfo WouldRunNowhere(string vm, string source) => new(Refused, "source-away", $"{vm} would run nowhere",
@@ -99,7 +99,7 @@ public static partial class Errors
         $"It needs {Sizes.Format(neededBytes)} and {Sizes.Format(freeBytes)} are free.", "Free space there, or choose another host.");
 
     public static ErrorInfo SavedState(string vm) => new(Refused, "saved-state", $"{Quote(vm)} has a saved state",
-        "What its guest had not written yet is in that, and not on its disks: the target would not have it.", $"Start the VM, or discard the state: `virsh managedsave-remove {vm}`.");
+        "What its guest had not written yet is in that, and not on its disks: the target would not have it.", $"Start it: `virsh restore FILE` where it was saved to a file. To give a managed state up, `virsh managedsave-remove {vm}` first.");
 
     public static ErrorInfo NoMemory(string host, long neededBytes, long freeBytes) => new(Refused, "no-memory", $"{host} has not enough memory for the VM",
         $"It needs {Sizes.Format(neededBytes)} and {Sizes.Format(freeBytes)} are free.", "Free memory there, or give the VM less at the target: `understudy vm set VM --memory`.");

@@ -63,11 +63,14 @@ internal static partial class Problems
     /// <summary>What routing itself refused, and so without a word.</summary>
     private static ErrorInfo? WithoutBody(HttpContext context) => context.Response.StatusCode switch
     {
-        StatusCodes.Status404NotFound => Errors.NotFound(context.Request.Path),
-        StatusCodes.Status405MethodNotAllowed => Errors.BadRequest($"{context.Request.Path} does not take {context.Request.Method}"),
+        StatusCodes.Status404NotFound => Errors.NotFound(PathOf(context)),
+        StatusCodes.Status405MethodNotAllowed => Errors.BadRequest($"{PathOf(context)} does not take {context.Request.Method}"),
         StatusCodes.Status415UnsupportedMediaType => Errors.BadRequest("the body must be application/json"),
         _ => null,
     };
+
+    /// <summary>As it was meant, not as it is written in an address.</summary>
+    private static string PathOf(HttpContext context) => context.Request.Path.Value ?? "/";
 
     [LoggerMessage(100, LogLevel.Error, "{Method} {Path} failed unexpectedly")]
     private static partial void Unexpected(ILogger logger, string method, string path, Exception fault);

@@ -22,7 +22,7 @@ internal sealed record SitePair(SiteRow Source, SiteRow Target)
             ? await OtherSiteAsync(db, source, cancellationToken)
             : await SiteStore.FindAsync(db, targetSite, cancellationToken);
         return source.Id == target.Id
-            ? throw new ErrorException(Errors.BadValue("targetSite", target.Name, "a mapping leads to another site"))
+            ? throw new ErrorException(Errors.BadValue("the target site", target.Name, "a mapping leads to another site"))
             : new SitePair(source, target);
     }
 
@@ -30,14 +30,28 @@ internal sealed record SitePair(SiteRow Source, SiteRow Target)
         VaultDb db, IReadOnlyList<HostRow> hosts, Func<HostRow, bool> has, ErrorInfo unknown, CancellationToken cancellationToken)
     {
         Guid[] sites = [.. hosts.Where(has).Select(host => host.SiteId).Distinct()];
-        return sites.Length == 1
-            ? await db.Sites.SingleAsync(row => row.Id == sites[0], cancellationToken)
-            : throw new ErrorException(sites.Length == 0 ? unknown : Errors.MissingValue("sourceSite"));
+        List<SiteRow> rows = await db.Sites.Where(row => sites.Contains(row.Id)).ToListAsync(cancellationToken);
+        return rows.Count == 1
+            ? rows[0]
+            : throw new ErrorException(rows.Count == 0 ? unknown : Unsaid("source", "--from-site", "sourceSite", rows));
     }
 
     private static async Task<SiteRow> OtherSiteAsync(VaultDb db, SiteRow source, CancellationToken cancellationToken)
     {
-        List<SiteRow> others = await db.Sites.Where(row => row.Id != source.Id).Take(2).ToListAsync(cancellationToken);
-        return others.Count == 1 ? others[0] : throw new ErrorException(Errors.MissingValue("targetSite"));
+        List<SiteRow> others = await db.Sites.Where(row => row.Id != source.Id).ToListAsync(cancellationToken);
+        return others.Count switch
+        {
+            0 => throw new ErrorException(Errors.MissingValue("another site")),
+            1 => others[0],
+            _ => throw new ErrorException(Unsaid("target", "--to-site", "targetSite", others)),
+        };
     }
+
+    /// <param name="option">As the command line calls it.</param>
+    /// <param name="field">As REST does.</param>
+    private static ErrorInfo Unsaid(string which, string option, string field, IEnumerable<SiteRow> sites) => Errors.MissingValue($"the {which} site") with
+    {
+        Why = $"It can be {string.Join(" or ", sites.Select(row => row.Name).Order(StringComparer.Ordinal))}.",
+        Next = $"Give `{option} SITE` (in REST {field}).",
+    };
 }

@@ -24,7 +24,7 @@ internal static class AgentJoin
             throw new ErrorException(new ErrorInfo(
                 ErrorKind.Refused, "agent-joined-already", "This host has joined a vault already",
                 $"{dataFolder} holds the identity of {before.Name} at {before.VaultUrls[0]}.",
-                "Start the agent without --join, or remove the host in the vault and its data folder here first."));
+                "Start the agent without --join. To change the vault: `understudy host remove` there, then `understudy agent leave` here; its folders hold disks of VMs that run, so delete none by hand."));
         }
 
         await config.WriteAsync(store, cancellationToken);

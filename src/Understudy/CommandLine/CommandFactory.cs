@@ -26,6 +26,7 @@ internal sealed class CommandFactory(CommandIo io)
 
         command.SetAction(async (parse, cancellationToken) =>
         {
+            WrongUse.RefuseEmpty(parse);
             using CommandContext context = new(parse, io);
             return (int)await run(context, cancellationToken);
         });

@@ -41,7 +41,7 @@ internal static class Commands
         {
             foreach (var error in parse.Errors)
             {
-                io.Error.WriteLine($"understudy: {error.Message}");
+                io.Error.WriteLine($"understudy: {WrongUse.Explain(error)}");
             }
 
             io.Error.WriteLine("See `understudy --help`, or --help after any command.");
@@ -55,7 +55,7 @@ internal static class Commands
         }
         catch (ErrorException e)
         {
-            return ShowError(e.Error, io, parse.GetValue(GlobalOptions.Json));
+            return ShowError(WrongUse.InWordsOf(parse.CommandResult.Command, e.Error), io, parse.GetValue(GlobalOptions.Json));
         }
         catch (OperationCanceledException)
         {

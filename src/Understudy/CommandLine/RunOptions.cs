@@ -31,5 +31,5 @@ internal static class RunOptions
 
     public static long? ReadMemory(string? text) => text is null ? null
         : Sizes.TryParse(text, out long bytes) ? bytes
-        : throw new ErrorException(Errors.BadValue("--memory", text, "it is a whole number with a unit, such as 4GiB"));
+        : throw new ErrorException(Errors.BadValue("--memory", text, Sizes.WhyNot(text)));
 }

@@ -38,6 +38,74 @@ public sealed class CommandLineTests
     }
 
     [Theory]
+    [InlineData("job show abc", "<job>", "such as 7")]
+    [InlineData("vm protect one --to south --start-at yesterday", "--start-at", "such as 2026-")]
+    [InlineData("vm protect one --to south --cpus two", "--cpus", "such as 7")]
+    [InlineData("policy set x --branch-days 99999999999", "--branch-days", "such as 7")]
+    [InlineData("event list --after x", "--after", "such as 7")]
+    public async Task A_value_of_the_wrong_kind_is_answered_with_what_to_write(string line, string name, string example)
+    {
+        CommandRun run = await CommandRun.OfAsync(line.Split(' '));
+
+        Assert.Equal(2, run.ExitCode);
+        Assert.Contains(name, run.Error, StringComparison.Ordinal);
+        Assert.Contains(example, run.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("System.", run.Error, StringComparison.Ordinal);
+    }
+
+    /// <summary>Of every command: each of its words and options that take a text, given as nothing.</summary>
+    public static TheoryData<string, string> EveryText => [.. Leaves(Commands.Build(CommandIo.Console), "").SelectMany(leaf =>
+        leaf.Command.Arguments.Where(argument => argument.ValueType == typeof(string)).Select(argument => (leaf.Path, argument.Name))
+            .Concat(leaf.Command.Options.Where(option => option.ValueType == typeof(string)).Select(option => (leaf.Path, option.Name))))];
+
+    [Theory]
+    [MemberData(nameof(EveryText))]
+    public async Task Nothing_is_no_value(string command, string symbol)
+    {
+        CommandRun run = await CommandRun.OfAsync(LineWith(command, symbol, ""), NobodyThere);
+
+        Assert.Equal(2, run.ExitCode);
+        Assert.Contains("(value-missing)", run.Error, StringComparison.Ordinal);
+        Assert.Contains(symbol, run.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("vm show")]
+    [InlineData("vm verify")]
+    [InlineData("vm unprotect")]
+    [InlineData("vm test")]
+    [InlineData("host show")]
+    [InlineData("host check")]
+    [InlineData("policy show")]
+    [InlineData("policy remove")]
+    [InlineData("site remove")]
+    [InlineData("site key")]
+    [InlineData("point list")]
+    public async Task A_path_that_would_be_another_one_is_no_name(string command)
+    {
+        foreach (string name in (string[])[".", ".."])
+        {
+            CommandRun run = await CommandRun.OfAsync([.. command.Split(' '), name], NobodyThere);
+
+            Assert.Equal((2, ""), (run.ExitCode, run.Out));
+            Assert.Contains($"'{name}' cannot be used", run.Error, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData("99999999T", "more than 8 EiB")]
+    [InlineData("99999999999999999999B", "more than 8 EiB")]
+    [InlineData("-1G", "not negative")]
+    [InlineData("much", "such as 4GiB")]
+    public async Task A_size_that_cannot_be_is_told_why(string size, string why)
+    {
+        CommandRun run = await CommandRun.OfAsync(["vm", "protect", "one", "--to", "south", $"--memory={size}"], NobodyThere);
+
+        Assert.Equal(2, run.ExitCode);
+        Assert.Contains(why, run.Error, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Theory]
     [InlineData("vm failback web1")]
     [InlineData("vm reverse web1")]
     [InlineData("plan list")]
@@ -103,6 +171,25 @@ public sealed class CommandLineTests
     {
         Assert.Contains(part, (await CommandRun.OfAsync(["completion", shell])).Out, StringComparison.Ordinal);
     }
+
+    /// <summary>A line of the command that is whole but for one of its words.</summary>
+    private static string[] LineWith(string path, string symbol, string value)
+    {
+        Command command = Leaves(Commands.Build(CommandIo.Console), "").Single(leaf => leaf.Path == path).Command;
+        return
+        [
+            .. path.Split(' '),
+            .. command.Arguments.Select(argument => argument.Name == symbol ? value : argument.ValueType == typeof(string) ? "x" : "7"),
+            .. command.Options.Where(option => option.Name == symbol || option.Required)
+                .SelectMany(option => (string[])[option.Name, option.Name == symbol ? value : "x"]),
+        ];
+    }
+
+    private static IEnumerable<(string Path, Command Command)> Leaves(Command command, string path) => command.Subcommands.SelectMany(sub =>
+    {
+        string name = path.Length == 0 ? sub.Name : $"{path} {sub.Name}";
+        return sub.Subcommands.Count == 0 ? [(name, sub)] : Leaves(sub, name);
+    });
 
     private static IEnumerable<string> Walk(Command command, string path)
     {
