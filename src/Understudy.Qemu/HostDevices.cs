@@ -19,12 +19,12 @@ public sealed class HostDevices(QemuSettings settings, IStorageDaemons daemons) 
     {
         if (!File.Exists("/dev/fuse"))
         {
-            return "the kernel has no FUSE here (/dev/fuse; modprobe fuse)";
+            return "there is no /dev/fuse here (modprobe fuse; in a container or namespace of its own, the node has to be given to it)";
         }
 
         if (!File.Exists("/dev/loop-control"))
         {
-            return "the kernel has no loop devices here (/dev/loop-control; modprobe loop)";
+            return "there is no /dev/loop-control here (modprobe loop; in a container or namespace of its own, the node has to be given to it)";
         }
 
         _canExport ??= (await ToolRunner.RequireAsync(

@@ -208,7 +208,16 @@ public sealed class ImageTool : IImageTool
 
     private static void PrepareNew(string path)
     {
-        CreateFolder(Path.GetDirectoryName(path) ?? "/");
+        string folder = Path.GetDirectoryName(path) ?? "/";
+        try
+        {
+            CreateFolder(folder);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StorageException(FaultKind.Denied, folder, $"the folder cannot be made: {e.Message}", "Name a folder that can be made.", e);
+        }
+
         if (File.Exists(path))
         {
             throw new StorageException(FaultKind.Exists, path, "a file of that name is there already", "Choose another name, or remove it.");

@@ -103,6 +103,23 @@ public sealed class HealthRulesTests
         Assert.Equal(Now.AddMinutes(10), RpoWatch.Observe(null, Now, Now, patient).LateSince);
     }
 
+    [Theory]
+    [InlineData(true, HealthLevel.Warning)]
+    [InlineData(false, HealthLevel.Critical)] // whether it is off still, nobody knows
+    public void A_vm_that_is_off_is_not_late(bool sourceOnline, HealthLevel level)
+    {
+        Health health = HealthRules.Judge(Inputs() with
+        {
+            SourceOnline = sourceOnline,
+            LastPointCutAt = Now.AddDays(-1),
+            LateSince = Now.AddDays(-1),
+            Source = Reports.Source() with { Power = VmPower.Off },
+        });
+
+        Assert.Equal(level, health.Level);
+        Assert.Equal(sourceOnline, health.Reasons.Any(reason => reason.Reason.Contains("is sent when it starts", StringComparison.Ordinal)));
+    }
+
     [Fact]
     public void A_pause_is_a_warning_of_its_own_and_no_lateness()
     {

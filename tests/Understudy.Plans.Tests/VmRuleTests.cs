@@ -45,6 +45,8 @@ public sealed class VmRuleTests
     [InlineData("web*,,db")]
     [InlineData("tag:")]
     [InlineData("!")]
+    [InlineData("!!")]
+    [InlineData("tag:prod,!!x")]
     public void An_empty_term_is_refused_with_what_a_rule_looks_like(string rule)
     {
         ErrorInfo error = Assert.Throws<ErrorException>(() => VmRule.Parse("--visible", rule)).Error;

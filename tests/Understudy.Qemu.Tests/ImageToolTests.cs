@@ -50,6 +50,14 @@ public sealed class ImageToolTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_folder_that_cannot_be_made_is_named()
+    {
+        StorageException refused = await Assert.ThrowsAsync<StorageException>(
+            async () => await _folder.Images.CreateAsync("/proc/understudy/a.qcow2", "qcow2", 1 << 20, CancellationToken.None));
+        Assert.Equal((FaultKind.Denied, "/proc/understudy"), (refused.Kind, refused.Subject));
+    }
+
+    [Fact]
     public async Task A_copy_that_fails_leaves_no_file()
     {
         await Assert.ThrowsAsync<ImageToolException>(async () => await _folder.Images.ConvertFromNbdAsync(_folder.At("nobody.sock"), "x", _folder.At("out"), "raw", CancellationToken.None));

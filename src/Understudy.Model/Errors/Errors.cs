@@ -127,7 +127,7 @@ public static partial class Errors
         $"Job {job}, {jobName}, is not finished.", $"Wait for it: `understudy job wait {job}`.");
 
     public static ErrorInfo NotNow(string vm, string command, ProtectionState state, string why, string next) => new(Refused, "state-refuses",
-        $"{vm} cannot take {Quote(command)} while it is {state.Word()}", Sentence(why), next);
+        $"{vm} cannot take {Quote(command)} in state {Quote(state.Word())}", Sentence(why), next);
 
     public static ErrorInfo VmUnsuitable(string vm, CheckResult check) => new(Refused, "vm-unsuitable", $"{vm} cannot be protected",
         Sentence(check.Finding), check.Remedy ?? "See `understudy vm verify`.");
@@ -152,7 +152,7 @@ public static partial class Errors
 
     /// <param name="why">A sentence.</param>
     public static ErrorInfo JobOutdated(JobId job, string name, string why) => new(Refused, "job-outdated", $"Job {job}, {name}, cannot be retried",
-        why, "Give the command again.");
+        Sentence(why), "Give the command again.");
 
     // --- ownership ---
     public static ErrorInfo TokenInTransit(string vm, string target) => new(Refused, "token-in-transit", $"{vm} is in transit to {target}",

@@ -67,6 +67,11 @@ public sealed class VmRule
                 throw Unusable("a term between the commas is empty; a rule reads like web*,tag:prod,!web-old, or all, or none");
             }
 
+            if (pattern.StartsWith(Not))
+            {
+                throw Unusable("a term has one ! at most, before all else; a rule reads like web*,tag:prod,!web-old, or all, or none");
+            }
+
             terms.Add(new Term(not, tag, pattern == AllText && !tag ? "*" : pattern));
         }
 

@@ -272,6 +272,16 @@ public static class HealthRules
             return;
         }
 
+        if (vm is { SourceOnline: true, Source.Power: VmPower.Off or VmPower.Crashed })
+        {
+            // No lateness either: it writes nothing that could be missing, and there is nothing that anybody could do about it.
+            reasons.Add(new HealthReason(
+                HealthLevel.Warning,
+                $"The VM is off at {vm.SourceHost}, and its newest point is {Durations.Rough(rpo)} old: what it wrote after that is sent when it starts, or by a planned failover.",
+                null));
+            return;
+        }
+
         string recovers = RecoversIn(vm.Source, vm.Policy.Frequency) is { } time ? $", recovers in {Durations.Rough(time)}" : "";
         reasons.Add(new HealthReason(level, $"RPO now {Durations.Rough(rpo)}{recovers}; wanted {Durations.Format(vm.Policy.Frequency)}.", Fitting(vm)));
     }

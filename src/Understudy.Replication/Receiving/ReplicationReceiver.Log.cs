@@ -14,6 +14,9 @@ public sealed partial class ReplicationReceiver
         [LoggerMessage(3002, LogLevel.Warning, "Replication from agent {Agent} refused ({Code}): {What}")]
         public static partial void Refused(ILogger logger, Guid agent, RefusalCode code, string what);
 
+        [LoggerMessage(3006, LogLevel.Debug, "Replication from agent {Agent} refused as before ({Code}): {What}")]
+        public static partial void RefusedAgain(ILogger logger, Guid agent, RefusalCode code, string what);
+
         [LoggerMessage(3003, LogLevel.Information, "Replication from agent {Agent} ended: {Why}")]
         public static partial void Ended(ILogger logger, Guid agent, string why);
 

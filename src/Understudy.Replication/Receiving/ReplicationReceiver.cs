@@ -17,8 +17,12 @@ namespace Understudy.Replication.Receiving;
 public sealed partial class ReplicationReceiver(
     IReplicaDirectory directory, string software, TimeProvider time, ILogger<ReplicationReceiver> logger, ICalledSources? sources = null)
 {
+    /// <summary>A few of each VM that has gone elsewhere.</summary>
+    private const int MostRemembered = 1000;
+
     private readonly Lock _lock = new();
     private readonly Dictionary<ReplicaId, Session> _sessions = [];
+    private readonly HashSet<(Guid Agent, string What)> _refused = []; // guarded by _lock
 
     /// <summary>
     /// Serves a connection that the other side has dialled. Runs until it ends, and says why it did; null when it was a call
@@ -67,7 +71,7 @@ public sealed partial class ReplicationReceiver(
         }
         catch (RefusedException refused) when (!refused.ByPeer)
         {
-            Log.Refused(logger, agentId, refused.Refusal.Code, refused.Refusal.What);
+            LogRefusal(agentId, refused.Refusal);
             await SayRefusalAsync(channel, refused.Refusal, cancellationToken);
             return refused;
         }
@@ -80,6 +84,30 @@ public sealed partial class ReplicationReceiver(
         {
             Log.Ended(logger, agentId, broken.Message);
             return new ConnectionLostException($"the connection to the source broke: {broken.Message}", broken);
+        }
+    }
+
+    /// <summary>A source that is not the owner asks again every few seconds, for days: the answer is logged when it changes.</summary>
+    private void LogRefusal(Guid agentId, Refusal refusal)
+    {
+        bool isNews;
+        lock (_lock)
+        {
+            if (_refused.Count >= MostRemembered)
+            {
+                _refused.Clear(); // said once more
+            }
+
+            isNews = _refused.Add((agentId, refusal.What));
+        }
+
+        if (isNews)
+        {
+            Log.Refused(logger, agentId, refusal.Code, refusal.What);
+        }
+        else
+        {
+            Log.RefusedAgain(logger, agentId, refusal.Code, refusal.What);
         }
     }
 
@@ -149,6 +177,11 @@ public sealed partial class ReplicationReceiver(
             cancellationToken);
         channel.AcceptRecords = true;
         Log.Welcomed(logger, hello.Vm, hello.Replica, flushed);
+        lock (_lock)
+        {
+            _refused.Clear(); // what is refused after this is news
+        }
+
 
         ReceiverCore core = new(flushed);
         while (true)

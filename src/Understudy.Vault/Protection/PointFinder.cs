@@ -38,8 +38,16 @@ internal sealed class PointFinder(VaultStorage storage, AgentRegistry agents, Ti
     }
 
     /// <param name="wanted">An id, "latest" (also null), or a time: the newest point cut within that second.</param>
-    public async Task<RecoveryPointInfo> FindAsync(ProtectedVm vm, string? wanted, CancellationToken cancellationToken) =>
-        PointChoice.Find((await ListAsync(vm, cancellationToken)).Points, wanted) ?? throw new ErrorException(Errors.UnknownPoint(vm.Name, wanted ?? PointChoice.Latest));
+    /// <exception cref="ErrorException">There is none; the name of a branch is told from a point that has gone.</exception>
+    public async Task<RecoveryPointInfo> FindAsync(ProtectedVm vm, string? wanted, CancellationToken cancellationToken)
+    {
+        PointsAnswer all = await ListAsync(vm, cancellationToken);
+        ErrorInfo unknown = Errors.UnknownPoint(vm.Name, wanted ?? PointChoice.Latest);
+        return PointChoice.Find(all.Points, wanted)
+            ?? throw new ErrorException(wanted is not null && all.Branches?.Any(branch => BranchName.Is(branch, wanted)) == true
+                ? unknown with { Why = "That is the name of a branch, and this takes a recovery point.", Next = $"See `understudy point list {vm.Name}`, which shows both." }
+                : unknown);
+    }
 
     /// <param name="wanted">As for <see cref="FindAsync"/>, or the name of a branch at the target.</param>
     public async Task<Picked> PickAsync(ProtectedVm vm, string? wanted, CancellationToken cancellationToken)

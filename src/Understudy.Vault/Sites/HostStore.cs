@@ -87,7 +87,7 @@ internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, FitA
     /// <param name="reason">Kept in the event: somebody will ask one day.</param>
     public async Task RemoveAsync(string nameOrId, string? reason, string user, CancellationToken cancellationToken)
     {
-        string why = reason?.Trim() is { Length: > 0 } said ? said : throw new ErrorException(Errors.MissingValue("the reason"));
+        string why = reason?.Trim() is { Length: > 0 } said ? said : throw new ErrorException(Errors.MissingValue("the reason") with { Next = "Give `--reason TEXT`." });
         if (why.Length > LongestReason)
         {
             throw new ErrorException(Errors.BadValue("reason", why[..32] + "…", $"it has at most {LongestReason} characters"));

@@ -49,6 +49,7 @@ internal sealed class AgentHost
     {
         using AgentLock onlyOne = AgentLock.Take(_dataFolder);
         PrepareFolders();
+        using AgentLock onlyOneHere = AgentLock.TakeForHost(_config.RunFolder);
         using ReplicasLock replicas = ReplicasLock.TakeForAgent(_config.ReplicasFolder);
         await using HostServices host = new(_config, _dataFolder, _loggers);
         PeerDialler dialler = new(_settings, _identity.Tls);

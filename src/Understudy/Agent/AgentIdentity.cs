@@ -24,9 +24,11 @@ internal sealed class AgentIdentity(IFileStore store, AgentMembership membership
 
     public static async ValueTask<AgentMembership> LoadAsync(string dataFolder, CancellationToken cancellationToken) =>
         (Directory.Exists(dataFolder) ? await AgentMembership.LoadAsync(new FolderStore(dataFolder), cancellationToken) : null)
-        ?? throw new ErrorException(new ErrorInfo(
-            ErrorKind.Refused, "agent-not-joined", "This host has not joined a vault", $"{dataFolder} holds no identity.",
-            "Make a key with `understudy site key SITE` and join: `understudy agent --join FILE`."));
+        ?? throw new ErrorException(NotJoined(dataFolder));
+
+    public static ErrorInfo NotJoined(string dataFolder) => new ErrorInfo(
+        ErrorKind.Refused, "agent-not-joined", "This host has not joined a vault", $"{dataFolder} holds no identity.",
+        "Make a key with `understudy site key SITE` and join: `understudy agent --join FILE`.");
 
     public VaultLinkSettings Settings =>
         new([.. _membership.VaultUrls.Select(url => new Uri(url))], _membership.CaCertificate, settings.Proxy, settings.Config.ProxyExcept);

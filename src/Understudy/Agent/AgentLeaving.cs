@@ -10,7 +10,7 @@ namespace Understudy.Agent;
 internal sealed class AgentLeaving(string dataFolder, AgentConfig config)
 {
     private static readonly string[] _ownFolders = ["guard", "outcomes", "vault-copies", AgentHost.DeparturesFolder];
-    private static readonly string[] _ownFiles = ["agent.json", "identity.json", "agent.lock"];
+    private static readonly string[] _ownFiles = ["agent.json", "identity.json", AgentLock.FileName];
 
     /// <summary>What nobody watches over once this agent has gone: old VMs of this host that the other side owns, and old sources
     /// that only this host would tell that their VM came to stay here.</summary>
@@ -49,7 +49,7 @@ internal sealed class AgentLeaving(string dataFolder, AgentConfig config)
         }
 
         foreach (string file in (IEnumerable<string>)
-            [Path.Combine(config.ReplicasFolder, ReplicasLock.FileName), config.LocalSocket, .. _ownFiles.Select(name => Path.Combine(dataFolder, name))])
+            [Path.Combine(config.ReplicasFolder, ReplicasLock.FileName), config.LocalSocket, Path.Combine(config.RunFolder, AgentLock.FileName), .. _ownFiles.Select(name => Path.Combine(dataFolder, name))])
         {
             if (File.Exists(file)) // its folder may be gone, as /run is after a boot
             {

@@ -5,8 +5,13 @@ internal static class AgentLogging
 {
     public static ILoggerFactory Create() => LoggerFactory.Create(Configure);
 
-    public static void Configure(ILoggingBuilder builder) => builder
-        .SetMinimumLevel(Enum.TryParse(Environment.GetEnvironmentVariable("UNDERSTUDY_LOG"), ignoreCase: true, out LogLevel level) ? level : LogLevel.Information)
+    public static void Configure(ILoggingBuilder builder) =>
+        Configure(builder, Enum.TryParse(Environment.GetEnvironmentVariable("UNDERSTUDY_LOG"), ignoreCase: true, out LogLevel level) ? level : LogLevel.Information);
+
+    /// <summary>The web server says five lines of each request: only to whoever asks for more than the usual.</summary>
+    public static void Configure(ILoggingBuilder builder, LogLevel level) => builder
+        .SetMinimumLevel(level)
+        .AddFilter("Microsoft.AspNetCore", level is LogLevel.Information ? LogLevel.Warning : level)
         .AddSimpleConsole(options =>
         {
             options.SingleLine = true;

@@ -21,6 +21,11 @@ internal sealed class LocalAgent(string socketPath, ILogger logger)
     /// <param name="dataFolder">Of the agent; its configuration says where the socket is.</param>
     public static async Task<LocalAgent> FindAsync(string dataFolder, ILogger logger, CancellationToken cancellationToken)
     {
+        if (!Directory.Exists(dataFolder))
+        {
+            throw new ErrorException(AgentIdentity.NotJoined(dataFolder));
+        }
+
         try
         {
             return new LocalAgent((await AgentConfig.ReadAsync(dataFolder, cancellationToken)).LocalSocket, logger);
@@ -103,7 +108,7 @@ internal sealed class LocalAgent(string socketPath, ILogger logger)
         catch (SocketException e)
         {
             socket.Dispose();
-            throw new ErrorException(Errors.AgentNotRunning(socketPath, e.Message), e);
+            throw new ErrorException(Errors.AgentNotRunning(socketPath, File.Exists(socketPath) ? e.Message : "there is no such socket"), e);
         }
         catch
         {

@@ -1,8 +1,10 @@
 using System.Text;
+using Microsoft.Extensions.Logging;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Journal;
 using Understudy.Journal.Records;
+using Understudy.Replication.Receiving;
 using Understudy.Replication.Sending;
 using Understudy.Replication.Tests.Wire;
 using Understudy.Replication.Wire;
@@ -138,6 +140,30 @@ public sealed class HostilePeerTests
         await serving;
     }
 
+    /// <summary>A source whose VM has gone elsewhere asks again every few seconds, for as long as it stands.</summary>
+    [Fact]
+    public async Task The_same_refusal_of_the_same_agent_is_a_warning_once()
+    {
+        WarningCount log = new();
+        TransferWorld world = new(logger: log);
+        world.Sink.TakeOver(new CurrentLine(new LineId(8, 8)));
+        await AskInVainAsync();
+        await AskInVainAsync();
+        Assert.Equal(1, log.Warnings);
+
+        world.Sink.TakeOver(new CurrentLine(new LineId(9, 8)));
+        await AskInVainAsync();
+        Assert.Equal(2, log.Warnings);
+
+        async Task AskInVainAsync()
+        {
+            MemoryLink link = new();
+            Task<UnderstudyException> serving = world.ServeAsync(link.Server);
+            await Assert.ThrowsAsync<RefusedException>(() => world.ConnectAsync(link).AsTask());
+            await serving;
+        }
+    }
+
     [Fact]
     public async Task Line_that_becomes_stale_while_connected_ends_the_connection_with_the_reason()
     {
@@ -253,5 +279,18 @@ public sealed class HostilePeerTests
                     break;
             }
         }
+    }
+
+    private sealed class WarningCount : ILogger<ReplicationReceiver>
+    {
+        public int Warnings { get; private set; }
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            Warnings += logLevel == LogLevel.Warning ? 1 : 0;
     }
 }

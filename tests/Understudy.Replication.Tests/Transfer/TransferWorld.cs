@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
@@ -14,10 +15,10 @@ internal sealed class TransferWorld : IReplicaDirectory
 {
     private readonly ReplicationReceiver _receiver;
 
-    public TransferWorld(int records = 0, int seed = 1)
+    public TransferWorld(int records = 0, int seed = 1, ILogger<ReplicationReceiver>? logger = null)
     {
         Sink = new RecordingSink(Identity.Line);
-        _receiver = new ReplicationReceiver(this, "0.1.0", Time, NullLogger<ReplicationReceiver>.Instance);
+        _receiver = new ReplicationReceiver(this, "0.1.0", Time, logger ?? NullLogger<ReplicationReceiver>.Instance);
         Records = MakeRecords(Identity.Line, records, seed);
     }
 

@@ -1,7 +1,10 @@
+using Microsoft.Extensions.Logging;
 using Understudy.Agent;
+using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Protection;
 using Understudy.Protection.Ports;
+using Understudy.Protection.Target.Branches;
 
 namespace Understudy.Tests.Agent;
 
@@ -24,6 +27,29 @@ public sealed class AgentWordsTests
     public void Every_run_state_has_a_power_word(VmRunState state)
     {
         Assert.True(Enum.IsDefined(Facts.Of(state)));
+    }
+
+    [Fact]
+    public void A_branch_is_called_the_same_by_its_host_and_in_the_vault()
+    {
+        foreach (Protection.Target.Branches.BranchKind kind in Enum.GetValues<Protection.Target.Branches.BranchKind>())
+        {
+            BranchRecord branch = new(
+                new BranchId(Guid.NewGuid()), kind, new RecoveryPointId(new LineId(1, 7), 5), new LineId(2, 7), [], DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch, 0, null, null, BranchStep.Kept);
+
+            Assert.Equal(branch.Name, BranchName.Of(Reports.Of(new BranchStatus(branch, []))));
+        }
+    }
+
+    [Theory]
+    [InlineData(LogLevel.Information, false)]
+    [InlineData(LogLevel.Debug, true)]
+    public void Single_requests_are_logged_only_to_whoever_asks_for_more(LogLevel level, bool logged)
+    {
+        using ILoggerFactory loggers = LoggerFactory.Create(builder => AgentLogging.Configure(builder, level));
+
+        Assert.Equal(logged, loggers.CreateLogger("Microsoft.AspNetCore.Hosting.Diagnostics").IsEnabled(LogLevel.Information));
+        Assert.True(loggers.CreateLogger("Understudy.Vault").IsEnabled(LogLevel.Information));
     }
 
     [Theory]

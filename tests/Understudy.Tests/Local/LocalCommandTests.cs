@@ -70,6 +70,9 @@ public sealed class LocalCommandTests
         Assert.Contains("may still be running", (await world.RunAsync("local", "failover", "web1")).Error, StringComparison.Ordinal);
         world.SourceConnected = true;
         Assert.Contains("Unless the VM is off there", (await world.RunAsync("local", "failover", "web1")).Error, StringComparison.Ordinal);
+        CommandRun atOnce = await world.RunAsync("local", "failover", "web1", "--confirm", "FAILOVER");
+        Assert.Equal(0, atOnce.ExitCode);
+        Assert.Contains("Unless the VM is off there", atOnce.Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -220,7 +223,8 @@ public sealed class LocalCommandTests
         FailoverCancelRequest asked = Assert.Single(world.Cancels);
         Assert.True(asked.Start);
         Assert.Equal(14, asked.BranchDays);
-        Assert.Contains("branch", run.Out, StringComparison.Ordinal);
+        Assert.Contains("kept as branch cancelled-20261121-100512 for 14 days", run.Out, StringComparison.Ordinal);
+        Assert.Contains("branch cancelled-20261121-100512:", (await world.RunAsync("local", "points", "web1")).Out, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -45,6 +45,8 @@ internal sealed class LocalWorld : IAsyncDisposable
 
     public ConcurrentQueue<FailoverCancelRequest> Cancels { get; } = new();
 
+    public ConcurrentQueue<BranchInfo> Branches { get; } = new();
+
     public ConcurrentQueue<SourceUnprotectRequest> Unprotects { get; } = new();
 
     public bool SourceConnected { get; set; }
@@ -131,7 +133,7 @@ internal sealed class LocalWorld : IAsyncDisposable
     private void Register(AgentOperations operations)
     {
         operations.On(LocalMethods.State, (_, _, _) => Task.FromResult(State()));
-        operations.On(AgentMethods.PointsList, (_, _, _) => Task.FromResult(new PointsAnswer([.. Points])));
+        operations.On(AgentMethods.PointsList, (_, _, _) => Task.FromResult(new PointsAnswer([.. Points], [.. Branches])));
         operations.On(AgentMethods.FailoverStart, async (request, _, ct) =>
         {
             Failovers.Enqueue(request);
@@ -156,7 +158,10 @@ internal sealed class LocalWorld : IAsyncDisposable
         operations.On(AgentMethods.FailoverCancel, (request, _, _) =>
         {
             Cancels.Enqueue(request);
-            return Task.FromResult(new FailoverCancelled(new LineId(3, 9), Points[0].Id, new BranchId(Guid.NewGuid())));
+            BranchInfo kept = new(
+                new BranchId(Guid.NewGuid()), BranchKind.CancelledFailover, new LineId(2, 9), Points[0].Id, new DateTimeOffset(2026, 11, 21, 10, 5, 12, TimeSpan.Zero), null, 1 << 20, [], []);
+            Branches.Enqueue(kept);
+            return Task.FromResult(new FailoverCancelled(new LineId(3, 9), Points[0].Id, kept.Id));
         });
         operations.On(AgentMethods.TestStart, (request, _, _) =>
         {

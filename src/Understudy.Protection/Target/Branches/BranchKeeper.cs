@@ -72,7 +72,7 @@ internal sealed class BranchKeeper(ReplicaContext context)
     public string? Describe(Guid run) => Current.FirstOrDefault(status => status.Branch.Id.Value == run)?.Branch is { } branch
         ? string.Create(
             CultureInfo.InvariantCulture,
-            $"branch {branch.Id} ({Words(branch.Kind)}, {ByteWords.Of(branch.Bytes)}, until {branch.ExpiresAt:yyyy-MM-dd HH:mm}; delete or export it to go on)")
+            $"branch {branch.Name} ({Words(branch.Kind)}, {ByteWords.Of(branch.Bytes)}, until {branch.ExpiresAt:yyyy-MM-dd HH:mm}; it goes on when that is deleted)")
         : null;
 
     /// <summary>Room for one more, before something irrevocable needs it.</summary>
@@ -95,7 +95,7 @@ internal sealed class BranchKeeper(ReplicaContext context)
         _uses.RemoveAll(other => other.Use.Run == use.Run);
         _uses.Add((id.Value, use));
         Publish();
-        context.Views.Hold(id.Value, branch.Point, $"branch {id} is used by {use.What}");
+        context.Views.Hold(id.Value, branch.Point, $"branch {branch.Name} is used by {use.What}");
         if (serve)
         {
             await context.RunDisks.EnsureDaemonAsync(id.Value, branch.Point, branch.Disks, cancellationToken);

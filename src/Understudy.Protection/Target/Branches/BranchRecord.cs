@@ -1,3 +1,6 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json.Serialization;
 using Understudy.Blocks.Identity;
 using Understudy.Protection.Target.Runs;
 
@@ -43,7 +46,20 @@ public sealed record BranchRecord(
     long Bytes,
     string? Label,
     TransferId? EndedBy,
-    BranchStep Step);
+    BranchStep Step)
+{
+    /// <summary>As the vault names it too: what it was, and when it was kept.</summary>
+    [JsonIgnore]
+    public string Name => string.Create(CultureInfo.InvariantCulture, $"{WordOf(Kind)}-{KeptAt.UtcDateTime:yyyyMMdd-HHmmss}");
+
+    private static string WordOf(BranchKind kind) => kind switch
+    {
+        BranchKind.CancelledFailover => "cancelled",
+        BranchKind.ChangedPoint => "changed",
+        BranchKind.PromotedTest => "promoted",
+        _ => throw new UnreachableException($"branch {kind}"),
+    };
+}
 
 /// <summary>A branch with what stands on it now.</summary>
 public sealed record BranchStatus(BranchRecord Branch, IReadOnlyList<string> UsedBy);

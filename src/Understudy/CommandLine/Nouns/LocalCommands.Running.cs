@@ -94,12 +94,13 @@ internal static partial class LocalCommands
         FailoverCancelRequest request = new(
             replica.Report.Vm, replica.Report.Replica, new TransferId(Guid.NewGuid()), replica.Source, replica.Settings.BranchDays, Start: true);
         FailoverCancelled cancelled = await agent.AskAsync(AgentMethods.FailoverCancel, request, ShowProgress(c), ct);
+        PointsAnswer kept = await agent.AskAsync(AgentMethods.PointsList, new PointsRequest(replica.Report.Replica), null, ct);
         return c.Show(cancelled, CommandContext.Types.FailoverCancelled, (r, o) =>
         {
             o.WriteLine($"{replica.TargetName} ended here; its source owns it by line {r.Line} as soon as it hears of it ({(replica.SourceCalls ? "its agent calls, so within seconds" : "it is silent now")})");
-            if (r.Branch is { } branch)
+            if (kept.Branches?.FirstOrDefault(branch => branch.Id == r.Branch) is { } branch)
             {
-                o.WriteLine($"what ran here is kept as branch {branch} for {replica.Settings.BranchDays} days");
+                o.WriteLine($"what ran here is kept as branch {BranchName.Of(branch)} for {replica.Settings.BranchDays} days");
             }
         });
     }
@@ -170,14 +171,19 @@ internal static partial class LocalCommands
     /// <summary>Says what it means, and takes the word; null when nobody is there to ask.</summary>
     private static async Task<string?> WordAsync(CommandContext c, string[] warning, CancellationToken ct)
     {
-        if (c.Get(_confirm) is { } given || c.Json)
+        if (c.Json)
         {
             return c.Get(_confirm);
         }
 
-        foreach (string line in warning)
+        foreach (string line in warning) // also to whoever brought the word along: it was typed before this was known
         {
             c.Io.Error.WriteLine(line);
+        }
+
+        if (c.Get(_confirm) is { } given)
+        {
+            return given;
         }
 
         if (!c.Io.Interactive || Console.IsInputRedirected)

@@ -53,7 +53,7 @@ internal static class LocalPage
         table.WriteTo(output);
         foreach (BranchInfo branch in answer.Branches ?? [])
         {
-            output.WriteLine($"branch {branch.Id}: {EnumWords<BranchKind>.Of(branch.Kind)}, {Show.Bytes(branch.Bytes)}, kept {(branch.ExpiresAt is { } until ? $"until {Show.Time(until)}" : "until it is deleted")}");
+            output.WriteLine($"branch {BranchName.Of(branch)}: {EnumWords<BranchKind>.Of(branch.Kind)}, {Show.Bytes(branch.Bytes)}, kept {(branch.ExpiresAt is { } until ? $"until {Show.Time(until)}" : "until it is deleted")}");
         }
     }
 
