@@ -2,6 +2,7 @@ using Understudy.Api.Rest;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
+using Understudy.Protection.Ownership;
 
 namespace Understudy.Vault.Tests;
 
@@ -88,6 +89,31 @@ public sealed class EndOfProtectionTests : IAsyncLifetime
         await _lab.Client.RetryJobAsync(end.Id, Ct);
 
         Assert.Equal(JobState.Succeeded, (await _lab.EndOfAsync(end.Id)).State);
+    }
+
+    /// <summary>The old disks were listed before the source said that it has the VM again. They are no old disks, and the VM may be protected anew.</summary>
+    [Fact]
+    public async Task A_VM_that_was_claimed_at_its_source_leaves_no_old_disks_in_the_list()
+    {
+        FakeSource source = _alpha.Sources[_replica];
+        FakeReplica held = _beta.Replicas[_replica];
+        RecoveryPointId parent = held.Points[^1].Id;
+        await _lab.FailOverAsync("web1");
+        await _lab.EndOfAsync((await _lab.Client.CommitAsync("web1", Ct)).Id);
+        bool claimed = true;
+        _alpha.Before["source.unprotect"] = _ => claimed ? throw new ErrorException(Errors.TokenInTransit("web1", "beta")) : Task.CompletedTask;
+        Assert.Equal(JobState.Failed, (await _lab.EndOfAsync((await _lab.Client.UnprotectAsync("web1", keepAtTarget: true, Ct)).Id)).State);
+        OwnershipMessage.Claim claim = new(LineSteps.Claim(source.Token.Record.Line, 7), parent);
+        source.Token.Take(claim);
+        held.Token.Take(new OwnershipMessage.Learn(claim.Line, _lab.Time.GetUtcNow(), _lab.Time.GetUtcNow()));
+        _alpha.Post(source);
+        _beta.Post(held);
+        await ArrivedAsync(Ct);
+        claimed = false;
+
+        Assert.Equal(JobState.Succeeded, (await _lab.EndOfAsync((await _lab.Client.UnprotectAsync("web1", keepAtTarget: false, Ct)).Id)).State);
+
+        await _lab.ProtectAsync(_beta, "web1");
     }
 
     /// <summary>What both have posted so far has been taken in: news of one connection keep their order.</summary>

@@ -46,7 +46,7 @@ public sealed class OutcomeLog : IAsyncDisposable
     public static async ValueTask<OutcomeLog> OpenAsync(IFileStore store, ILogger logger, CancellationToken cancellationToken)
     {
         OutcomeLog log = new(store, await OpenFileAsync(store, cancellationToken), logger);
-        await log.LoadAsync(cancellationToken);
+        log._isSuspect = !await log.LoadAsync(cancellationToken); // An agent starts on a full disk too.
         return log;
     }
 
@@ -93,7 +93,11 @@ public sealed class OutcomeLog : IAsyncDisposable
     {
         await _file.DisposeAsync();
         _file = await OpenFileAsync(_store, cancellationToken);
-        await LoadAsync(cancellationToken);
+        if (!await LoadAsync(cancellationToken))
+        {
+            throw new StorageException(FaultKind.Full, Name, "what it holds cannot be made durable", "Free space on its file system.");
+        }
+
         _isSuspect = false;
     }
 
@@ -111,7 +115,8 @@ public sealed class OutcomeLog : IAsyncDisposable
         }
     }
 
-    private async ValueTask LoadAsync(CancellationToken cancellationToken)
+    /// <summary>False when what it holds could not be made durable for want of space: nothing is added before it has been.</summary>
+    private async ValueTask<bool> LoadAsync(CancellationToken cancellationToken)
     {
         _lines = 0;
         if (_file.LengthBytes > MaxFileBytes)
@@ -141,8 +146,31 @@ public sealed class OutcomeLog : IAsyncDisposable
             await _file.SetLengthAsync(position, cancellationToken);
         }
 
-        await _file.FlushAsync(cancellationToken); // A line that a killed agent had written may not be durable yet, and is answered from now on.
         _length = position;
+        return await TryMakeDurableAsync(content.AsMemory(0, position), cancellationToken);
+    }
+
+    /// <summary>
+    /// What was read is answered from now on, and may not be durable: its writer was killed, or its flush failed. After a failed
+    /// flush the kernel may hold the lines as clean, and a flush alone would write nothing: at the next power loss there would be a hole
+    /// before the lines that came later. So they are written once more, in place.
+    /// </summary>
+    private async ValueTask<bool> TryMakeDurableAsync(ReadOnlyMemory<byte> lines, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (lines.Length > 0)
+            {
+                await _file.WriteAsync(0, lines, cancellationToken);
+            }
+
+            await _file.FlushAsync(cancellationToken);
+            return true;
+        }
+        catch (StorageException full) when (full.Kind == FaultKind.Full)
+        {
+            return false;
+        }
     }
 
     private void Remember(OperationId operation, Outcome outcome)

@@ -143,6 +143,9 @@ public enum SourceEventKind
 
     /// <summary>A copy runs here although the VM is owned elsewhere.</summary>
     StartedAnyway,
+
+    /// <summary>The end of a protection went on in another process than was asked for it; what it kept is said so.</summary>
+    KeptAtEnd,
 }
 
 /// <summary>Something a person may want to know later, said once when it happens.</summary>

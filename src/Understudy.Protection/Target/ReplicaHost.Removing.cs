@@ -3,6 +3,7 @@ using Understudy.Journal;
 using Understudy.Protection.Durable;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
+using Understudy.Protection.Source;
 using Understudy.Protection.Target.Branches;
 using Understudy.Protection.Target.Hosting;
 using Understudy.Protection.Target.Runs;
@@ -41,7 +42,7 @@ public sealed partial class ReplicaHost
             throw;
         }
 
-        return await RemoveAsync(gone, cancellationToken);
+        return await RemoveAsync(gone, isAsked: true, cancellationToken);
     }
 
     /// <summary>Whether the file says that it is being removed, or cannot be read.</summary>
@@ -123,7 +124,8 @@ public sealed partial class ReplicaHost
         $"{_context.Vm} has been failed over to this host and is not committed{(_failover.Waiting is { } waiting ? $": {waiting}" : "")}.",
         "Commit the failover first: until then the VM's disks are here and in the journal.");
 
-    private async ValueTask<RemovedThings> RemoveAsync(List<string> gone, CancellationToken cancellationToken)
+    /// <param name="isAsked">Somebody waits for what this returns; otherwise what is kept is news.</param>
+    private async ValueTask<RemovedThings> RemoveAsync(List<string> gone, bool isAsked, CancellationToken cancellationToken)
     {
         gone.Insert(0, $"replica {_spec.Replica} of {_spec.VmName}");
         List<string> kept = [];
@@ -149,6 +151,11 @@ public sealed partial class ReplicaHost
             gone.Add($"base images in {_spec.ImageFolder}");
         }
 
+        if (!isAsked && _spec.Removal == ReplicaRemoval.KeepingImages)
+        {
+            await SayKeptAsync(kept, cancellationToken); // While the records stand: said twice is better than never.
+        }
+
         await _context.Services.Images.DeleteFolderIfEmptyAsync(_context.Places.RuntimeFolder, cancellationToken);
         await Replica.DeleteAsync(JournalEnvironment(), cancellationToken);
         await DurableDocument<GuestSeen>.DeleteAsync(_stores.State, RunFiles.Guest, cancellationToken);
@@ -162,6 +169,24 @@ public sealed partial class ReplicaHost
         await EndTokenAsync(cancellationToken);
         await DurableDocument<ReplicaSpec>.DeleteAsync(_stores.State, RunFiles.Replica, cancellationToken); // Last: it says that this goes on.
         return new RemovedThings(gone, kept);
+    }
+
+    /// <summary>Whoever asked got no answer from the process that died, and gets none from the next, where there is no such replica.</summary>
+    private async ValueTask SayKeptAsync(List<string> kept, CancellationToken cancellationToken)
+    {
+        TargetServices services = _context.Services;
+        if (kept.Count == 0)
+        {
+            // The failover's record had gone already, and with it what each image is.
+            kept.AddRange((await services.Images.ListAsync(_context.Places.ImageFolder, cancellationToken)).Select(image => $"image {image}"));
+        }
+
+        services.News?.Raise(new SourceEvent(
+            SourceEventKind.KeptAtEnd,
+            _spec.Vm,
+            $"VM {_spec.VmName}: the end of its protection was cut short here and has gone on; kept: {string.Join("; ", kept)}",
+            "What is not needed is deleted by hand.",
+            services.Time.GetUtcNow()));
     }
 
     /// <summary>The token ends after the VM that has lost, so a removal that goes on after a restart still finds it.</summary>

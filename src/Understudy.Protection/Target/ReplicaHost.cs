@@ -118,7 +118,7 @@ public sealed partial class ReplicaHost : IAsyncDisposable
         if (spec.Removal != ReplicaRemoval.None)
         {
             await host._failover.LoadAsync(cancellationToken);
-            await host.RemoveAsync([], cancellationToken);
+            await host.RemoveAsync([], isAsked: false, cancellationToken);
             return null;
         }
 

@@ -51,6 +51,7 @@ internal sealed class SourceNews : ISourceEvents
         SourceEventKind.StartedAnyway => "started-anyway",
         SourceEventKind.Claimed => "claimed",
         SourceEventKind.StartedUnasked => "started-unasked",
+        SourceEventKind.KeptAtEnd => "kept-at-end",
         _ => throw new System.Diagnostics.UnreachableException($"event {kind}"),
     };
 }

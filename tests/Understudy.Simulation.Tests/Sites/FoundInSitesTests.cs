@@ -5,6 +5,7 @@ using Understudy.Blocks;
 using Understudy.Blocks.Storage;
 using Understudy.Journal;
 using Understudy.Model;
+using Understudy.Protection.Source;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Runs;
 using Understudy.Simulation.Running;
@@ -119,7 +120,16 @@ public sealed class FoundInSitesTests
             hasEnded = true;
         });
         bench.Machine.Host.Disk.OnOperation = null;
+        bool stood = bench.HasReplica;
         await bench.OpenAsync();
+        if (stood && !bench.HasReplica)
+        {
+            // Nobody waits for an answer of this agent: what it kept is told without being asked for.
+            SourceEvent said = Assert.Single(bench.News);
+            Assert.Equal(SourceEventKind.KeptAtEnd, said.Kind);
+            Assert.Contains("/images/vm0/vda-0.qcow2", said.What, StringComparison.Ordinal);
+        }
+
         return hasEnded;
     }
 
@@ -210,6 +220,34 @@ public sealed class FoundInSitesTests
                 await LifeAsync(host, async self => Assert.Equal(found, await LoadAsync(host, self)));
             });
             _operations = 0;
+        }
+    }
+
+    /// <summary>A flush of the outcomes failed, and the kernel kept the line in its memory as if it were written. The next agent read it
+    /// there and went on behind it; then the power went, and with a hole in its outcomes no agent started any more.</summary>
+    [Fact]
+    public void Outcomes_whose_flush_failed_are_whole_after_a_later_power_loss()
+    {
+        for (ulong seed = 1; seed <= 20; seed++)
+        {
+            var simulator = new Simulator(seed);
+            simulator.Run(async () =>
+            {
+                var host = new SimHost(simulator, "host");
+                await LifeAsync(host, async self =>
+                {
+                    AgentOperations agent = await OperationsAsync(host, self);
+                    await AskAsync(agent, 1);
+                    host.Disk.Faults.FlushFailure = 1;
+                    Assert.NotNull((await AskAsync(agent, 2)).Error);
+                    host.Disk.Faults.Clear();
+                });
+                await LifeAsync(host, async self => await AskAsync(await OperationsAsync(host, self), 3));
+                host.PowerLoss();
+                await simulator.DelayAsync(TimeSpan.FromSeconds(1));
+                host.Boot();
+                await LifeAsync(host, async self => Assert.NotNull((await AskAsync(await OperationsAsync(host, self), 3)).Body));
+            });
         }
     }
 

@@ -4,6 +4,7 @@ using Understudy.Journal;
 using Understudy.Protection.Guard;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
+using Understudy.Protection.Source;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Runs;
 using Understudy.Simulation.Machines;
@@ -14,7 +15,7 @@ using Understudy.Testing.Simulation;
 namespace Understudy.Simulation.Tests.Sites;
 
 /// <summary>A recovery host of models with one replica, for scenarios that need a kill or a power loss at a chosen moment.</summary>
-internal sealed class HostBench
+internal sealed class HostBench : ISourceEvents
 {
     private const string Folder = "replicas/one";
     private readonly RunContext _context;
@@ -69,12 +70,20 @@ internal sealed class HostBench
         Assert.Null(process.Failure);
     }
 
+    /// <summary>The record that says so stands.</summary>
+    public bool HasReplica => Machine.Host.Disk.NodeOf($"{Folder}/host/{RunFiles.Replica}") is not null;
+
+    /// <summary>What an agent has said that only opened what stands.</summary>
+    public List<SourceEvent> News { get; } = [];
+
+    public void Raise(SourceEvent happened) => News.Add(happened);
+
     /// <summary>A new agent looks at what stands, as it does at its start, and ends.</summary>
     public async Task OpenAsync()
     {
         SimProcess process = Machine.Host.Start("agent", async self =>
         {
-            if (await ReplicaHost.OpenAsync(Services(Machine, self, _random), Stores(self), default) is { } host)
+            if (await ReplicaHost.OpenAsync(Services(Machine, self, _random) with { News = this }, Stores(self), default) is { } host)
             {
                 await host.DisposeAsync();
             }

@@ -112,6 +112,12 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, SiteLinks l
     {
         (ProtectedVm vm, HostRow source, _) = await scene.LoadAsync(run, stopping);
         SourceUnprotectRequest end = new(vm.Vm, vm.Replica, KeepGuard: false, board.Get(vm.Vm).Target?.Ownership?.Line ?? vm.Line);
+        await using (VaultDb db = scene.Open())
+        {
+            // Of an end that was to leave the VM at its target, before somebody claimed it here: its disks are no old ones.
+            await db.ForgetRetiredAsync(vm.Replica.Value, stopping);
+        }
+
         if (!await run.IsThereAsync(source, stopping))
         {
             return await RemoveLaterAsync(run, vm, source, HostDuties.Source, end, stopping);

@@ -5,6 +5,7 @@ using Understudy.Journal;
 using Understudy.Model;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
+using Understudy.Protection.Source;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Runs;
 using Understudy.Replication.Calling;
@@ -66,7 +67,10 @@ internal sealed class TargetSide : IReplicaDirectory
                 JobPollEvery = TimeSpan.FromMilliseconds(500),
                 Journal = world.Journal,
             },
-            world.Context.Logger);
+            world.Context.Logger)
+        {
+            News = new KeptNews(world),
+        };
     }
 
     public TargetServices Services { get; }
@@ -311,6 +315,19 @@ internal sealed class TargetSide : IReplicaDirectory
         catch (InvariantException) when (host.OpenReplica != replica)
         {
             // It was removed during a slow read. The product lets nobody read who would hold that up; this checker reads past all that.
+        }
+    }
+
+    /// <summary>What the vault writes into its journal of events, and a person reads there.</summary>
+    private sealed class KeptNews(SitesWorld world) : ISourceEvents
+    {
+        public void Raise(SourceEvent happened)
+        {
+            world.Context.Counters.Add($"target: {happened.Kind}");
+            if (happened.Kind == SourceEventKind.KeptAtEnd)
+            {
+                world.Database.Kept.Add(happened.What);
+            }
         }
     }
 }

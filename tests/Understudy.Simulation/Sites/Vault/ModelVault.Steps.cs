@@ -116,7 +116,7 @@ internal sealed partial class ModelVault
     /// <summary>Waits as long as it takes; a cancel ends the waiting only.</summary>
     private async Task<StepOutcome> FirstCopyAsync(JobRow job)
     {
-        while (!Db.Situation(_world.Watch(job.Vm)).HasPoints)
+        while (!(Db.Targets.GetValueOrDefault(job.Vm) is { PointCount: > 0 } || Db.Sources.GetValueOrDefault(job.Vm)?.LastPoint is not null))
         {
             if (job.CancelRequested)
             {
@@ -167,6 +167,8 @@ internal sealed partial class ModelVault
     private async Task<StepOutcome> StopSourceAsync(JobRow job, StepRow step)
     {
         SourceUnprotectRequest end = new(job.Vm, job.Input.Replica, KeepGuard: false, Db.Targets.GetValueOrDefault(job.Vm)?.Ownership?.Line ?? Row(job).Line);
+        await WriteAsync();
+        Db.Retired.Remove(job.Input.Replica); // Of an end that was to leave the VM at the target, before somebody claimed it here.
         if (!IsConnected(_world.Source))
         {
             return await RemoveLaterAsync(job, step, atSource: true, end);
