@@ -102,18 +102,34 @@ public sealed class ControlConnection : IDisposable
             await stop.CancelAsync();
             await _ended.CancelAsync();
             _socket.Abort(); // a close handshake could wait for a peer that is gone
-            await ((Task)Task.WhenAll(reading, beating)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); // the first one's fault is on its way out
+            await WaitForEndAsync(Task.WhenAll(reading, beating)); // the first one's fault is on its way out
             foreach (PendingRequest pending in _pending.Values)
             {
                 pending.Answer.TrySetResult(null);
             }
 
-            await Task.WhenAll(_incoming.Values.Select(request => request.Answering));
+            Task answering = Task.WhenAll(_incoming.Values.Select(request => request.Answering));
+            await WaitForEndAsync(answering);
+            if (answering.IsCompleted)
+            {
+                await answering;
+            }
         }
     }
 
     /// <summary>After <see cref="RunAsync"/> has returned.</summary>
-    public void Dispose() => _ended.Dispose();
+    public void Dispose()
+    {
+        if (_incoming.IsEmpty)
+        {
+            _ended.Dispose(); // else somebody still answers, and finds here that nobody listens
+        }
+    }
+
+    /// <summary>An answer may hang in what no token ends, a file on a share whose server is gone. It has a thread more, and the host
+    /// must not be out of reach because of it: what is left ends by itself, and sends nothing.</summary>
+    private async Task WaitForEndAsync(Task ending) =>
+        await ending.WaitAsync(ControlLimits.EndLimit, _time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
     private static AgentReply<TAnswer> ReadAnswer<TRequest, TAnswer>(AgentMethod<TRequest, TAnswer> method, JsonElement answer) =>
         answer.Deserialize(method.Answer) is { } value

@@ -70,4 +70,7 @@ public static class ControlLimits
 
     /// <summary>Without any message for so long, the other side is gone.</summary>
     public static readonly TimeSpan SilenceLimit = TimeSpan.FromSeconds(15);
+
+    /// <summary>What is being answered when a connection ends has so long to notice; what hangs is left behind.</summary>
+    public static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(5);
 }

@@ -3,7 +3,8 @@ namespace Understudy.Api.Control;
 /// <summary>
 /// News on its way to the vault. State (one report for each VM, one inventory) replaces what is still queued of the same
 /// key, so a slow link sees fewer and newer reports, never older ones; events keep their order, and beyond the limit the
-/// oldest is dropped. Any thread may post; one loop takes.
+/// oldest is dropped. What takes the place of one that is being sent comes in at the end: where a send takes longer than a report
+/// lasts, everybody else has a turn. Any thread may post; one loop takes.
 /// </summary>
 public sealed class PushQueue
 {
@@ -15,6 +16,7 @@ public sealed class PushQueue
     private readonly Dictionary<string, LinkedListNode<Entry>> _states = new(StringComparer.Ordinal);
     private readonly List<(long Upto, TaskCompletionSource Gone)> _waiting = [];
     private TaskCompletionSource _arrival = NewArrival();
+    private LinkedListNode<Entry>? _sending; // the first, once it was peeked
     private long _posted;
     private int _events;
 
@@ -23,7 +25,7 @@ public sealed class PushQueue
     {
         lock (_lock)
         {
-            if (_states.TryGetValue(key, out LinkedListNode<Entry>? queued))
+            if (_states.TryGetValue(key, out LinkedListNode<Entry>? queued) && queued != _sending)
             {
                 queued.Value = queued.Value with { Push = push };
                 return;
@@ -58,7 +60,13 @@ public sealed class PushQueue
                 _entries.Remove(state);
             }
 
+            if (_sending is { Value.Key: not null, List: not null })
+            {
+                _entries.Remove(_sending); // something newer has its key
+            }
+
             _states.Clear();
+            _sending = null;
             TellWhoWaits();
         }
     }
@@ -89,6 +97,7 @@ public sealed class PushQueue
             {
                 if (_entries.First is { } first)
                 {
+                    _sending = first;
                     return first.Value.Push;
                 }
 
@@ -100,7 +109,7 @@ public sealed class PushQueue
         }
     }
 
-    /// <summary>Removes what was peeked, unless something newer has taken its place.</summary>
+    /// <summary>Removes what was peeked.</summary>
     public void Sent(PushMessage push)
     {
         lock (_lock)
@@ -108,15 +117,16 @@ public sealed class PushQueue
             if (_entries.First is { } first && ReferenceEquals(first.Value.Push, push))
             {
                 _entries.RemoveFirst();
-                if (first.Value.Key is { } key)
-                {
-                    _states.Remove(key);
-                }
-                else
+                if (first.Value.Key is not { } key)
                 {
                     _events--;
                 }
+                else if (_states[key] == first)
+                {
+                    _states.Remove(key);
+                }
 
+                _sending = null;
                 TellWhoWaits();
             }
         }

@@ -107,6 +107,7 @@ internal sealed partial class AgentSession : IControlHandler, IDisposable
         if (push.Kind == AgentPushes.Hello.Name)
         {
             await _news.OnHelloAsync(Host, Read(push, AgentPushes.Hello), connectionEnded);
+            connectionEnded.ThrowIfCancellationRequested(); // nobody would take it out of the registry again
             _greeted = true;
             _registry.Add(this);
             Connected(_logger, Host);

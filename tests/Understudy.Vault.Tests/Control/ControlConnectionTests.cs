@@ -103,6 +103,46 @@ public sealed class ControlConnectionTests
         Assert.Contains("nothing was heard", await pair.VaultRuns, StringComparison.Ordinal);
     }
 
+    /// <summary>A file on a share whose server is gone: no token ends it, and in one of the two cases not even the call returns.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task An_answer_that_hangs_keeps_no_connection_from_ending(bool blocks)
+    {
+        TaskCompletionSource begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        TaskCompletionSource<HostFactsAnswer> never = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        using ManualResetEventSlim stuck = new();
+        await using AgentOperations operations = await OperationsAsync();
+        operations.On(AgentMethods.HostFacts, (_, _, _) =>
+        {
+            begun.TrySetResult();
+            if (blocks)
+            {
+                stuck.Wait(Ct);
+            }
+
+            return never.Task;
+        });
+        await using ConnectionPair pair = await ConnectionPair.ConnectAsync(operations);
+        Task<AgentReply<HostFactsAnswer>> asked = pair.Vault.InvokeAsync(AgentMethods.HostFacts, null, Nothing.Value, null, Ct);
+        await begun.Task.WaitAsync(TimeSpan.FromSeconds(30), Ct);
+        pair.AgentSocket.Abort();
+        using (PeriodicTimer tick = new(TimeSpan.FromMilliseconds(20)))
+        {
+            for (int ticks = 0; !pair.AgentRuns.IsCompleted && ticks < 1500; ticks++) // where nobody reads any more silence ends it; then the limit
+            {
+                pair.Time.Advance(TimeSpan.FromSeconds(1));
+                await tick.WaitForNextTickAsync(Ct);
+            }
+        }
+
+        bool ended = pair.AgentRuns.IsCompleted;
+        stuck.Set();
+        never.TrySetException(new InvalidOperationException("the share is back"));
+        Assert.True(ended);
+        Assert.IsType<AgentReply<HostFactsAnswer>.Lost>(await asked);
+    }
+
     [Fact]
     public async Task Answers_to_nobody_and_unknown_news_are_skipped()
     {

@@ -32,6 +32,57 @@ public sealed class PushQueueTests
         Assert.Equal(["a2"], await DrainAsync(queue, 1));
     }
 
+    /// <summary>A send takes longer than it takes until there is a newer report.</summary>
+    [Fact]
+    public async Task State_that_changes_whenever_it_is_sent_keeps_nobody_else_from_being_sent()
+    {
+        PushQueue queue = new();
+        queue.PostState("source/a", Push("a0"));
+        queue.PostState("source/b", Push("b"));
+        queue.PostEvent(Push("e"));
+        Task gone = queue.WhenSentAsync();
+        List<string> sent = [];
+        for (int number = 1; number <= 4; number++)
+        {
+            PushMessage sending = await queue.PeekAsync(Ct);
+            queue.PostState("source/a", Push($"a{number}"));
+            queue.Sent(sending);
+            sent.Add(sending.Kind);
+        }
+
+        Assert.Equal(["a0", "b", "e", "a3"], sent);
+        await gone.WaitAsync(TimeSpan.FromSeconds(10), Ct);
+        Assert.Equal(["a4"], await DrainAsync(queue, 1));
+    }
+
+    /// <summary>What waits is an answer, and the newer report is what it was about.</summary>
+    [Fact]
+    public async Task Who_begins_to_wait_while_the_older_state_is_sent_waits_for_the_newer()
+    {
+        PushQueue queue = new();
+        queue.PostState("source/a", Push("a1"));
+        PushMessage sending = await queue.PeekAsync(Ct);
+        queue.PostState("source/a", Push("a2"));
+        Task gone = queue.WhenSentAsync();
+        queue.Sent(sending);
+        Assert.False(gone.IsCompleted);
+        Assert.Equal(["a2"], await DrainAsync(queue, 1));
+        await gone.WaitAsync(TimeSpan.FromSeconds(10), Ct);
+    }
+
+    [Fact]
+    public async Task A_new_connection_drops_also_the_state_that_was_being_sent()
+    {
+        PushQueue queue = new();
+        queue.PostState("source/a", Push("a1"));
+        await queue.PeekAsync(Ct);
+        queue.PostState("source/a", Push("a2"));
+        queue.ForgetStates();
+        queue.PostState("source/a", Push("a3"));
+
+        Assert.Equal(["a3"], await DrainAsync(queue, 1));
+    }
+
     [Fact]
     public async Task What_was_peeked_and_not_sent_stays()
     {
