@@ -49,6 +49,7 @@ internal sealed class TargetSide : IReplicaDirectory
         _process = process;
         _random = random;
         _died = died;
+        Power = new SeenPower(process.Time);
         Services = new TargetServices(
             hypervisor,
             new ModelDaemons(site.Machine, process),
@@ -220,6 +221,9 @@ internal sealed class TargetSide : IReplicaDirectory
             ? new DirectoryAnswer.Found(new LedgerSink(sink, host, Ledger(host), _died))
             : new DirectoryAnswer.Refused(Refusal.StaleLine(hello.Line, host.CurrentLine));
     }
+
+    /// <summary>Orders tell it; nobody looks here: a report knows the machine's own state.</summary>
+    public SeenPower Power { get; }
 
     public TargetReport ReportOf(ReplicaHost host) =>
         Reports.Of(host.Status, _site.Machine.Find(host.Spec.Vm) is { } domain ? Facts.Of(domain.State) : null, _ => 0);
