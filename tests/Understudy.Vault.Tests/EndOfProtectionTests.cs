@@ -113,7 +113,8 @@ public sealed class EndOfProtectionTests : IAsyncLifetime
 
         Assert.Equal(JobState.Succeeded, (await _lab.EndOfAsync((await _lab.Client.UnprotectAsync("web1", keepAtTarget: false, Ct)).Id)).State);
 
-        await _lab.ProtectAsync(_beta, "web1");
+        ErrorException nothing = await Assert.ThrowsAsync<ErrorException>(() => _lab.Client.ListPointsAsync("web1", Ct)); // not even old disks
+        Assert.Equal("vm-not-protected", nothing.Error.Code);
     }
 
     /// <summary>What both have posted so far has been taken in: news of one connection keep their order.</summary>
