@@ -150,6 +150,7 @@ public sealed partial class VaultServer : IAsyncDisposable
         services.ConfigureHttpJsonOptions(json =>
         {
             json.SerializerOptions.NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.Strict;
+            json.SerializerOptions.UnmappedMemberHandling = System.Text.Json.Serialization.JsonUnmappedMemberHandling.Disallow; // a misspelt "unplanned" must not begin a planned one
             json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default);
             foreach (System.Text.Json.Serialization.JsonConverter converter in ApiJson.Default.Options.Converters)
             {

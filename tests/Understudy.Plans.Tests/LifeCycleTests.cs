@@ -19,6 +19,17 @@ public sealed class LifeCycleTests
         return pairs;
     }
 
+    /// <summary>The end of a protection that failed in its first step, retried when the VM has gone elsewhere meanwhile.</summary>
+    [Theory]
+    [InlineData(StepKind.RemoveReplica, ProtectionStage.Replicating, true)]
+    [InlineData(StepKind.RemoveReplica, ProtectionStage.FailingOver, false)]
+    [InlineData(StepKind.RemoveReplica, ProtectionStage.CommitPending, false)]
+    [InlineData(StepKind.RemoveReplica, ProtectionStage.FailedOver, false)]
+    [InlineData(StepKind.RetireSource, ProtectionStage.FailedOver, true)]
+    [InlineData(StepKind.RetireSource, ProtectionStage.Replicating, false)]
+    public void An_end_is_retried_only_where_it_was_given_for(StepKind first, ProtectionStage stage, bool isStill) =>
+        Assert.Equal(isStill, LifeCycle.IsStillTheEnd([new FlowStep(first, StepState.Failed)], stage, source: null, target: null));
+
     /// <summary>Said a second time, the other way round: where each command is lawful when nothing it needs is missing.</summary>
     [Theory]
     [InlineData(VmCommand.Protect, "unprotected")]

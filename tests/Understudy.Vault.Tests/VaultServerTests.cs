@@ -1,5 +1,7 @@
 using System.Net;
+using System.Net.Http.Headers;
 using System.Security.Authentication;
+using System.Text;
 using Microsoft.Extensions.Logging;
 using Understudy.Api.Rest;
 using Understudy.Blocks;
@@ -53,6 +55,25 @@ public sealed class VaultServerTests
         HttpRequestException refused = await Assert.ThrowsAsync<HttpRequestException>(() => http.GetAsync(new Uri($"https://localhost:{lab.Port}/api/v1/status"), Ct));
 
         Assert.IsType<AuthenticationException>(refused.InnerException);
+    }
+
+    /// <summary>A call by hand: a misspelt "unplanned" would begin a planned failover.</summary>
+    [Theory]
+    [InlineData("""{"unplaned":true}""", "'unplaned'")]
+    [InlineData("""{"unplanned":"yes"}""", "'unplanned'")]
+    public async Task A_body_with_a_field_that_nobody_knows_or_of_another_kind_is_refused_by_that_fields_name(string body, string field)
+    {
+        await using Lab lab = await Lab.StartAsync();
+        using HttpClient http = new(PinnedTls.Handler(lab.CaCertificate));
+        http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", lab.Token);
+        using StringContent content = new(body, Encoding.UTF8, "application/json");
+
+        using HttpResponseMessage answer = await http.PostAsync(new Uri($"https://localhost:{lab.Port}/api/v1/vms/web1/failover"), content, Ct);
+
+        string said = await answer.Content.ReadAsStringAsync(Ct);
+        Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        Assert.Contains(field, said.Replace("\\u0027", "'", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.DoesNotContain("Understudy.Api", said, StringComparison.Ordinal);
     }
 
     [Fact]

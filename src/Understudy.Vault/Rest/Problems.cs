@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Text.Json;
+using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Understudy.Api.Control;
@@ -51,7 +53,7 @@ internal static partial class Problems
         }
         catch (BadHttpRequestException unreadable) when (!context.Response.HasStarted)
         {
-            await WriteAsync(context, Errors.BadRequest(unreadable.InnerException?.Message ?? unreadable.Message));
+            await WriteAsync(context, Errors.BadRequest(unreadable.InnerException is JsonException json ? WordsOf(json) : unreadable.InnerException?.Message ?? unreadable.Message));
         }
         catch (Exception fault) when (!context.Response.HasStarted)
         {
@@ -59,6 +61,16 @@ internal static partial class Problems
             await WriteAsync(context, Errors.Internal(fault.Message));
         }
     }
+
+    /// <summary>What is wrong with a body, without the names of our types.</summary>
+    private static string WordsOf(JsonException unreadable) =>
+        UnknownField().Match(unreadable.Message) is { Success: true } field ? $"the body has a field '{field.Groups[1].Value}', which this call does not know"
+        : unreadable.Message.Contains("could not be converted", StringComparison.Ordinal) ? $"the field '{unreadable.Path?.TrimStart('$', '.')}' has a value that it cannot take"
+        : unreadable.Message;
+
+    /// <summary>The words of System.Text.Json for a member that no type has.</summary>
+    [GeneratedRegex("^The JSON property '(.*?)' could not be mapped")]
+    private static partial Regex UnknownField();
 
     /// <summary>What routing itself refused, and so without a word.</summary>
     private static ErrorInfo? WithoutBody(HttpContext context) => context.Response.StatusCode switch
