@@ -30,6 +30,15 @@ public sealed class LifeCycleTests
     public void An_end_is_retried_only_where_it_was_given_for(StepKind first, ProtectionStage stage, bool isStill) =>
         Assert.Equal(isStill, LifeCycle.IsStillTheEnd([new FlowStep(first, StepState.Failed)], stage, source: null, target: null));
 
+    /// <summary>The replica is gone, and a failover that was tried all the same came to nothing: only the rest of the end leads out.</summary>
+    [Theory]
+    [InlineData(ProtectionStage.FailingOver, true)]
+    [InlineData(ProtectionStage.CommitPending, false)]
+    public void An_end_that_has_done_its_part_at_one_side_goes_on(ProtectionStage stage, bool isStill) => Assert.Equal(
+        isStill,
+        LifeCycle.IsStillTheEnd(
+            [new FlowStep(StepKind.RemoveReplica, StepState.Succeeded), new FlowStep(StepKind.StopSource, StepState.Failed)], stage, source: null, target: null));
+
     /// <summary>Said a second time, the other way round: where each command is lawful when nothing it needs is missing.</summary>
     [Theory]
     [InlineData(VmCommand.Protect, "unprotected")]

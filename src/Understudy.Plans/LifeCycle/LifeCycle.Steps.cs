@@ -12,12 +12,13 @@ public static partial class LifeCycle
     /// <summary>
     /// Whether a job that ends a protection may still go its way. One that has done nothing yet and was made before the VM went to
     /// its target, or came home from there, would end another thing than it was given for; and while it is decided where the VM
-    /// stays none can.
+    /// stays none can. One that has done its part at one side goes on at the other, whatever came to nothing meanwhile.
     /// </summary>
     public static bool IsStillTheEnd(IReadOnlyList<FlowStep> steps, ProtectionStage stage, SourceReport? source, TargetReport? target) =>
-        stage is not (ProtectionStage.FailingOver or ProtectionStage.CommitPending)
+        stage != ProtectionStage.CommitPending
         && (steps.Any(step => step.State == StepState.Succeeded)
-            || steps.Any(step => step.Kind == RetireSource) == StaysAtTarget(stage == ProtectionStage.FailedOver, Standing.IsOwnedAtSource(source, target)));
+            || (stage != ProtectionStage.FailingOver
+                && steps.Any(step => step.Kind == RetireSource) == StaysAtTarget(stage == ProtectionStage.FailedOver, Standing.IsOwnedAtSource(source, target))));
 
     private static bool StaysAtTarget(bool isFailedOver, bool isOwnedAtSource) => isFailedOver && !isOwnedAtSource;
 

@@ -115,7 +115,8 @@ internal sealed partial class FailoverRuns
     /// </summary>
     private async ValueTask<string?> EndViewsAsync(FailoverRecord failover, CancellationToken cancellationToken)
     {
-        await ResumeOffViewsAsync(failover, cancellationToken);
+        await EndServingAsync(failover, cancellationToken);
+        await ResumeOffViewsAsync(failover, cancellationToken); // Nothing it does can meet a view from here on.
 
         // It is closed when the next step could not be noted and this one is begun twice.
         if (!context.Slot.IsClosed && await ReleaseOrSayWhyNotAsync(failover, cancellationToken) is { } waiting)
@@ -129,8 +130,8 @@ internal sealed partial class FailoverRuns
     }
 
     /// <summary>
-    /// A read of a view may have failed while the disks moved, when a daemon died, and the watch of guests on views looks
-    /// no more: the guest goes on with what it stands on now. Once, since from here on an I/O error is not of our making.
+    /// A read of a view may have failed while the disks moved, when a daemon died or was ended, and the watch of guests on views
+    /// looks no more: the guest goes on with what it stands on now. Once, since from here on an I/O error is not of our making.
     /// </summary>
     private async ValueTask ResumeOffViewsAsync(FailoverRecord failover, CancellationToken cancellationToken)
     {
@@ -145,7 +146,6 @@ internal sealed partial class FailoverRuns
 
     private async ValueTask<string?> ReleaseOrSayWhyNotAsync(FailoverRecord failover, CancellationToken cancellationToken)
     {
-        await EndServingAsync(failover, cancellationToken);
         await context.RunDisks.DeleteOverlaysAsync(OverlaysOf(failover), cancellationToken);
         if (DescribePins() is { } pinned)
         {
