@@ -24,8 +24,8 @@ internal sealed partial class ModelUser
         VmSituation now = _world.Database.Situation(vm);
         if (_world.Database.JobsOf(vm.Id).LastOrDefault(j => (HasEndedHalfWay(j) || IsBeingRemoved(j)) && !_world.Database.IsOutdated(j)) is { } half)
         {
-            // What goes on meanwhile waits for a side that is gone.
-            if (_world.Database.JobsOf(vm.Id).FirstOrDefault(j => !j.HasEnded) is { } waiting)
+            // What goes on meanwhile waits for a side that is gone, and an older one for that.
+            foreach (JobRow waiting in _world.Database.JobsOf(vm.Id).Where(j => !j.HasEnded).ToArray())
             {
                 await vault.CancelAsync(waiting);
             }

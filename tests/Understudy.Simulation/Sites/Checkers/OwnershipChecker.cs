@@ -81,8 +81,10 @@ internal sealed class OwnershipChecker(SitesWorld world)
             return;
         }
 
+        // Before its first point nobody can have failed it over: a power loss between its first record and its first guard file opens nothing.
         bool isOpen = record.State is OwnershipState.Here { Fence: null };
-        if (!isOpen || (!record.MayRun(site.Machine.Boot) && _world.StartsAfter is null))
+        bool isKnown = record.MayRun(site.Machine.Boot) || _world.StartsAfter is not null || _world.Watch(domain.Id).Ledger(record.Replica).Known.Count == 0;
+        if (!isOpen || !isKnown)
         {
             _world.Watch(domain.Id).Violate("guard", $"{site.Name}: it was let start, and by the record on the disk it is {record.State} on line {record.Line}");
         }
