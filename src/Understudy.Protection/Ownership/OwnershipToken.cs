@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Understudy.Blocks;
+using Understudy.Blocks.Identity;
 using Understudy.Blocks.Storage;
 using Understudy.Protection.Durable;
 using Understudy.Protection.Ports;
@@ -26,7 +27,7 @@ public sealed class OwnershipToken
     /// <summary>A write failed: guard and file may say another thing than the record. Inside the gate.</summary>
     private bool _isTorn;
 
-    private volatile bool _heardOfNewer;
+    private volatile Heard? _heard; // until the record is of that line, or of a newer one
 
     private OwnershipToken(OwnershipServices services, IFileStore store, OwnershipRecord record)
     {
@@ -41,7 +42,7 @@ public sealed class OwnershipToken
     public bool MayRun => _record.MayRun(_services.Boot);
 
     /// <summary>A newer line owns the VM elsewhere, and that could not be made durable here: the record does not say it yet.</summary>
-    public bool HeardOfNewer => _heardOfNewer;
+    public bool HeardOfNewer => _heard is { } heard && heard.Line.IsNewerThan(_record.Line);
 
     /// <summary>This host's present boot.</summary>
     public string Boot => _services.Boot;
@@ -107,11 +108,10 @@ public sealed class OwnershipToken
         try
         {
             await SaveAsync(next, opens: next.MayRun(_services.Boot) && !MayRun, cancellationToken);
-            _heardOfNewer = false;
         }
         catch (StorageException) when (message is OwnershipMessage.Learn && next.State is OwnershipState.Elsewhere)
         {
-            _heardOfNewer = true;
+            _heard = new Heard(next.Line);
             Changed.Beat(); // Who looks after the guest stops it all the same.
             throw;
         }
@@ -177,4 +177,6 @@ public sealed class OwnershipToken
         Log.OwnershipChanged(_services.Logger, record.VmName, record.Line, record.State);
         Changed.Beat();
     }
+
+    private sealed record Heard(LineId Line);
 }

@@ -10,9 +10,11 @@ namespace Understudy.Testing.Devices;
 public sealed class MemoryFileStore(long capacityBytes = long.MaxValue) : IFileStore
 {
     private readonly Lock _lock = new();
-    private readonly long _capacityBytes = capacityBytes;
     private readonly SortedDictionary<string, Content> _files = new(StringComparer.Ordinal);
     private readonly SortedSet<string> _folders = new(StringComparer.Ordinal) { "" };
+
+    /// <summary>Beyond it nothing is written; what is there stays when it is made less.</summary>
+    public long CapacityBytes { get; set; } = capacityBytes;
 
     public ValueTask<IStoreFile> OpenAsync(string name, FileOpen mode, CancellationToken cancellationToken)
     {
@@ -119,7 +121,7 @@ public sealed class MemoryFileStore(long capacityBytes = long.MaxValue) : IFileS
     {
         lock (_lock)
         {
-            return ValueTask.FromResult(_capacityBytes - UsedBytes());
+            return ValueTask.FromResult(CapacityBytes - UsedBytes());
         }
     }
 
@@ -247,7 +249,7 @@ public sealed class MemoryFileStore(long capacityBytes = long.MaxValue) : IFileS
                 throw new StorageException(FaultKind.Denied, name, "it is open for reading only");
             }
 
-            if (lengthBytes - content.Length > store._capacityBytes - store.UsedBytes())
+            if (lengthBytes - content.Length > store.CapacityBytes - store.UsedBytes())
             {
                 throw new StorageException(FaultKind.Full, name, "the store is full");
             }

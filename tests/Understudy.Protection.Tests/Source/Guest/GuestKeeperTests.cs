@@ -1,3 +1,4 @@
+using Understudy.Blocks;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Source;
@@ -237,6 +238,42 @@ public sealed class GuestKeeperTests
         await TimeUntilAsync(world, () => world.Guest.State == VmRunState.Paused && world.Keeper.Fault is null);
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+    }
+
+    /// <summary>Two copies that run cost data; a pause that cannot be noted costs a person's look at most.</summary>
+    [Fact]
+    public async Task A_deposed_guest_stands_still_also_while_the_disk_takes_no_note_of_it_and_is_told_of_later()
+    {
+        KeeperWorld world = await new KeeperWorld().BeginAsync();
+        OwnershipMessage news = new OwnershipMessage.Learn(Second, world.Time.GetUtcNow(), world.Time.GetUtcNow());
+        world.DiskIsFull = true;
+        await Assert.ThrowsAsync<StorageException>(async () => await world.Token.TakeAsync(news, default));
+        await Assert.ThrowsAsync<StorageException>(async () => await world.Keeper.TendAsync(default));
+        Assert.Equal(VmRunState.Paused, world.Guest.State);
+
+        world.DiskIsFull = false;
+        await world.Keeper.TendAsync(default); // What was heard is not forgotten because something else could be written.
+        Assert.Equal((VmRunState.Paused, true), (world.Guest.State, world.Token.HeardOfNewer));
+
+        await world.Token.TakeAsync(news, default);
+        await world.Keeper.TendAsync(default);
+        Assert.Equal(SourceEventKind.Deposed, Assert.Single(world.Events).Kind);
+        Assert.False(world.Token.HeardOfNewer);
+
+        await world.Token.TakeAsync(new OwnershipMessage.Accept(Transfer, Third, Point, null), default);
+        await world.Keeper.TendAsync(default);
+        Assert.Equal(VmRunState.Running, world.Guest.State);
+    }
+
+    [Fact]
+    public async Task A_guest_that_stood_in_an_io_error_was_not_off()
+    {
+        KeeperWorld world = await new KeeperWorld().BeginAsync();
+        world.Guest.State = VmRunState.PausedIoError;
+        await world.Token.TakeAsync(new OwnershipMessage.Learn(Second, world.Time.GetUtcNow(), world.Time.GetUtcNow()), default);
+        await world.Keeper.TendAsync(default);
+        await world.Keeper.TendAsync(default);
+        Assert.Equal(SourceEventKind.Deposed, Assert.Single(world.Events).Kind);
     }
 
     /// <summary>The agent dies before its n-th call to disk, guard or hypervisor, for every n; the order is given again.</summary>

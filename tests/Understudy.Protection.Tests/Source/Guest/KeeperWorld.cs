@@ -48,6 +48,12 @@ internal sealed class KeeperWorld : ISourceEvents
 
     public DeposedAction WhenDeposed { get; set; }
 
+    /// <summary>Of the host's data folder.</summary>
+    public bool DiskIsFull
+    {
+        set => _store.CapacityBytes = value ? 0 : long.MaxValue;
+    }
+
     public async Task<KeeperWorld> BeginAsync(OwnershipState? state = null)
     {
         OwnershipRecord record = OwnershipRules.Begin(
