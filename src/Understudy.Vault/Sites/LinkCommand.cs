@@ -126,7 +126,8 @@ internal sealed class LinkCommand(
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            if (!to.Listens && await keeper.ListenAsync(listener, listens: true, new OperationId(ids.NewGuid()), either.Token) is { } refused)
+            // Also when it is said to be open: it may just have been told to close.
+            if (await keeper.ListenAsync(listener, listens: true, new OperationId(ids.NewGuid()), either.Token) is { } refused)
             {
                 throw new ErrorException(refused);
             }

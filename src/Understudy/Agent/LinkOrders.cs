@@ -1,4 +1,5 @@
 using Understudy.Api.Control;
+using Understudy.Blocks;
 
 namespace Understudy.Agent;
 
@@ -9,9 +10,14 @@ internal static class LinkOrders
     {
         operations.On(AgentMethods.SourceLink, (request, _, ct) => OrderAnswer.Done(() => source.LinkAsync(request, ct)));
         operations.On(AgentMethods.TargetLink, (request, _, ct) => OrderAnswer.Done(() => target.LinkAsync(request, ct)));
+        AsyncGate port = new(); // an order to open and one to close take turns
         operations.On(AgentMethods.HostListen, async (request, _, ct) =>
         {
-            await ListenAsync(request.Listens, settings, listener, ct);
+            using (await port.EnterAsync(ct))
+            {
+                await ListenAsync(request.Listens, settings, listener, ct);
+            }
+
             return new HostFactsAnswer(await view.FactsAsync(ct), TimeProvider.System.GetUtcNow());
         });
     }

@@ -6,7 +6,7 @@ namespace Understudy.Simulation.Running;
 internal static class SelfTest
 {
     /// <summary>Seeds a planted fault may take to be caught; the slowest kind needs a crash inside one batch of an apply.</summary>
-    public const int MostSeeds = 400;
+    public const int MostSeeds = 2000;
 
     public static bool Run(int mostSeeds, TextWriter output)
     {
