@@ -51,6 +51,7 @@ public sealed class CommandTests : IAsyncLifetime
         Assert.Equal(point.Id, (await _lab.Client.GetPointAsync("web1", "latest", Ct)).Id);
         Assert.Contains(job.Made, line => line.Contains(point.Id, StringComparison.Ordinal));
         await RefusedAsync("value-unusable", () => _lab.Client.MarkAsync("web1", new MarkDto(new string('x', 64)), Ct));
+        await RefusedAsync("value-unusable", () => _lab.Client.MarkAsync("web1", new MarkDto("red\u001b[31m"), Ct)); // it would be printed to a terminal
     }
 
     [Fact]

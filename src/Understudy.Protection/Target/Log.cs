@@ -8,6 +8,9 @@ internal static partial class Log
     [LoggerMessage(6001, LogLevel.Warning, "View {Export} cannot be opened: {Reason}")]
     public static partial void ViewNotOpened(ILogger logger, string export, string reason);
 
+    [LoggerMessage(6025, LogLevel.Warning, "View {Export} was not closed cleanly: {Reason}")]
+    public static partial void ViewNotClosed(ILogger logger, string export, string reason);
+
     [LoggerMessage(6002, LogLevel.Information, "{Vm}: test {Test} of point {Point} runs as {TestVm}")]
     public static partial void TestRuns(ILogger logger, string vm, Guid test, string point, string testVm);
 

@@ -25,9 +25,9 @@ public sealed partial class ReplicaHost
         }
 
         Log.ReplicaReopens(_context.Logger, _context.Vm);
-        await _context.Views.PauseAsync();
         try
         {
+            await _context.Views.PauseAsync();
             await _context.Slot.CloseForReopeningAsync();
             BaseAccess access = FailoverSteps.Rule(_failover.Current?.Step ?? FailoverStep.Preparing).Base;
             await OpenReplicaAsync(access, mayMake: false, cancellationToken);

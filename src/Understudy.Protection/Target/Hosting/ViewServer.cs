@@ -209,9 +209,16 @@ internal sealed class ViewServer(IViews views, ILocalSockets sockets, string pat
 
         public async ValueTask DisposeAsync()
         {
-            foreach ((_, IBlockDevice view) in _open)
+            foreach ((string name, IBlockDevice view) in _open)
             {
-                await view.DisposeAsync();
+                try
+                {
+                    await view.DisposeAsync();
+                }
+                catch (StorageException fault)
+                {
+                    Log.ViewNotClosed(server.Logger, name, fault.Message); // It cleans up behind itself; the next opening of the replica does what is left.
+                }
             }
         }
     }

@@ -112,8 +112,13 @@ internal sealed class CommandDesk(VaultStorage storage, AgentRegistry agents, Re
     public static string? Label(string? label)
     {
         string? text = label?.Trim();
-        return text is { Length: > VmNames.MaxLength } ? throw new ErrorException(Errors.BadValue("label", text, $"it has at most {VmNames.MaxLength} characters"))
-            : text is { Length: 0 } ? null
-            : text;
+        return text switch
+        {
+            null or "" => null,
+            { Length: > VmNames.MaxLength } => throw new ErrorException(Errors.BadValue("label", text, $"it has at most {VmNames.MaxLength} characters")),
+            _ when text.Any(char.IsControl) => throw new ErrorException(Errors.BadValue(
+                "label", string.Concat(text.Select(character => char.IsControl(character) ? '?' : character)), "it is one line of text, without control characters")),
+            _ => text,
+        };
     }
 }
