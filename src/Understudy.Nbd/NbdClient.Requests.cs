@@ -239,7 +239,16 @@ public sealed partial class NbdClient
         }
     }
 
-    private void ThrowIfEnded() => _table.ThrowIfEnded();
+    /// <summary>Closed by us is closed, also where the server hung up on our goodbye before we did.</summary>
+    private void ThrowIfEnded()
+    {
+        if (_disposed)
+        {
+            throw NbdFault.Closed(_subject);
+        }
+
+        _table.ThrowIfEnded();
+    }
 
     private readonly record struct Request(NbdCommand Command, long Offset, int Length)
     {

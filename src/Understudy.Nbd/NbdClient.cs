@@ -28,7 +28,7 @@ public sealed partial class NbdClient : IBlockDevice, IExtentSource
     private readonly byte[] _header = new byte[RequestHeader.SizeBytes]; // Behind the gate.
     private readonly CancellationTokenSource _stop = new(); // Never disposed: a late cancellation may still come to End.
     private readonly Task _reader;
-    private bool _disposed;
+    private volatile bool _disposed;
 
     private NbdClient(Stream stream, NbdInput input, NbdExportFacts facts, NbdClientOptions options, string subject)
     {
