@@ -35,7 +35,7 @@ start_holder() {
                 mkdir "$dir"/dev/{pts,shm,net}
                 cp -a /dev/{null,zero,full,random,urandom,tty,ptmx,fd,stdin,stdout,stderr} "$dir/dev/"
                 cp -a /dev/net/tun "$dir/dev/net/"
-                [ ! -e /dev/fuse ] || cp -a /dev/fuse /dev/loop-control "$dir/dev/"
+                for node in fuse loop-control; do [ ! -e "/dev/$node" ] || cp -a "/dev/$node" "$dir/dev/"; done
                 for loop in $(seq 0 63); do mknod -m 600 "$dir/dev/loop$loop" b 7 "$loop"; done   # for `point mount`
                 mount --rbind /dev/pts "$dir/dev/pts"
                 mount --rbind /dev/shm "$dir/dev/shm"
