@@ -144,6 +144,11 @@ public sealed partial class ReplicaHost
         {
             // Not asked of the failover's record: that may have gone with the agent that died before the end.
             await _context.Bases.ChangeAccessAsync(BaseAccess.None, cancellationToken);
+            if (_failover.Current is { } stays)
+            {
+                IReadOnlyList<string> others = await _context.Bases.DeleteAllButAsync(stays.Disks.Select(disk => disk.Base).ToHashSet(), cancellationToken);
+                gone.AddRange(others.Select(image => $"base image {image}, of a disk that the VM does not have at its point"));
+            }
         }
         else
         {
