@@ -50,7 +50,7 @@ internal sealed partial class FailoverRuns
 
     private async ValueTask<FailoverStarted> GoOnAsync(FailoverRecord known, FailoverRequest request, CancellationToken cancellationToken)
     {
-        if (known.Point != request.Point || known.Transfer != request.Transfer || known.Step > FailoverStep.Running)
+        if (known.Point != request.Point || known.Transfer != request.Transfer || known.FromTest != request.FromTest || known.Step > FailoverStep.Running)
         {
             throw new RefusedException(
                 RefusalCode.AlreadyFailedOver, $"{context.Vm} has been failed over to point {known.Point} already.", "Commit, cancel, or change the point.");

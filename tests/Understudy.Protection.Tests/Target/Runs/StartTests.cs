@@ -55,6 +55,24 @@ public sealed class StartTests
         Assert.Empty(site.Host.Status.Tests);
     }
 
+    /// <summary>Whoever promotes a test must not be told that it was done when somebody else failed the VM over from the same point: the test stands.</summary>
+    [Fact]
+    public async Task A_failover_that_stands_is_not_taken_for_the_promotion_of_a_test_of_its_point()
+    {
+        await using ModelSite site = new();
+        await site.CreateAsync();
+        RecoveryPointId point = await site.Source.PointAsync(site.Host.Sink);
+        TestRequest test = ModelSite.Test(point);
+        await site.Host.StartTestAsync(test, default);
+        await site.Host.StartFailoverAsync(ModelSite.Failover(point), default);
+
+        RefusedException refused = await Assert.ThrowsAsync<RefusedException>(
+            () => site.Host.StartFailoverAsync(ModelSite.Failover(point) with { FromTest = test.Id }, default).AsTask());
+
+        Assert.Equal(RefusalCode.AlreadyFailedOver, refused.Code);
+        Assert.Equal(TestStep.Running, Assert.Single(site.Host.Status.Tests).Step);
+    }
+
     private static void KillDaemonsOnce(ModelSite site) => site.Hypervisor.BeforeStart = () =>
     {
         site.Hypervisor.BeforeStart = null;
