@@ -117,6 +117,29 @@ public sealed class EndOfProtectionTests : IAsyncLifetime
         Assert.Equal("vm-not-protected", nothing.Error.Code);
     }
 
+    /// <summary>Two words of people that say the opposite: neither can be taken back by the vault, so the end is one at both sides, and is told.</summary>
+    [Fact]
+    public async Task A_source_that_was_claimed_while_it_was_away_ends_as_well_and_a_person_is_told_of_the_two()
+    {
+        FakeSource source = _alpha.Sources[_replica];
+        RecoveryPointId parent = _beta.Replicas[_replica].Points[^1].Id;
+        await _lab.FailOverAsync("web1");
+        await _lab.EndOfAsync((await _lab.Client.CommitAsync("web1", Ct)).Id);
+        await _alpha.StopAsync();
+        await Lab.UntilAsync(async () => !(await _lab.Client.GetHostAsync("alpha", Ct)).Online);
+        Assert.Equal(JobState.Succeeded, (await _lab.EndOfAsync((await _lab.Client.UnprotectAsync("web1", keepAtTarget: true, Ct)).Id)).State);
+
+        await _alpha.RestartAsync(() => source.Token.Take(new OwnershipMessage.Claim(LineSteps.Claim(source.Token.Record.Line, 7), parent)));
+        await Lab.UntilAsync(() => _lab.HasEventAsync("cleaned-up"));
+
+        EventDto told = Assert.Single(await _lab.Client.ListEventsAsync(0, 1000, Ct), news => news.Kind == "two-owners");
+        Assert.Equal(HealthLevel.Critical, told.Severity);
+        Assert.DoesNotContain(_replica, _alpha.Sources.Keys);
+        Assert.DoesNotContain(_replica, _alpha.Retired.Keys);
+        ErrorException nothing = await Assert.ThrowsAsync<ErrorException>(() => _lab.Client.ListPointsAsync("web1", Ct)); // no old disks either
+        Assert.Equal("vm-not-protected", nothing.Error.Code);
+    }
+
     /// <summary>What both have posted so far has been taken in: news of one connection keep their order.</summary>
     private async Task ArrivedAsync(CancellationToken cancellationToken)
     {

@@ -94,6 +94,12 @@ internal sealed partial class FakeAgent
         On(operations, AgentMethods.SourceCycle, request => new PointMade(Cut(request.Replica, request.Kind, request.Label)));
         On(operations, AgentMethods.SourceUnprotect, request =>
         {
+            if (request.KeepGuard && Sources.TryGetValue(request.Replica, out FakeSource? owner) && request.Line is { } line && owner.Token.Record is { State: OwnershipState.Here } own && !line.IsNewerThan(own.Line))
+            {
+                throw new ErrorException(new ErrorInfo(
+                    ErrorKind.Refused, "not-failed-over", "web1 is not owned by the other side: nothing of it here is old.", "Nothing was changed.", "Stop protecting it without keeping anything."));
+            }
+
             if (Sources.TryRemove(request.Replica, out FakeSource? source) && request.KeepGuard)
             {
                 source.Branches.Clear();

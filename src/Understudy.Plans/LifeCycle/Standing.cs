@@ -48,6 +48,14 @@ public static class Standing
     public static bool IsOwnedAtSource(SourceReport? source, TargetReport? target) =>
         source?.Ownership is { State: OwnershipState.Here } && target?.Ownership is { State: OwnershipState.Elsewhere };
 
+    /// <summary>
+    /// A source that was away was to leave its old VM blocked when its protection ended, and refuses: it was claimed there by hand, and owns
+    /// the VM by the newer word. Asked again it refuses again; what is left is to end the protection there as well, and to say so.
+    /// </summary>
+    /// <param name="keepsGuard">The VM was to stay at the other side.</param>
+    /// <param name="refusal">The code of the refusal.</param>
+    public static bool WasClaimedMeanwhile(bool keepsGuard, string refusal) => keepsGuard && refusal == "not-failed-over";
+
     /// <summary>What the user may be waited for, beside the state.</summary>
     /// <param name="countdown">A policy will commit or cancel by itself.</param>
     /// <param name="atRest">The VM is off for the maintenance of its host.</param>

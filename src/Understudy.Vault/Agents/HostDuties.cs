@@ -6,6 +6,7 @@ using Understudy.Api.Control;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
+using Understudy.Plans;
 using Understudy.Vault.Events;
 using Understudy.Vault.Protection;
 using Understudy.Vault.Storage;
@@ -168,48 +169,80 @@ internal sealed partial class HostDuties(
         await using VaultDb db = storage.Open();
         foreach (CleanupRow row in await db.Cleanups.Where(row => row.HostId == session.Host.Value).ToListAsync(cancellationToken))
         {
-            OperationId operation = new(row.OperationId);
-            AgentReply<Removed> reply = row.Side == Source
-                ? await session.InvokeAsync(AgentMethods.SourceUnprotect, operation, RequestOf(row), null, cancellationToken)
-                : await session.InvokeAsync(
-                    AgentMethods.TargetUnprotect,
-                    operation,
-                    new TargetUnprotectRequest(new VmId(row.VmId), new ReplicaId(row.Replica), SourceUntold: await db.IsSourceUntoldAsync(row.Replica, cancellationToken)),
-                    null,
-                    cancellationToken);
-            switch (reply)
+            if (await CleanUpAsync(session, db, row, cancellationToken) is { IsKept: false } plain)
             {
-                case AgentReply<Removed>.Answered answered:
-                    if (row.KeepGuard && answered.Value.Kept.Count == 0)
-                    {
-                        await db.ForgetRetiredAsync(row.Replica, cancellationToken);
-                    }
-
-                    db.Cleanups.Remove(row);
-                    await db.SaveChangesAsync(cancellationToken);
-                    await events.AddAsync(HealthLevel.Normal, "cleaned-up", row.VmId, row.HostId, $"What was left of {row.VmName}'s protection has been removed.", cancellationToken);
-                    break;
-                case AgentReply<Removed>.Refused refused:
-                    await events.AddAsync(HealthLevel.Warning, "clean-up-refused", row.VmId, row.HostId, $"{row.VmName}: {refused.Error.Error}", cancellationToken);
-
-                    // A refusal is kept by the agent under its operation id: the next attempt needs another.
-                    db.Cleanups.Remove(row);
-                    db.Cleanups.Add(new CleanupRow
-                    {
-                        OperationId = ids.NewGuid(),
-                        HostId = row.HostId,
-                        VmId = row.VmId,
-                        Replica = row.Replica,
-                        VmName = row.VmName,
-                        Side = row.Side,
-                        KeepGuard = row.KeepGuard,
-                        Line = row.Line,
-                        MintedAt = row.MintedAt,
-                    });
-                    await db.SaveChangesAsync(cancellationToken);
-                    break;
+                await CleanUpAsync(session, db, plain.Row, cancellationToken);
             }
         }
+    }
+
+    /// <returns>What is to be asked for instead, from now on; null when nothing is, or nobody has answered.</returns>
+    private async Task<(CleanupRow Row, bool IsKept)?> CleanUpAsync(AgentSession session, VaultDb db, CleanupRow row, CancellationToken cancellationToken)
+    {
+        OperationId operation = new(row.OperationId);
+        AgentReply<Removed> reply = row.Side == Source
+            ? await session.InvokeAsync(AgentMethods.SourceUnprotect, operation, RequestOf(row), null, cancellationToken)
+            : await session.InvokeAsync(
+                AgentMethods.TargetUnprotect,
+                operation,
+                new TargetUnprotectRequest(new VmId(row.VmId), new ReplicaId(row.Replica), SourceUntold: await db.IsSourceUntoldAsync(row.Replica, cancellationToken)),
+                null,
+                cancellationToken);
+        switch (reply)
+        {
+            case AgentReply<Removed>.Answered answered:
+                if (row.KeepGuard && answered.Value.Kept.Count == 0)
+                {
+                    await db.ForgetRetiredAsync(row.Replica, cancellationToken);
+                }
+
+                db.Cleanups.Remove(row);
+                await db.SaveChangesAsync(cancellationToken);
+                await events.AddAsync(HealthLevel.Normal, "cleaned-up", row.VmId, row.HostId, $"What was left of {row.VmName}'s protection has been removed.", cancellationToken);
+                return null;
+            case AgentReply<Removed>.Refused { Error.Error: var error }:
+                return await AskAnewAsync(db, row, error, cancellationToken);
+            default:
+                return null;
+        }
+    }
+
+    /// <summary>A refusal is kept by the agent under its operation id: the next attempt needs another. One because the VM was claimed
+    /// there by hand meanwhile would be given for ever: the end goes on without an old VM, and a person has to choose.</summary>
+    private async Task<(CleanupRow Row, bool IsKept)> AskAnewAsync(VaultDb db, CleanupRow row, ErrorInfo refusal, CancellationToken cancellationToken)
+    {
+        bool isClaimed = Standing.WasClaimedMeanwhile(row.KeepGuard, refusal.Code);
+        await (isClaimed
+            ? events.AddAsync(
+                HealthLevel.Critical,
+                "two-owners",
+                row.VmId,
+                row.HostId,
+                $"{row.VmName}: its protection was ended with the VM staying at the other site, and it was claimed on this host by hand: it stays at both as an ordinary VM, and nothing keeps either from running. "
+                    + "Compare the two, shut down the one that is not wanted, and remove its definition.",
+                cancellationToken)
+            : events.AddAsync(HealthLevel.Warning, "clean-up-refused", row.VmId, row.HostId, $"{row.VmName}: {refusal}", cancellationToken));
+        CleanupRow next = new()
+        {
+            OperationId = ids.NewGuid(),
+            HostId = row.HostId,
+            VmId = row.VmId,
+            Replica = row.Replica,
+            VmName = row.VmName,
+            Side = row.Side,
+            KeepGuard = row.KeepGuard && !isClaimed,
+            Line = isClaimed ? null : row.Line,
+            MintedAt = isClaimed ? null : row.MintedAt,
+        };
+        db.Cleanups.Remove(row);
+        db.Cleanups.Add(next);
+        if (isClaimed)
+        {
+            db.Retired.RemoveRange(db.Retired.Where(old => old.Replica == row.Replica));
+        }
+
+        await db.SaveChangesAsync(cancellationToken);
+        return (next, !isClaimed);
     }
 
     private static SourceUnprotectRequest RequestOf(CleanupRow row) => new(

@@ -263,9 +263,15 @@ internal sealed partial class ModelVault
                     NoteKept(row.Replica, removed);
                 }
 
-                if (response.Error is not null)
+                if (response.Error is { Error.Code: var refusal })
                 {
-                    Db.Cleanups.Add(row with { Operation = NewOperation() }); // A refusal is kept under its operation id.
+                    bool isClaimed = Standing.WasClaimedMeanwhile(row.Retirement is { KeepGuard: true }, refusal);
+                    Db.Cleanups.Add(row with { Operation = NewOperation(), Retirement = isClaimed ? null : row.Retirement }); // A refusal is kept under its operation id.
+                    if (isClaimed)
+                    {
+                        Db.Retired.Remove(row.Replica);
+                        _world.Context.Counters.Add("claimed at its source, and ended with the VM staying at the target");
+                    }
                 }
             }
         }
