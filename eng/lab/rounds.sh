@@ -40,8 +40,8 @@ stands() {
     local before
     must_hold "the VM is '$(vm_field one .state)', not '$2'" eventually 60 vm_state_is one "$2"
     must_hold "it does not run on $1 alone" eventually 30 runs_only_on "$1"
-    case $victims in *guest-*) ;; *) fact 'its guest runs in another process than before: something started it anew' [ "$(pid_of_guest "$1" one)" = "$guest_pid" ] ;; esac
-    guest_pid=$(pid_of_guest "$1" one)
+    case $guest_killed in yes) ;; *) fact 'its guest runs in another process than before: something started it anew' [ "$(pid_of_guest "$1" one)" = "$guest_pid" ] ;; esac
+    guest_pid=$(pid_of_guest "$1" one) guest_killed=no
     must_hold 'its guest has not verified its records' eventually 60 guest_is_whole "$1"
     before=$(newest_record_of_guest "$1" one)
     must_hold 'its guest does not write on' eventually 30 guest_wrote_past "$1" one "${before:-0}"
@@ -52,7 +52,7 @@ arrives() {
     must_hold "the VM is '$(vm_field one .state)', not '$2'" eventually 60 vm_state_is one "$2"
     must_hold "it does not run on $1 alone" eventually 30 runs_only_on "$1"
     must_hold 'its guest has not verified its records' eventually 60 guest_is_whole "$1"
-    guest_pid=$(pid_of_guest "$1" one)
+    guest_pid=$(pid_of_guest "$1" one) guest_killed=no
     fact "its guest does not hold record ${3:-0}" holds "$1" "${3:-0}"
 }
 

@@ -130,6 +130,7 @@ strike_in() {
         mapfile -t pids < <(pids_of "$victim")
         if [ ${#pids[@]} -gt 0 ] && kill -KILL "${pids[@]}" 2>/dev/null; then
             kills=$((kills + 1)) victims+="$victim " story+="$victim in step $number, "
+            case $victim in guest-*) guest_killed=yes guest_killed_at=$EPOCHREALTIME ;; esac
             note "$what" "$number" "$victim" struck
             break
         fi
