@@ -26,18 +26,20 @@ internal sealed partial class SourceSide
         {
             await (request.KeepGuard ? running.Source.RetireAsync(SourceWords.OwnerOf(request), cancellationToken) : running.Source.UnprotectAsync(request.Line, cancellationToken));
         }
+        catch (Protection.RefusedException)
+        {
+            running.Loop.Start(); // Nothing was done: it stands as before.
+            throw;
+        }
         catch
         {
-            running.Loop.Start(); // It stands as before: the order can be given again.
+            // What its files say now may be less than what it has in memory: as after a restart, they decide whether it goes on or ends.
+            Forget(running);
+            await TryOpenAsync(FolderOf(request.Vm), CancellationToken.None);
             throw;
         }
 
-        lock (_lock)
-        {
-            _sources.Remove(request.Vm.Value);
-        }
-
-        running.Source.Dispose();
+        Forget(running);
         string folder = FolderOf(request.Vm);
         SourceOrder.Delete(folder);
         List<string> kept = [];
@@ -49,6 +51,17 @@ internal sealed partial class SourceSide
 
         ReplicaFolders.RemoveEmpty(folder);
         return new Removed([$"change tracking of {running.Source.Spec.VmName}", $"spool of {folder}"], kept);
+    }
+
+    /// <summary>Its loops have ended.</summary>
+    private void Forget(RunningSource running)
+    {
+        lock (_lock)
+        {
+            _sources.Remove(running.Source.Spec.Vm.Value);
+        }
+
+        running.Source.Dispose();
     }
 
     /// <summary>Deletes old disks that are kept as a branch, with the VM that has them. Asked for what is gone, there is nothing to do.</summary>

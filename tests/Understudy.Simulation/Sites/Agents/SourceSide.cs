@@ -2,6 +2,7 @@ using Understudy.Api.Control;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
+using Understudy.Protection;
 using Understudy.Protection.Guard;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
@@ -168,9 +169,16 @@ internal sealed class SourceSide : ICalledSources
         {
             await (request.KeepGuard ? running.Subject.RetireAsync(SourceWords.OwnerOf(request), cancellationToken) : running.Subject.UnprotectAsync(request.Line, cancellationToken));
         }
+        catch (RefusedException)
+        {
+            running.Start(_process, _died); // Nothing was done: it stands as before.
+            throw;
+        }
         catch
         {
-            running.Start(_process, _died); // It stands as before: the order can be given again.
+            _sources.Remove(running);
+            running.Subject.Dispose();
+            await TryOpenAsync(_world.Watch(request.Vm)); // As the executable's: the files decide whether it goes on or ends.
             throw;
         }
 
