@@ -69,6 +69,16 @@ public sealed class FailoverChecksTests
         Assert.Equal("network-unknown", FailoverChecks.Evaluate(Vm, Discovered, "beta", Facts with { Networks = [] }, null)?.Code);
     }
 
+    /// <summary>The source would be fenced, its guest shut down, and its last change never taken.</summary>
+    [Fact]
+    public void A_replica_that_is_being_removed_or_cannot_be_opened_takes_no_failover_and_one_that_has_another_trouble_does()
+    {
+        Assert.Equal("replica-leaving", FailoverChecks.OfReplica(Reports.Target() with { Error = Errors.ReplicaLeaving("web1") })?.Code);
+        Assert.Equal("replica-unavailable", FailoverChecks.OfReplica(Reports.Target() with { Error = Errors.ReplicaUnavailable("web1", "it is in a pool that is not mounted", "Mount it.") })?.Code);
+        Assert.Null(FailoverChecks.OfReplica(Reports.Target() with { Error = new ErrorInfo(ErrorKind.Failed, "agent-retrying", "a branch cannot be deleted", "It is tried again.", "Wait.") }));
+        Assert.Null(FailoverChecks.OfReplica(null));
+    }
+
     [Fact]
     public void A_disk_that_has_not_joined_the_points_is_known_before_the_guest_is_off()
     {

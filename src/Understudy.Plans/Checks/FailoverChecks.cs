@@ -8,6 +8,10 @@ namespace Understudy.Plans;
 /// </summary>
 public static class FailoverChecks
 {
+    /// <summary>What its target says of the replica by itself: nothing can be started from it as long as that is so, whatever becomes of the source.</summary>
+    /// <param name="replica">Null when it has not reported yet.</param>
+    public static ErrorInfo? OfReplica(TargetReport? replica) => replica?.Error is { Code: "replica-leaving" or "replica-unavailable" } error ? error : null;
+
     /// <param name="facts">Of the target; null when it has not reported yet.</param>
     /// <param name="guardProblem">Why the start guard of the source's host is not in force; null when it is.</param>
     /// <returns>Null when nothing is in the way.</returns>

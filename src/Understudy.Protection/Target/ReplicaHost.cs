@@ -71,7 +71,8 @@ public sealed partial class ReplicaHost : IAsyncDisposable
         _failover.Current,
         _seed.Status,
         _failover.Waiting,
-        HostLoop.WorstOf(_loops));
+        HostLoop.WorstOf(_loops),
+        _context.IsLeaving);
 
     /// <summary>Oldest first; none once the base has become the VM's own disk.</summary>
     public IReadOnlyList<RecoveryPoint> Points => _context.Slot.Shown?.Points ?? [];

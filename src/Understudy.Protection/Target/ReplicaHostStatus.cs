@@ -16,6 +16,7 @@ namespace Understudy.Protection.Target;
 /// <param name="Seed">What the first copy begins with; null for nothing.</param>
 /// <param name="Waiting">What a step under way waits for.</param>
 /// <param name="Error">Why the host's own work on it (views, apply) does not go on; null while it does. It is tried again.</param>
+/// <param name="IsLeaving">Its removal was ordered and has not come to its end: nothing new can stand on it.</param>
 public sealed record ReplicaHostStatus(
     ReplicaSpec Spec,
     ReplicaStatus? Replica,
@@ -27,4 +28,5 @@ public sealed record ReplicaHostStatus(
     FailoverRecord? Failover,
     SeedStatus? Seed,
     string? Waiting,
-    Blocks.UnderstudyException? Error);
+    Blocks.UnderstudyException? Error,
+    bool IsLeaving = false);

@@ -37,7 +37,7 @@ internal static class Reports
         status.Replica?.JournalBytes ?? 0,
         sizeOf(status.Spec.ImageFolder),
         [.. status.Tests.Where(t => t.Step == TestStep.Running).Select(t => new TestId(t.Id))],
-        status.Error is { } error ? ErrorOf(error) : null,
+        status.IsLeaving ? Errors.ReplicaLeaving(status.Spec.VmName) : status.Error is { } error ? ErrorOf(error) : null,
         status.Waiting,
         Of(status.Ownership, status.IsValidated),
         status.Failover is { } failover ? Of(failover, power) : null,

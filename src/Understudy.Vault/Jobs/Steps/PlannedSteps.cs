@@ -25,6 +25,11 @@ internal sealed class PlannedSteps(StepScene scene, BothSides sides, ReportBoard
         string findings = await sides.CheckAsync(run, vm, source, target, cancel, stopping);
         DiscoveredVm discovered = await scene.DiscoveredAsync(vm, source, stopping);
         HostFacts? facts = agents.Find(vm.TargetHost) is { } session ? await session.TryGetFactsAsync(stopping) : null;
+        if (FailoverChecks.OfReplica(board.Get(vm.Vm).Target) is { } unusable)
+        {
+            throw new ErrorException(unusable);
+        }
+
         if (FailoverChecks.Evaluate(
             (input.Run ?? RunChoices.None).Over(vm), discovered, target.Name, facts ?? HostStore.FactsOf(target), board.Get(vm.Vm).Source, source.Name, HostStore.FactsOf(source)?.GuardProblem) is { } refusal)
         {

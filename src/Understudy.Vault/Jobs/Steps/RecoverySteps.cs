@@ -52,6 +52,11 @@ internal sealed class RecoverySteps(StepScene scene, FitAsker fit, AgentRegistry
     public async Task<StepResult> AssessSourceAsync(StepRun run, CancellationToken stopping)
     {
         (ProtectedVm vm, HostRow source, HostRow target) = await scene.LoadAsync(run, stopping);
+        if (FailoverChecks.OfReplica(board.Get(vm.Vm).Target) is { } unusable)
+        {
+            throw new ErrorException(unusable); // Before the source is fenced for nothing.
+        }
+
         await using VaultDb db = scene.Open();
         SourceSight sight = await SourceWatch.LookAsync(db, agents, board, vm, stopping);
         string text = SourceWatch.Say(sight, vm.Name, source.Name);
