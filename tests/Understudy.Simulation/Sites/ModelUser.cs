@@ -245,7 +245,8 @@ internal sealed partial class ModelUser(SitesWorld world)
         if (atSource is not null && (isRetired || atTarget is null || _random.Chance(0.2)))
         {
             // What is deleted here is a VM with its disks: while it could come home again nobody does that.
-            return isRetired ? input with { Branch = atSource.Id, AtSource = true } : null;
+            bool staysThere = isRetired || (_world.Database.Situation(vm).State == ProtectionState.FailedOver && _random.Chance(0.3));
+            return staysThere ? input with { Branch = atSource.Id, AtSource = true } : null;
         }
 
         return atTarget is not null && (_world.IsCalm || _random.Chance(0.4)) ? input with { Branch = atTarget.Id } : null;

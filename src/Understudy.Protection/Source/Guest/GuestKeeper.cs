@@ -178,6 +178,14 @@ public sealed partial class GuestKeeper
     public async ValueTask RetireAsync(IReadOnlyList<string> replicated, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        if (Ownership.Record.State is OwnershipState.Offered)
+        {
+            throw new RefusedException(
+                RefusalCode.InTransit,
+                $"{Ownership.Record.VmName} was offered to the other side, and whether that has taken it is not known here.",
+                "Let the hand-over end first: retry its job when that side is back.");
+        }
+
         if (Ownership.Record.State is not OwnershipState.Elsewhere)
         {
             throw new RefusedException(

@@ -1,5 +1,6 @@
 using Microsoft.EntityFrameworkCore;
 using Understudy.Api.Control;
+using Understudy.Blocks.Identity;
 using Understudy.Model;
 using Understudy.Vault.Agents;
 using Understudy.Vault.Protection;
@@ -83,7 +84,7 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, SiteLinks l
             }
 
             VmReports reports = board.Get(run.Vm);
-            if (reports.HasPoints)
+            if (reports.HasPoints || reports.Target?.Failover is not null) // Failed over without this vault, it had one.
             {
                 return StepResult.Done(reports.Newest is { } point ? $"first point {point.CutAt:yyyy-MM-ddTHH:mm:ssZ}{Remarks(reports.Target?.Seed)}" : null);
             }
@@ -174,9 +175,29 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, SiteLinks l
         }
 
         await using VaultDb db = scene.Open();
+        await NameNewestOwnerAsync(db, vm, stopping);
         TargetUnprotectRequest end = new(vm.Vm, vm.Replica, SourceUntold: await db.IsSourceUntoldAsync(vm.Replica.Value, stopping));
         Removed removed = await run.AskAsync(target, AgentMethods.TargetUnprotect, end, cancel, stopping);
         return StepWords.AfterRemoval(target, removed);
+    }
+
+    /// <summary>A source that hears of the end later is told of the newest owner there was: the target, which knows, is about to forget it.</summary>
+    private async Task NameNewestOwnerAsync(VaultDb db, ProtectedVm vm, CancellationToken stopping)
+    {
+        if (board.Get(vm.Vm).Target?.Ownership is not { } owner)
+        {
+            return;
+        }
+
+        foreach (CleanupRow row in await db.Cleanups.Where(row => row.Replica == vm.Replica.Value && row.Side == HostDuties.Source && row.KeepGuard).ToListAsync(stopping))
+        {
+            if (!LineId.TryParse(row.Line, out LineId known) || owner.Line.IsNewerThan(known))
+            {
+                (row.Line, row.MintedAt) = (owner.Line.ToString(), owner.Since);
+            }
+        }
+
+        await db.SaveChangesAsync(stopping);
     }
 
     /// <summary>A host that is away does not hold the end up: what is left there is removed when it comes back (REG-6).</summary>

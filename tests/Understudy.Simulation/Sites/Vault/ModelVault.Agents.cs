@@ -73,7 +73,17 @@ internal sealed partial class ModelVault
             }
 
             bool cut = _world.Network.Cuts != cuts && _random.Chance(0.5);
-            return await TravelAsync(site) && !cut ? response : null;
+            if (!await TravelAsync(site) || cut)
+            {
+                return null;
+            }
+
+            if (method.ChangesThings)
+            {
+                ReadReports(site); // News of what it has changed come before its answer.
+            }
+
+            return response;
         }
         catch (IOException)
         {
@@ -122,31 +132,39 @@ internal sealed partial class ModelVault
     {
         foreach (Site site in _world.Sites)
         {
-            if (!IsConnected(site) || site.Agent is not { } agent)
+            if (IsConnected(site))
             {
-                continue;
-            }
-
-            await WriteAsync();
-            if (site == _world.Source)
-            {
-                ReadSources(agent.Source.Reports());
-            }
-
-            foreach (TargetReport report in agent.Target.Hosts.Select(agent.Target.ReportOf).ToArray())
-            {
-                if (Db.Protections.TryGetValue(report.Vm, out ProtectionRow? row) && row.Replica == report.Replica)
-                {
-                    Db.Targets[report.Vm] = report;
-                    if (!Db.Leases.ContainsKey(report.Vm))
-                    {
-                        Follow(row);
-                    }
-                }
+                await WriteAsync();
+                ReadReports(site);
             }
         }
 
         ReuniteAll();
+    }
+
+    private void ReadReports(Site site)
+    {
+        if (site.Agent is not { } agent)
+        {
+            return;
+        }
+
+        if (site == _world.Source)
+        {
+            ReadSources(agent.Source.Reports());
+        }
+
+        foreach (TargetReport report in agent.Target.Hosts.Select(agent.Target.ReportOf).ToArray())
+        {
+            if (Db.Protections.TryGetValue(report.Vm, out ProtectionRow? row) && row.Replica == report.Replica)
+            {
+                Db.Targets[report.Vm] = report;
+                if (!Db.Leases.ContainsKey(report.Vm))
+                {
+                    Follow(row);
+                }
+            }
+        }
     }
 
     private void ReuniteAll()

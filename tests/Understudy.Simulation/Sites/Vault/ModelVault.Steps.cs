@@ -26,7 +26,7 @@ internal sealed partial class ModelVault
         StepKind.MarkPoint => AtSourceAsync(step, AgentMethods.SourceCycle, new SourceCycleRequest(job.Vm, job.Input.Replica, PointKind.Bookmark, "by hand")),
         StepKind.StartTest => StartTestAsync(job, step),
         StepKind.RemoveTest => RemoveTestAsync(job, step),
-        StepKind.AssessSource => Task.FromResult(StepOutcome.Done),
+        StepKind.AssessSource => Task.FromResult(Assess(job)),
         StepKind.TryFenceSource => TryFenceSourceAsync(job, step),
         StepKind.TryShutDownGuest => TryShutDownGuestAsync(job, step),
         StepKind.TryLastChange => TryLastChangeAsync(job, step),
@@ -86,8 +86,13 @@ internal sealed partial class ModelVault
             await WaitForHostAsync(site);
         }
 
+        Assess(job);
         return StepOutcome.Done with { Input = job.Input with { Running = Db.Sources.GetValueOrDefault(job.Vm) is { Fenced: true } ? Row(job).RanAtSource : RunsAtSource(job.Vm) } };
     }
+
+    private StepOutcome Assess(JobRow job) => FailoverChecks.OfReplica(Db.Targets.GetValueOrDefault(job.Vm)) is { } unusable
+        ? throw new StepFailedException(unusable.Code, unusable.ToString())
+        : StepOutcome.Done;
 
     private bool RunsAtSource(VmId vm) => _world.Source.Machine.Find(vm) is { Qemu: not null };
 
@@ -116,7 +121,7 @@ internal sealed partial class ModelVault
     /// <summary>Waits as long as it takes; a cancel ends the waiting only.</summary>
     private async Task<StepOutcome> FirstCopyAsync(JobRow job)
     {
-        while (!(Db.Targets.GetValueOrDefault(job.Vm) is { PointCount: > 0 } || Db.Sources.GetValueOrDefault(job.Vm)?.LastPoint is not null))
+        while (!(Db.Targets.GetValueOrDefault(job.Vm) is { PointCount: > 0 } or { Failover: not null } || Db.Sources.GetValueOrDefault(job.Vm)?.LastPoint is not null))
         {
             if (job.CancelRequested)
             {
@@ -208,6 +213,14 @@ internal sealed partial class ModelVault
         if (!IsConnected(_world.Target))
         {
             return await RemoveLaterAsync(job, step, atSource: false);
+        }
+
+        if (Db.Targets.GetValueOrDefault(job.Vm)?.Ownership is { } owner)
+        {
+            foreach (CleanupRow later in Db.Cleanups.Where(c => c.Replica == job.Input.Replica && c.Retirement?.Line is { } line && owner.Line.IsNewerThan(line)).ToArray())
+            {
+                Db.Cleanups[Db.Cleanups.IndexOf(later)] = later with { Retirement = later.Retirement! with { Line = owner.Line, MintedAt = owner.Since } }; // has one: asked for above
+            }
         }
 
         Removed removed = await AskAsync(_world.Target, step, AgentMethods.TargetUnprotect, new TargetUnprotectRequest(job.Vm, job.Input.Replica));
