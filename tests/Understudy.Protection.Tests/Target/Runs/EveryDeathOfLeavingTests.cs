@@ -174,11 +174,18 @@ public sealed class EveryDeathOfLeavingTests(ITestOutputHelper output) : EveryDe
         await site.CreateAsync();
         RecoveryPointId point = await site.Source.PointAsync(site.Host.Sink);
         MountRecord mount = await site.Host.MountAsync(new MountOrder(Guid.NewGuid(), point, Branch: null, ToVm: null, Writable: true), default);
-        string name = Assert.Single(site.Machine.Devices).Key;
-        site.Machine.DevicesInUse.Add(name);
+        lock (site.Machine.Lock)
+        {
+            site.Machine.DevicesInUse.Add(Assert.Single(site.Machine.Devices).Key);
+        }
+
         Assert.Equal(RefusalCode.Busy, (await Assert.ThrowsAsync<RefusedException>(() => site.Host.UnmountAsync(mount.Id, default).AsTask())).Code);
         Assert.Equal(MountStep.Standing, Assert.Single(site.Host.Status.Mounts).Step);
-        site.Machine.DevicesInUse.Clear();
+        lock (site.Machine.Lock)
+        {
+            site.Machine.DevicesInUse.Clear();
+        }
+
         Assert.Equal(2, (await site.Host.UnmountAsync(mount.Id, default)).Gone.Count);
     }
 
