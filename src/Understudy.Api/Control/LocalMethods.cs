@@ -13,6 +13,8 @@ public static class LocalMethods
 
     public static AgentMethod<LocalClaimRequest, LocalClaimed> Claim { get; } = new("local.claim", true, _json.LocalClaimRequest, _json.LocalClaimed);
 
+    public static AgentMethod<LocalForgetRequest, Removed> Forget { get; } = new("local.forget", true, _json.LocalForgetRequest, _json.Removed);
+
     public static AgentMethod<LocalSettings, LocalState> Configure { get; } = new("local.configure", false, _json.LocalSettings, _json.LocalState);
 }
 
@@ -23,10 +25,14 @@ public sealed record LocalClaimRequest(VmId Vm, ReplicaId Replica, bool Start);
 /// <param name="Line">By which it belongs here now.</param>
 public sealed record LocalClaimed(LineId Line);
 
+/// <summary>A human says that the place of this VM's replica never comes back: nothing on this host waits for it any more.</summary>
+public sealed record LocalForgetRequest(VmId Vm);
+
 /// <summary>What an administrator changes on the host itself, because the vault cannot be reached yet or any more. Null leaves it.</summary>
 /// <param name="Proxy">HTTP CONNECT, "none" for none.</param>
 /// <param name="Visible">Which VMs the vault may know of, a <see cref="VmRule"/>.</param>
-public sealed record LocalSettings(IReadOnlyList<string>? VaultUrls = null, string? Proxy = null, string? Visible = null);
+/// <param name="Untried">The addresses hold although the vault answers at none of them.</param>
+public sealed record LocalSettings(IReadOnlyList<string>? VaultUrls = null, string? Proxy = null, string? Visible = null, bool Untried = false);
 
 /// <summary>All that stands on this host, in the names of people.</summary>
 public sealed record LocalState(

@@ -147,6 +147,7 @@ namespace Understudy.Api.Json;
 [JsonSerializable(typeof(LocalSettings))]
 [JsonSerializable(typeof(LocalClaimRequest))]
 [JsonSerializable(typeof(LocalClaimed))]
+[JsonSerializable(typeof(LocalForgetRequest))]
 [JsonSerializable(typeof(VaultCopiesDto))]
 [JsonSerializable(typeof(RestoredVaultDto))]
 public sealed partial class ApiJson : JsonSerializerContext

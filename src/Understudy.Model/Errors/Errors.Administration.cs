@@ -32,6 +32,9 @@ public static partial class Errors
     public static ErrorInfo ProxyUnusable(string host, string problem) => new(Failed, "proxy-unusable", $"{host} went back to the way it had to its vault",
         Sentence(problem), "See that the proxy runs, and that it may CONNECT to the vault's name and port; then try again.");
 
+    public static ErrorInfo VaultNotThere(string urls, string problem) => new(Failed, "vault-not-there", $"The vault does not answer at {urls}",
+        $"{Sentence(problem)} The address the agent had is kept.", "Give the address at which `understudy server` runs now; `--untried` takes this one all the same, for a vault that is not up yet.");
+
     // --- without the vault ---
     public static ErrorInfo AgentNotRunning(string socket, string why) => new(Failed, "agent-not-running", $"No agent answers at {socket}",
         Sentence(why), "Start it (`understudy agent`), as root; without it, `understudy point export --replica FOLDER` still reads a replica.");

@@ -11,6 +11,9 @@ public static class Confirmation
     /// <summary>For a cancel whose source is away: the VM runs nowhere until that host is back.</summary>
     public const string Offline = "OFFLINE";
 
+    /// <summary>For a replica whose storage never comes back: its points are given up.</summary>
+    public const string Forget = "FORGET";
+
     /// <summary>For a host that leaves while something is still protected here, or blocked.</summary>
     public const string Leave = "LEAVE";
 }

@@ -1,6 +1,8 @@
 using Understudy.Agent.Places;
 using Understudy.Api.Control;
 using Understudy.Blocks;
+using Understudy.Blocks.Identity;
+using Understudy.Model;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Runs;
 using Understudy.Replication.Wire;
@@ -43,6 +45,29 @@ internal sealed partial class TargetSide
         await running.Host.DisposeAsync();
         RemoveFolder(ReplicaFolders.FolderOf(config, running.Host.Spec.Vm));
         return new Removed(things.Gone, things.Kept);
+    }
+
+    /// <summary>
+    /// A human's word that the storage pool of a replica never comes back. What stands there, if it stands anywhere, is left as it is;
+    /// only this host's own note of it goes, and what the guard held for it: the VM can be unprotected, or protected here anew.
+    /// </summary>
+    /// <exception cref="ErrorException">The replica is there, or it stands in the agent's own folders.</exception>
+    public async Task<Removed> ForgetAsync(VmId vm, CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        string folder = ReplicaFolders.FolderOf(config, vm);
+        if (Hosts.FirstOrDefault(host => host.Spec.Vm == vm) is { } open)
+        {
+            throw new ErrorException(Errors.ReplicaIsThere(open.Spec.VmName, "It is open."));
+        }
+
+        ReplicaPlace place = await PoolPlaces.RequireGoneAsync(folder) ?? throw new ErrorException(_unopened.Find(vm)?.Error ?? Errors.UnknownReplica(vm.ToString()));
+        TargetOrder.Delete(folder);
+        TargetLink.Delete(folder);
+        await services.Ownership.Guard.RemoveAsync(vm, cancellationToken);
+        _pools.GiveUp(place, folder); // Last: until then it is said again.
+        _unopened.Forget(folder);
+        return new Removed([$"the note that the replica of {place.VmName} is in storage pool {place.Pool}"], [$"whatever of it still stands in {place.Path}"]);
     }
 
     /// <summary>Before anything goes, and kept when the end fails half way: it is read only where there is no such replica.</summary>

@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Understudy.Api.Control;
+using Understudy.Blocks.Identity;
 using Understudy.CommandLine.Nouns;
 using Understudy.Model;
 using Understudy.Tests.CommandLine;
@@ -270,6 +271,28 @@ public sealed class LocalCommandTests
         Assert.Empty(world.Failovers);
         Assert.Equal(world.Replica, Assert.Single(world.Claims).Replica);
         Assert.Contains("web1-dr belongs here", run.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_replica_whose_pool_is_gone_for_good_is_given_up_with_a_word_and_until_then_the_host_cannot_leave()
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+        ReplicaUnavailable away = new(new VmId(Guid.NewGuid()), new ReplicaId(Guid.NewGuid()), Errors.ReplicaUnavailable("db1", "it is in storage pool tank, and that is not mounted", "Mount it."), "db1");
+        world.Unavailable = away;
+
+        CommandRun leaving = await world.RunAsync("agent", "leave", "--confirm", "LEAVE");
+        CommandRun open = await world.RunAsync("local", "forget", "web1", "--confirm", "FORGET");
+        CommandRun withoutWord = await world.RunAsync("local", "forget", "db1");
+        Assert.Empty(world.Forgotten);
+        CommandRun given = await world.RunAsync("local", "forget", "db1", "--confirm", "FORGET");
+
+        Assert.Contains("replica-unavailable", leaving.Error, StringComparison.Ordinal);
+        Assert.Contains("replica-there", open.Error, StringComparison.Ordinal);
+        Assert.Contains("confirmation-wrong", withoutWord.Error, StringComparison.Ordinal);
+        Assert.Contains("Its points are given up", withoutWord.Error, StringComparison.Ordinal);
+        Assert.Equal((3, 3, 3, 0), (leaving.ExitCode, open.ExitCode, withoutWord.ExitCode, given.ExitCode));
+        Assert.Equal(away.Vm, Assert.Single(world.Forgotten).Vm);
+        Assert.Contains("understudy vm unprotect db1", given.Out, StringComparison.Ordinal);
     }
 
     /// <summary>What the other side owns, or may own, is not let loose by leaving while the agent runs.</summary>

@@ -49,6 +49,11 @@ internal sealed class LocalWorld : IAsyncDisposable
 
     public ConcurrentQueue<SourceUnprotectRequest> Unprotects { get; } = new();
 
+    /// <summary>A replica whose pool is away.</summary>
+    public ReplicaUnavailable? Unavailable { get; set; }
+
+    public ConcurrentQueue<LocalForgetRequest> Forgotten { get; } = new();
+
     public bool SourceConnected { get; set; }
 
     public bool SourceCalls { get; set; } = true;
@@ -128,7 +133,8 @@ internal sealed class LocalWorld : IAsyncDisposable
                 [.. Tests.Select(test => new LocalTest(test.Key, test.Value.VmName, test.Value.Point))],
                 new TargetReport(Vm, Replica, Line, TargetPhase.Receiving, Points.Count, Points[0], Points[^1], 1 << 20, 1 << 20, [.. Tests.Keys], null, Failover: Standing)),
         ],
-        Sources);
+        Sources,
+        Unavailable: Unavailable is null ? null : [Unavailable]);
 
     private void Register(AgentOperations operations)
     {
@@ -148,6 +154,11 @@ internal sealed class LocalWorld : IAsyncDisposable
         {
             Claims.Enqueue(request);
             return Task.FromResult(new LocalClaimed(new LineId(2, 9)));
+        });
+        operations.On(LocalMethods.Forget, (request, _, _) =>
+        {
+            Forgotten.Enqueue(request);
+            return Task.FromResult(new Removed(["the note"], ["whatever stands in /pool"]));
         });
         operations.On(AgentMethods.SourceUnprotect, (request, _, _) =>
         {

@@ -115,6 +115,24 @@ public sealed class ReplicaPlaceTests : IDisposable
     }
 
     [Fact]
+    public async Task A_replica_is_given_up_when_its_pool_is_gone_and_nothing_is_touched_where_the_pool_was()
+    {
+        ReplicaPlace place = await PutAsync();
+        using PoolPlaces places = Places();
+        Assert.Equal("replica-there", (await Assert.ThrowsAsync<ErrorException>(() => PoolPlaces.RequireGoneAsync(Folder))).Error.Code);
+        Directory.Delete(Pool, recursive: true);
+        Directory.CreateDirectory(Pool);
+        await PoolMark.EnsureAsync(Pool, Guid.NewGuid(), Ct); // another disk
+
+        Assert.Equal(place, await PoolPlaces.RequireGoneAsync(Folder));
+        places.GiveUp(place, Folder);
+
+        Assert.False(Directory.Exists(Folder));
+        Assert.NotNull(await PoolMark.ReadAsync(Pool));
+        Assert.Null(await PoolPlaces.RequireGoneAsync(Folder)); // and said again
+    }
+
+    [Fact]
     public async Task A_new_replica_is_not_put_below_a_mount_point_whose_pool_is_away()
     {
         await PutAsync();

@@ -1,4 +1,5 @@
 using Understudy.Api.Control;
+using Understudy.Api.Registration;
 using Understudy.Model;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Runs;
@@ -17,11 +18,12 @@ internal sealed class LocalOrders(
             async () => new LocalClaimed(target.Hosts.FirstOrDefault(host => host.Spec.Replica == request.Replica) is { } here
                 ? await here.ClaimAsync(request.Start, ct)
                 : await source.FindHost(request.Vm, request.Replica).ClaimAsync(request.Start, ct))));
+        operations.On(LocalMethods.Forget, (request, _, ct) => OrderAnswer.Of(() => target.ForgetAsync(request.Vm, ct)));
         operations.On(LocalMethods.Configure, async (request, _, ct) =>
         {
             if (request.VaultUrls is { } urls)
             {
-                await identity.UseVaultAsync(urls, ct);
+                await UseVaultAsync(VaultUrls.Checked(urls), request.Untried, ct);
             }
 
             if (request.Proxy is { } proxy)
@@ -37,6 +39,27 @@ internal sealed class LocalOrders(
 
             return await StateAsync(ct);
         });
+    }
+
+    /// <summary>Only what leads to the vault: an agent has no other way to hear that an address was mistyped.</summary>
+    private async Task UseVaultAsync(IReadOnlyList<string> urls, bool untried, CancellationToken cancellationToken)
+    {
+        List<ErrorInfo> problems = [];
+        foreach (string url in untried ? [] : urls)
+        {
+            if (await VaultProbe.AskAsync(new Uri(url), identity, TimeProvider.System, cancellationToken) is { } problem)
+            {
+                problems.Add(problem);
+            }
+        }
+
+        if (problems.Count > 0 && problems.Count == urls.Count)
+        {
+            throw new ErrorException(Errors.VaultNotThere(string.Join(", ", urls), string.Join(" ", problems.Select(problem => $"{problem.What}: {problem.Why}"))));
+        }
+
+        await identity.UseVaultAsync(urls, cancellationToken);
+        link.Redial();
     }
 
     /// <summary>At once, not with the next look: what was hidden is to leave the vault now.</summary>

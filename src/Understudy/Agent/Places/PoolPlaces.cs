@@ -81,6 +81,27 @@ internal sealed class PoolPlaces(string replicasFolder, IVmInventory hypervisor,
         }
     }
 
+    /// <summary>Where the replica was whose pool a human gives up; null when it was in none.</summary>
+    /// <exception cref="ErrorException">The pool is there.</exception>
+    public static async Task<ReplicaPlace?> RequireGoneAsync(string folder)
+    {
+        ReplicaPlace? place = ReplicaPlace.TryRead(folder);
+        return place is null || !await place.IsThereAsync()
+            ? place
+            : throw new ErrorException(Errors.ReplicaIsThere(place.VmName, $"Storage pool {place.Pool} is there, with the replica's mark; the replica is opened again every few seconds."));
+    }
+
+    /// <summary>The pool is gone, or another is where it was: nothing is touched there.</summary>
+    public void GiveUp(ReplicaPlace place, string folder)
+    {
+        ReplicaPlace.Delete(folder);
+        ReplicaFolders.RemoveEmpty(folder);
+        if (!Directory.EnumerateDirectories(replicasFolder).Any(other => MayUse(other, place.Path)) && _held.Remove(place.Path, out ReplicasLock? held))
+        {
+            held.Dispose();
+        }
+    }
+
     /// <summary>A record that cannot be read may name any pool.</summary>
     private static bool MayUse(string folder, string pool)
     {

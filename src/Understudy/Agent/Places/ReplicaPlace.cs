@@ -62,6 +62,8 @@ internal sealed record ReplicaPlace(string Pool, string Path, Guid Mark, Guid Vm
         }
     }
 
+    public async Task<bool> IsThereAsync() => await WhyNotThereAsync() is null;
+
     /// <exception cref="ErrorException">The pool is not there.</exception>
     public async Task RequireThereAsync()
     {
@@ -70,7 +72,8 @@ internal sealed record ReplicaPlace(string Pool, string Path, Guid Mark, Guid Vm
             throw new ErrorException(Errors.ReplicaUnavailable(
                 VmName,
                 $"it is in storage pool {Pool}, and {why}",
-                $"Mount it there (`virsh pool-start {Pool}`); the replica is opened by itself then, with all its points. Nothing is cleaned up or begun anew meanwhile."));
+                $"Mount it there (`virsh pool-start {Pool}`); the replica is opened by itself then, with all its points. Nothing is cleaned up or begun anew meanwhile. "
+                    + $"If that pool is gone for good: `understudy local forget {VmName}` on that host gives the replica up."));
         }
     }
 

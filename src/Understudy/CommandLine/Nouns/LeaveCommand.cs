@@ -47,6 +47,11 @@ internal static class LeaveCommand
             throw new ErrorException(Errors.TokenInTransit(given.VmName, "the other side"));
         }
 
+        if (state.Unavailable is [var unopened, ..])
+        {
+            throw new ErrorException(unopened.Error); // Nothing of it can be ended while it cannot be read.
+        }
+
         await RequireWordAsync(c, [.. LostWith(state)], ct);
         foreach (LocalSource source in state.Sources)
         {

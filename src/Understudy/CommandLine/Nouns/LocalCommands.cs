@@ -16,6 +16,7 @@ internal static partial class LocalCommands
     };
 
     private static readonly Option<string?> _point = new("--point") { Description = "Id of a recovery point, its time, or 'latest' (default)" };
+    private static readonly Option<string?> _forget = new("--confirm") { Description = $"The confirmation word ({Confirmation.Forget})" };
     private static readonly Option<bool> _despiteVault = new("--despite-vault") { Description = "Also when the vault is connected and could do it" };
 
     public static Command Build(CommandFactory make) => CommandFactory.Noun(
@@ -30,6 +31,7 @@ internal static partial class LocalCommands
             [_vm, _point, _confirm, _despiteVault, _data, .. RunOptions.All]),
         make.Verb("cancel", "End a failover that is not committed; the VM goes back to its source", CancelAsync, _vm, _offline, _despiteVault, _data),
         make.Verb("claim", "Say that the VM belongs here although the other side cannot be asked; runs it", ClaimAsync, _vm, _confirm, _despiteVault, _data),
+        make.Verb("forget", "Give up a replica whose storage pool is gone for good", ForgetAsync, _vm, _forget, _data),
         make.Verb("export", "Write the disks of a point as ordinary images", ExportAsync, _vm, _point, _folder, _format, _data));
 
     private static Task<LocalAgent> AgentAsync(CommandContext c, CancellationToken ct) => LocalAgent.FindAsync(Path.GetFullPath(c.Get(_data)!), c.Logger, ct); // has a default
@@ -95,6 +97,29 @@ internal static partial class LocalCommands
             await using ReplicaFolder alone = await ReplicaFolder.OpenAsync(await ReplicaFolder.FindAsync(config.ReplicasFolder, c.Get(_vm), ct), null, c.Logger, ct);
             return PointFiles.Show(c, new PointExported(await alone.ExportAsync(c.Get(_point), folder, format, ct)));
         }
+    }
+
+    /// <summary>Also while the vault is connected: it cannot know that a disk never comes back.</summary>
+    private static async Task<ExitCode> ForgetAsync(CommandContext c, CancellationToken ct)
+    {
+        LocalAgent agent = await AgentAsync(c, ct);
+        LocalState state = await agent.AskAsync(LocalMethods.State, Nothing.Value, null, ct);
+        string named = c.Get(_vm);
+        ReplicaUnavailable replica = state.Unavailable?.FirstOrDefault(known => known.VmName == named || string.Equals(known.Vm.ToString(), named, StringComparison.OrdinalIgnoreCase))
+            ?? throw new ErrorException(Errors.ReplicaIsThere(Find(state, named).VmName, "It is open."));
+        c.Io.Error.WriteLine($"{replica.Error.What}: {replica.Error.Why} Its points are given up; where no other copy is, they are lost.");
+        string? word = c.Get(_forget) ?? await Asking.WordAsync(c, Confirmation.Forget, "give it up", ct);
+        if (word != Confirmation.Forget)
+        {
+            throw new ErrorException(Errors.WrongConfirmation(Confirmation.Forget, word));
+        }
+
+        Removed removed = await agent.AskAsync(LocalMethods.Forget, new LocalForgetRequest(replica.Vm), null, ct);
+        return c.Show(removed, CommandContext.Types.Removed, (r, o) =>
+        {
+            o.WriteLine($"Given up: {string.Join(", ", r.Gone)}. Left as it is: {string.Join(", ", r.Kept)}.");
+            o.WriteLine($"Then end its protection: understudy vm unprotect {named}");
+        });
     }
 
     private static Action<ProgressMessage>? ShowProgress(CommandContext c) =>

@@ -20,15 +20,17 @@ internal static class LocalSettingCommands
         Required = true,
     };
 
+    private static readonly Option<bool> _untried = new("--untried") { Description = "Also when the vault does not answer there yet" };
     private static readonly Option<string?> _visible = new("--visible") { Description = "Which VMs the vault may know of: all, none, or a rule such as 'web*,tag:prod,!web-old'" };
     private static readonly Option<string?> _proxy = new("--proxy") { Description = "HTTP CONNECT proxy towards the vault, http://NAME:PORT; tried first, for a minute" };
     private static readonly Option<bool> _noProxy = new("--no-proxy") { Description = "No proxy any more" };
 
     private static readonly TimeSpan _lookEvery = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan _connectedWithin = TimeSpan.FromSeconds(10);
 
     public static Command Vault(CommandFactory make) => make.Verb(
         "vault", "Say where the vault is now (after a restore on another machine)",
-        (c, ct) => ChangeAsync(c, new LocalSettings(VaultUrls: VaultUrls.Checked(c.Get(_url)!)), ct), _url, _data); // required
+        (c, ct) => ChangeAsync(c, new LocalSettings(VaultUrls: VaultUrls.Checked(c.Get(_url)!), Untried: c.Get(_untried)), ct), _url, _untried, _data); // required
 
     public static Command Set(CommandFactory make) => make.Verb(
         "set", "Change what the host's owner decides: which VMs the vault may know of, and the proxy towards it", SetAsync, _visible, _proxy, _noProxy, _data);
@@ -73,6 +75,11 @@ internal static class LocalSettingCommands
             state = await EndOfTrialAsync(agent, state, ct);
         }
 
+        if (change is { VaultUrls: not null, Untried: false })
+        {
+            state = await ConnectedAsync(agent, state, ct);
+        }
+
         if (change.Proxy is not null && state.Proxy is { Problem: { } problem })
         {
             throw new ErrorException(Errors.ProxyUnusable(state.Name, problem));
@@ -92,6 +99,19 @@ internal static class LocalSettingCommands
         return state;
     }
 
+    /// <summary>The agent dials the address that has answered; what is shown is how that went.</summary>
+    private static async Task<LocalState> ConnectedAsync(LocalAgent agent, LocalState state, CancellationToken ct)
+    {
+        long begun = TimeProvider.System.GetTimestamp();
+        do
+        {
+            await Task.Delay(_lookEvery, TimeProvider.System, ct); // first: the connection before this one may not have ended yet
+            state = await agent.AskAsync(LocalMethods.State, Nothing.Value, null, ct);
+        }
+        while (!state.Vault.Connected && TimeProvider.System.GetElapsedTime(begun) < _connectedWithin);
+        return state;
+    }
+
     private static void Write(LocalSettings change, LocalState state, TextWriter output)
     {
         if (change.Visible is not null && state.Visibility is { } visibility)
@@ -106,7 +126,7 @@ internal static class LocalSettingCommands
 
         if (change.VaultUrls is not null)
         {
-            output.WriteLine($"the agent uses it for its next connection; now it is {(state.Vault.Connected ? "connected" : "not connected")}");
+            output.WriteLine($"the agent uses it from now on; now it is {(state.Vault.Connected ? "connected" : $"not connected{(state.Vault.Error is { } error ? $": {error.Why}" : "")}")}");
         }
     }
 
