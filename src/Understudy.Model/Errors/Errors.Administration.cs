@@ -35,6 +35,8 @@ public static partial class Errors
     public static ErrorInfo VaultNotThere(string urls, string problem) => new(Failed, "vault-not-there", $"The vault does not answer at {urls}",
         $"{Sentence(problem)} The address the agent had is kept.", "Give the address at which `understudy server` runs now; `--untried` takes this one all the same, for a vault that is not up yet.");
 
+    public static ErrorInfo SystemRefused(string why, string next) => new(Failed, "system-refused", "This machine does not let the program do that", Sentence(why), next);
+
     // --- without the vault ---
     public static ErrorInfo AgentNotRunning(string socket, string why) => new(Failed, "agent-not-running", $"No agent answers at {socket}",
         Sentence(why), "Start it (`understudy agent`), as root; without it, `understudy point export --replica FOLDER` still reads a replica.");

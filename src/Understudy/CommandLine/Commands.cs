@@ -57,6 +57,10 @@ internal static class Commands
         {
             return ShowError(WrongUse.InWordsOf(parse.CommandResult.Command, e.Error), io, parse.GetValue(GlobalOptions.Json));
         }
+        catch (Exception e) when (SystemFaults.Of(e) is not null)
+        {
+            return ShowError(SystemFaults.Of(e)!, io, parse.GetValue(GlobalOptions.Json)); // just seen
+        }
         catch (OperationCanceledException)
         {
             io.Error.WriteLine("understudy: interrupted; a job that was started goes on in the vault (`understudy job list`)");
