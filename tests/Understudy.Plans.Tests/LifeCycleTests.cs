@@ -30,6 +30,21 @@ public sealed class LifeCycleTests
     public void An_end_is_retried_only_where_it_was_given_for(StepKind first, ProtectionStage stage, bool isStill) =>
         Assert.Equal(isStill, LifeCycle.IsStillTheEnd([new FlowStep(first, StepState.Failed)], stage, source: null, target: null));
 
+    /// <summary>What is left of an old cancel, a hand-over with its number, would be done to a VM that has moved since.</summary>
+    [Theory]
+    [InlineData(JobAction.Cancel, JobAction.PlannedFailover, true)]
+    [InlineData(JobAction.Commit, JobAction.ChangePoint, true)]
+    [InlineData(JobAction.PlannedFailover, JobAction.UnplannedFailover, true)]
+    [InlineData(JobAction.Promote, JobAction.Cancel, true)]
+    [InlineData(JobAction.Cancel, JobAction.Export, false)]
+    [InlineData(JobAction.Export, JobAction.PlannedFailover, false)]
+    [InlineData(JobAction.Unprotect, JobAction.Commit, false)] // has its own rule
+    public void A_move_is_not_retried_once_another_was_ordered(JobAction retried, JobAction later, bool isOvertaken)
+    {
+        Assert.Equal(isOvertaken, LifeCycle.IsOvertaken(retried, [JobAction.Mark, later]));
+        Assert.False(LifeCycle.IsOvertaken(retried, []));
+    }
+
     /// <summary>The replica is gone, and a failover that was tried all the same came to nothing: only the rest of the end leads out.</summary>
     [Theory]
     [InlineData(ProtectionStage.FailingOver, true)]

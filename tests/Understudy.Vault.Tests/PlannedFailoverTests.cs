@@ -156,6 +156,24 @@ public sealed class PlannedFailoverTests : IAsyncLifetime
         Assert.True(Target.Token.IsHere);
     }
 
+    /// <summary>Its transfer was settled since: offered by that number again, the VM would be taken by nobody.</summary>
+    [Fact]
+    public async Task A_move_that_failed_is_not_retried_once_another_was_ordered()
+    {
+        bool broken = true;
+        _alpha.Before["source.lastChange"] = _ => broken ? throw new StorageException(FaultKind.Full, "/spool", "no space left", "Free space.") : Task.CompletedTask;
+        JobDto first = await _lab.EndOfAsync((await _lab.Client.FailoverAsync("web1", Planned, Ct)).Id);
+        broken = false;
+        JobDto second = await _lab.EndOfAsync((await _lab.Client.FailoverAsync("web1", Planned, Ct)).Id);
+        Assert.Equal((JobState.Failed, JobState.Succeeded), (first.State, second.State));
+
+        ErrorException refused = await Assert.ThrowsAsync<ErrorException>(() => _lab.Client.RetryJobAsync(first.Id, Ct));
+
+        Assert.Equal("job-outdated", refused.Error.Code);
+        Assert.Contains($"Job {second.Id} ", refused.Error.Why, StringComparison.Ordinal);
+        Assert.True(Target.Token.IsHere && !Source.Token.IsHere);
+    }
+
     [Fact]
     public async Task A_target_that_cannot_start_it_refuses_it_for_good_and_the_source_takes_it_back()
     {

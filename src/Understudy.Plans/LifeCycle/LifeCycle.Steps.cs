@@ -20,6 +20,16 @@ public static partial class LifeCycle
             || (stage != ProtectionStage.FailingOver
                 && steps.Any(step => step.Kind == RetireSource) == StaysAtTarget(stage == ProtectionStage.FailedOver, Standing.IsOwnedAtSource(source, target))));
 
+    /// <summary>
+    /// Whether a job that came to nothing has lost its ground: a later one of the same protection was to move the VM as well. What is
+    /// left of the older one (a hand-over with its number, a commit, a point) would be done to a VM that stands elsewhere since.
+    /// </summary>
+    /// <param name="later">What the jobs of the VM that were made after it do.</param>
+    public static bool IsOvertaken(JobAction retried, IEnumerable<JobAction> later) => Moves(retried) && later.Any(Moves);
+
+    private static bool Moves(JobAction action) => action is JobAction.PlannedFailover or JobAction.UnplannedFailover or JobAction.Promote
+        or JobAction.ChangePoint or JobAction.Cancel or JobAction.Commit;
+
     private static bool StaysAtTarget(bool isFailedOver, bool isOwnedAtSource) => isFailedOver && !isOwnedAtSource;
 
     private static Decision.Go Job(VmSituation vm, VmCommand command) => command switch

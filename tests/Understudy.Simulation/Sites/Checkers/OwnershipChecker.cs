@@ -170,6 +170,12 @@ internal sealed class OwnershipChecker(SitesWorld world)
             return;
         }
 
+        if (history.Held == now.Line && !(history.Source?.Line.IsNewerThan(now.Line) ?? false))
+        {
+            return; // It had not let go of it: what was to say so never became durable, and nobody was told.
+        }
+
+        history.Held = now.Line;
         if (before is { State: OwnershipState.Here })
         {
             // Another point, by its owner: of the source it knows what it knew before, which may be less than there is to know.
@@ -252,6 +258,9 @@ internal sealed class OwnershipChecker(SitesWorld world)
         public OwnershipRecord? Source { get; set; }
 
         public OwnershipRecord? Target { get; set; }
+
+        /// <summary>The line by which the target had the VM last.</summary>
+        public LineId? Held { get; set; }
 
         /// <summary>Lines that a side took without the other, by a human's word.</summary>
         public HashSet<LineId> ByWord { get; } = [];
