@@ -186,6 +186,24 @@ public sealed class CommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_job_that_waits_for_a_host_ends_when_the_host_is_removed()
+    {
+        await _lab.FailOverAsync("web1");
+        await DoneAsync(_lab.Client.CommitAsync("web1", Ct));
+        await DoneAsync(_lab.Client.UnprotectAsync("web1", keepAtTarget: true, Ct));
+        string old = Assert.Single((await _lab.Client.GetVmAsync("web1", Ct)).Branches).Name;
+        await _alpha.StopAsync();
+        await Lab.UntilAsync(async () => !(await _lab.Client.GetHostAsync("alpha", Ct)).Online);
+        JobDto deletion = await _lab.Client.DeleteBranchAsync("web1", old, old, Ct);
+        await _lab.UntilAsync(deletion.Id, job => job.Wait == JobWait.Host);
+
+        await _lab.Client.RemoveHostAsync("alpha", "burnt down", Ct);
+
+        JobDto ended = await _lab.EndOfAsync(deletion.Id);
+        Assert.Equal((JobState.Failed, "host-unknown"), (ended.State, ended.Error?.Code));
+    }
+
+    [Fact]
     public async Task A_dead_host_that_never_heard_who_owns_its_vm_is_removed_with_a_warning_and_the_target_keeps_the_answer()
     {
         await _alpha.StopAsync();

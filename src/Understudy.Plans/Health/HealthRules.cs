@@ -141,7 +141,9 @@ public static class HealthRules
 
         if (vm.Target?.Waiting is { } waiting)
         {
-            reasons.Add(new HealthReason(HealthLevel.Warning, $"The commit has not ended: {waiting.TrimEnd('.')}.", "It ends by itself; the VM runs meanwhile, on one overlay more."));
+            reasons.Add(new HealthReason(HealthLevel.Warning, $"The commit has not ended: {waiting.TrimEnd('.')}.", vm.Target.Failover?.Power is VmPower.Off or VmPower.Crashed
+                ? "Start the VM: the rest is done while it runs."
+                : "It ends by itself; the VM runs meanwhile, on one overlay more."));
         }
 
         if (vm.Target?.Ownership is { State: OwnershipState.Here, Validated: false })

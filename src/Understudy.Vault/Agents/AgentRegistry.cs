@@ -11,6 +11,7 @@ internal sealed class AgentRegistry(Changes changes, TimeProvider time)
 
     private readonly DateTimeOffset _started = time.GetUtcNow();
     private readonly ConcurrentDictionary<HostId, AgentSession> _sessions = new();
+    private readonly ConcurrentDictionary<HostId, ValueTuple> _gone = new(); // removed while this vault runs: nobody waits for those
 
     public AgentSession? Find(HostId host) => _sessions.GetValueOrDefault(host);
 
@@ -34,6 +35,14 @@ internal sealed class AgentRegistry(Changes changes, TimeProvider time)
         return removed;
     }
 
+    /// <summary>The host has been removed: it is not waited for any more.</summary>
+    public void Forget(HostId host)
+    {
+        _gone.TryAdd(host, default);
+        Find(host)?.Close();
+        changes.Publish(Changes.Hosts);
+    }
+
     /// <summary>Is the host connected? Just after a start of the vault it is given the time to say so.</summary>
     public async Task<bool> IsThereAsync(HostId host, CancellationToken cancellationToken)
     {
@@ -48,8 +57,7 @@ internal sealed class AgentRegistry(Changes changes, TimeProvider time)
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            await WaitAsync(host, either.Token);
-            return true;
+            return await WaitAsync(host, either.Token) is not null;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -57,8 +65,8 @@ internal sealed class AgentRegistry(Changes changes, TimeProvider time)
         }
     }
 
-    /// <summary>The host's session, waiting for it to connect.</summary>
-    public async Task<AgentSession> WaitAsync(HostId host, CancellationToken cancellationToken)
+    /// <summary>The host's session, waiting for it to connect; null once it has been removed.</summary>
+    public async Task<AgentSession?> WaitAsync(HostId host, CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -66,6 +74,11 @@ internal sealed class AgentRegistry(Changes changes, TimeProvider time)
             if (Find(host) is { } session)
             {
                 return session;
+            }
+
+            if (_gone.ContainsKey(host))
+            {
+                return null;
             }
 
             await change.WaitAsync(cancellationToken);

@@ -48,8 +48,11 @@ internal static class ReportChanges
         && reports.Source!.Ownership!.Line.IsNewerThan(reports.Target!.Ownership!.Line); // both are there: they are contested
 
     private static string Deposed(string vm, DeposedInfo deposed) => deposed.StoppedAt is { } stopped
-        ? $"{vm} still ran at its source after it had been taken over (line {deposed.Line}). Both copies ran for at most "
-            + $"{Durations.Rough(stopped > deposed.MintedAt ? stopped - deposed.MintedAt : TimeSpan.Zero)} by the two hosts' clocks; the old one was stopped ({deposed.Action.Word()}) and is kept as a branch."
+        ? $"{vm} still ran at its source after it had been taken over (line {deposed.Line}). Both copies {(deposed.Action == IsolatedSourceAction.CutNics ? "were on the network" : "ran")} for at most "
+            + $"{Durations.Rough(stopped > deposed.MintedAt ? stopped - deposed.MintedAt : TimeSpan.Zero)} by the two hosts' clocks; "
+            + (deposed.Action == IsolatedSourceAction.CutNics
+                ? "the old one's network was cut, and it runs on there for whoever has to look into it: shut it down then. Its disks are kept as a branch."
+                : $"the old one was stopped ({deposed.Action.Word()}) and is kept as a branch.")
         : $"The source of {vm} has learned that the VM was taken over (line {deposed.Line}); its copy was off. Its disks are kept as a branch.";
 }
 

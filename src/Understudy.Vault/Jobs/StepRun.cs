@@ -134,7 +134,7 @@ internal sealed class StepRun(JobRow job, OperationId operation, AgentRegistry a
         using CancellationTokenSource any = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel, stopping);
         try
         {
-            AgentSession session = await agents.WaitAsync(host, any.Token);
+            AgentSession session = await agents.WaitAsync(host, any.Token) ?? throw new ErrorException(Errors.UnknownHost(hostName));
             reporter.WaitIsOver();
             return session;
         }

@@ -109,7 +109,7 @@ internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, FitA
         db.VaultCopies.RemoveRange(db.VaultCopies.Where(row => row.HostId == host.Id));
         db.Hosts.Remove(host);
         await db.SaveChangesAsync(cancellationToken);
-        agents.Find(new HostId(host.Id))?.Close();
+        agents.Forget(new HostId(host.Id));
         await events.AddAsync(HealthLevel.Normal, "host-removed", null, host.Id, $"{host.Name} was removed by {user}: {why.TrimEnd('.')}. Its certificate is no longer accepted.{left}", CancellationToken.None);
     }
 

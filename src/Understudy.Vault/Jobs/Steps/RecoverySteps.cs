@@ -120,7 +120,7 @@ internal sealed class RecoverySteps(StepScene scene, FitAsker fit, AgentRegistry
 
         scene.Tell(run.Vm);
         return new StepResult(
-            committed.Pending is { } pending ? $"{pending}; the VM runs meanwhile" : $"{name} runs at {target.Name} on its own disks",
+            committed.Pending is { } pending ? pending + (board.Get(run.Vm).Target?.Failover?.Power is VmPower.Running ? "; the VM runs meanwhile" : "") : $"{name} runs at {target.Name} on its own disks",
             [.. committed.Images.Select(image => $"{target.Name}: {image}")]);
     }
 

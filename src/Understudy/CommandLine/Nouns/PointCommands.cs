@@ -73,7 +73,13 @@ internal static class PointCommands
             return await PointFiles.ExportAsync(c, replica, Path.GetFullPath(c.Get(_folder)!), c.Get(_format), ct); // --to is required
         }
 
-        ExportDto request = new(Path.GetFullPath(c.Get(_folder)!), c.Get(_format)); // as above
+        string folder = c.Get(_folder)!; // as above
+        if (!Path.IsPathFullyQualified(folder))
+        {
+            throw new ErrorException(Errors.BadValue("--to", folder, "it is a folder of the target host: its full path is wanted, such as /srv/export"));
+        }
+
+        ExportDto request = new(folder, c.Get(_format));
         return await JobWatch.FollowAsync(
             c, await c.Vault.ExportPointAsync(PointFiles.Required(c, _vmOrFolder, "VM"), PointFiles.Required(c, _pointOrFolder, "point"), request, ct), ct);
     }

@@ -68,7 +68,11 @@ internal static class VmPage
                 : $"  the target has read {Show.Bytes(seed.BytesDone)} of {Show.Bytes(seed.BytesTotal)} of the seed");
         }
 
-        if (p.Copy is { } copy)
+        if (p.Copy is { BytesDone: 0 } && p.NextCutAt is { } begins)
+        {
+            output.WriteLine($"  the first copy begins at {Show.Time(begins)}");
+        }
+        else if (p.Copy is { } copy)
         {
             output.WriteLine($"  copied {Show.Bytes(copy.BytesDone)} of {Show.Bytes(copy.BytesTotal)} at {Show.Bytes(copy.BytesPerSecond)}/s"
                 + (copy.SecondsLeft is { } left ? $", {Show.Seconds(left)} left" : ""));
