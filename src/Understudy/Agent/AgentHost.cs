@@ -83,7 +83,8 @@ internal sealed class AgentHost
         new LocalOrders(_identity, _settings, proxies, view, visibility, link, source, target, receiver).Register(operations);
         NewsLoop newsLoop = new(view, link, host.Hypervisor, host.Time, _logger);
         link.Tell = newsLoop.TellReports;
-        LocalListener local = new(_config.LocalSocket, host.Sockets, operations, host.Time, _logger);
+        LocalNews localNews = new(operations, link.Post, vm => target.NameOf(vm) ?? source.NameOf(vm), host.Time);
+        LocalListener local = new(_config.LocalSocket, host.Sockets, localNews, host.Time, _logger);
         await target.OpenAllAsync(cancellationToken);
         await source.OpenAllAsync(cancellationToken);
 

@@ -183,6 +183,9 @@ internal sealed partial class SourceSide(
     /// <exception cref="ErrorException">No such VM is protected here, to that replica.</exception>
     public SourceHost FindHost(VmId vm, ReplicaId replica) => Require(vm, replica).Source;
 
+    /// <summary>How a VM that is sent from here is called.</summary>
+    public string? NameOf(VmId vm) => Find(vm)?.Source.Spec.VmName;
+
     /// <summary>The VM is sent from here, or was and left something: also where that cannot be opened just now.</summary>
     public bool Holds(VmId vm) => Find(vm) is not null || FindRetired(vm) is not null || Directory.Exists(FolderOf(vm));
 

@@ -243,6 +243,9 @@ internal sealed partial class TargetSide(
     /// <summary>Whether the replica's source called just now, be it to be refused: a source that is not the owner asks every few seconds.</summary>
     public bool HasCalled(ReplicaId replica) => _calls.TryGetValue(replica, out long at) && services.Time.GetElapsedTime(at) < CallIsFresh;
 
+    /// <summary>How a VM with a replica here is called at its source.</summary>
+    public string? NameOf(VmId vm) => Hosts.FirstOrDefault(host => host.Spec.Vm == vm)?.Spec.VmName ?? _unopened.Find(vm)?.VmName;
+
     /// <summary>The VM is what a replica here became or is to become, a test of one, or has disks of one.</summary>
     public bool Uses(VmFacts vm) =>
         Directory.Exists(ReplicaFolders.FolderOf(config, vm.Id))

@@ -245,7 +245,7 @@ internal sealed partial class ModelUser(SitesWorld world)
         if (atSource is not null && (isRetired || atTarget is null || _random.Chance(0.2)))
         {
             // What is deleted here is a VM with its disks: while it could come home again nobody does that.
-            bool staysThere = isRetired || (_world.Database.Situation(vm).State == ProtectionState.FailedOver && _random.Chance(0.3));
+            bool staysThere = isRetired || (_world.Database.Situation(vm).State == ProtectionState.FailedOver && _random.Chance(0.9));
             return staysThere ? input with { Branch = atSource.Id, AtSource = true } : null;
         }
 

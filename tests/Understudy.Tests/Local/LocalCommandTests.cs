@@ -295,6 +295,23 @@ public sealed class LocalCommandTests
         Assert.Contains("understudy vm unprotect db1", given.Out, StringComparison.Ordinal);
     }
 
+    /// <summary>A failover that is cancelled before the vault is back leaves nothing in the reports.</summary>
+    [Fact]
+    public async Task What_was_done_without_the_vault_is_told_to_it()
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+
+        await world.RunAsync("local", "failover", "web1");
+        await world.RunAsync("local", "points", "web1");
+        Assert.Empty(world.News); // refused without the word; and a look
+        await world.RunAsync("local", "failover", "web1", "--confirm", "FAILOVER");
+        world.Standing = new FailoverInfo(world.Points[0].Id, world.Points[0].CutAt, FailoverKind.Unplanned, world.Points[0].CutAt, "web1-dr");
+        await world.RunAsync("local", "cancel", "web1");
+
+        Assert.Equal(["`understudy local failover` was given on this host for web1, and done.", "`understudy local cancel` was given on this host for web1, and done."], world.News.Select(news => news.Text));
+        Assert.All(world.News, news => Assert.Equal(("local-command", world.Vm), (news.Kind, news.Vm)));
+    }
+
     /// <summary>What the other side owns, or may own, is not let loose by leaving while the agent runs.</summary>
     [Fact]
     public async Task A_host_that_leaves_keeps_old_VMs_blocked_and_waits_for_one_in_transit()

@@ -49,6 +49,9 @@ internal sealed class LocalWorld : IAsyncDisposable
 
     public ConcurrentQueue<SourceUnprotectRequest> Unprotects { get; } = new();
 
+    /// <summary>What the vault is told, now or later.</summary>
+    public ConcurrentQueue<AgentEvent> News { get; } = new();
+
     /// <summary>A replica whose pool is away.</summary>
     public ReplicaUnavailable? Unavailable { get; set; }
 
@@ -104,7 +107,7 @@ internal sealed class LocalWorld : IAsyncDisposable
         _outcomes = await OutcomeLog.OpenAsync(outcomes, NullLogger.Instance, CancellationToken.None);
         _operations = new AgentOperations(_outcomes, NullLogger.Instance);
         Register(_operations);
-        _running = new LocalListener(Socket, new LocalSockets(), _operations, TimeProvider.System, NullLogger.Instance).RunAsync(_stop.Token);
+        _running = new LocalListener(Socket, new LocalSockets(), new LocalNews(_operations, News.Enqueue, vm => vm == Vm ? "web1" : null, TimeProvider.System), TimeProvider.System, NullLogger.Instance).RunAsync(_stop.Token);
     }
 
     public async Task StopAgentAsync()
