@@ -20,6 +20,9 @@ public sealed partial class SourceVm
     /// <summary>A newer line that could not be noted: until it is, the guest here runs on beside the owner's.</summary>
     private static readonly TimeSpan HearAgainAfter = TimeSpan.FromSeconds(3);
 
+    /// <summary>At most, where only space is missing.</summary>
+    private static readonly TimeSpan SpaceAgainAfter = TimeSpan.FromMinutes(1);
+
     private async ValueTask WaitForNextCycleAsync(CancellationToken cancellationToken)
     {
         if (_state.HasNotBegun && EarlyBy() is var early && early > TimeSpan.Zero)
@@ -82,6 +85,11 @@ public sealed partial class SourceVm
         if (wait == SourceWait.Hypervisor && pause > _policy.Frequency)
         {
             pause = _policy.Frequency; // A local call costs nothing; the growing pauses are for links and people.
+        }
+
+        if (pause > SpaceAgainAfter && (wait == SourceWait.SpaceAtTarget || fault is StorageException { Kind: FaultKind.Full }))
+        {
+            pause = SpaceAgainAfter; // Whoever has made space watches for it to help, and to look costs one record.
         }
 
         if (step is SourceStep.Cut or SourceStep.Deliver)
