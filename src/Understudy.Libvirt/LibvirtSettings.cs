@@ -28,6 +28,9 @@ public sealed record LibvirtSettings
     /// <summary>Reading facts and states.</summary>
     public TimeSpan QueryLimit { get; init; } = TimeSpan.FromSeconds(15);
 
+    /// <summary>Asking about storage pools. Short: whoever asks has more to do than that, and goes on with what was known.</summary>
+    public TimeSpan StorageLimit { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>Changing something. Longer than the 30 s after which libvirt itself gives up on its lock, so that its words arrive.</summary>
     public TimeSpan JobLimit { get; init; } = TimeSpan.FromSeconds(45);
 

@@ -111,7 +111,7 @@ public sealed class CallQueueTests
         var lanes = new DomainLanes();
         var vm = new VmId(Guid.NewGuid());
         IDisposable? inside = await lanes.EnterAsync(vm, Lane.Job, default);
-        Task<IDisposable?> second = lanes.EnterAsync(vm, Lane.Job, default).AsTask();
+        Task<DomainLanes.Stay?> second = lanes.EnterAsync(vm, Lane.Job, default).AsTask();
 
         Assert.False(second.IsCompleted);
         Assert.NotNull(await lanes.EnterAsync(vm, Lane.Query, default));
