@@ -38,7 +38,7 @@ public sealed partial class LibvirtHypervisor : IHypervisor, IVmEvents, IStartTr
         _logger = logger;
         _connection = new LibvirtConnection(settings, time, logger);
         _storage = new LibvirtConnection(settings, time, logger, StorageThreads);
-        _captures = new CaptureHost(_connection, settings, logger);
+        _captures = new CaptureHost(_connection, settings, time, logger);
     }
 
     /// <summary>Keeps the connection alive until the token ends it; the owner awaits it.</summary>

@@ -37,6 +37,10 @@ public sealed record LibvirtSettings
     /// <summary>Starting a VM or pivoting a disk.</summary>
     public TimeSpan StartLimit { get; init; } = TimeSpan.FromSeconds(120);
 
+    /// <summary>How long a capture that is read may stand still: it holds one of the host's few places for captures, and the disk
+    /// below a guest may hang for good.</summary>
+    public TimeSpan CaptureSilence { get; init; } = TimeSpan.FromSeconds(60);
+
     /// <summary>How often a running capture looks at its scratch and at the VM.</summary>
     public TimeSpan ScratchWatchInterval { get; init; } = TimeSpan.FromMilliseconds(200);
 }

@@ -128,6 +128,35 @@ public sealed class HungStorageTests(PrivateHost host)
         async Task<long> SizeAsync() => Assert.Single((await hypervisor.FindVmAsync(vm.Id, default))!.Disks).SizeBytes;
     }
 
+    /// <summary>A QEMU whose disk hangs answers no read of its capture; here it is QEMU itself that stands still.</summary>
+    [Fact]
+    public async Task A_capture_that_stands_still_is_given_up_and_its_place_is_free_again()
+    {
+        await using LibvirtHypervisor hypervisor = host.Connect(Settings with { CaptureSilence = TimeSpan.FromSeconds(2), JobLimit = TimeSpan.FromSeconds(2), QueryLimit = TimeSpan.FromSeconds(2) });
+        await using LibvirtHypervisor patient = host.Connect();
+        await using TestVm vm = await TestVm.StartAsync(host, patient);
+        ICapture capture = await hypervisor.CutAsync(vm, since: null, "us-1");
+        string qemu = vm.Pid(host);
+        Tool.Run("kill", "-STOP", qemu);
+        try
+        {
+            HypervisorException fault = await Assert.ThrowsAsync<HypervisorException>(() => capture.ReadAsync(0, 0, 512));
+            Assert.Contains("answered nothing", fault.Message, StringComparison.Ordinal);
+            await capture.DisposeAsync(); // comes back, whatever libvirt does
+        }
+        finally
+        {
+            Tool.Run("kill", "-CONT", qemu);
+        }
+
+        await UntilAsync(async () =>
+        {
+            await patient.ClearStaleCaptureAsync(vm.Id, default);
+            return true;
+        });
+        await patient.CutAndEndAsync(vm, since: null, "us-2");
+    }
+
     private static async Task UntilAsync(Func<Task<bool>> holds)
     {
         using CancellationTokenSource limit = new(TimeSpan.FromSeconds(60));
