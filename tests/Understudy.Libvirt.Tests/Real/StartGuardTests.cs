@@ -335,7 +335,7 @@ public sealed class StartGuardTests(PrivateHost host) : IAsyncLifetime
         }
     }
 
-    private async Task<IReadOnlyList<string>> DisksAsync() => NotedDisk.Guarded(NotedDisk.Of((await _hypervisor.FindVmAsync(_vm, default))!, []));
+    private async Task<IReadOnlyList<string>> DisksAsync() => NotedDisk.Guarded(NotedDisk.Of((await _hypervisor.FindVmAsync(_vm, default))!, [], 0));
 
     private ValueTask OwnedElsewhereAsync() => PublishAsync(new OwnershipState.Elsewhere());
 
