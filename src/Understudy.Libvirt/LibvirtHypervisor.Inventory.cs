@@ -19,7 +19,7 @@ public sealed partial class LibvirtHypervisor
         return facts with
         {
             Networks = await ListNetworksAsync(cancellationToken),
-            Pools = await _connection.CallAsync("list the storage pools", _settings.QueryLimit, ReadPools, cancellationToken),
+            Pools = await ListPoolsAsync(cancellationToken),
         };
     }
 
@@ -119,9 +119,19 @@ public sealed partial class LibvirtHypervisor
 
     private async Task<IReadOnlyList<VmDiskFacts>> ReadSizesAsync(VmFacts facts, CancellationToken cancellationToken)
     {
+        if (facts.State is VmRunState.Off or VmRunState.Crashed)
+        {
+            return await ReadImagesAsync(facts, cancellationToken);
+        }
+
+        if (!_storage.MayAskForSizes(facts.Id))
+        {
+            return facts.Disks;
+        }
+
         try
         {
-            return await _connection.OnDomainAsync<IReadOnlyList<VmDiskFacts>>(
+            return await _storage.OnDomainAsync<IReadOnlyList<VmDiskFacts>>(
                 facts.Id,
                 Lane.Query,
                 "read the disk sizes",
@@ -136,8 +146,24 @@ public sealed partial class LibvirtHypervisor
         }
     }
 
-    /// <summary>Zero when nobody knows: an empty drive, or a file that is not there. For a volume of a VM that is off libvirt
-    /// does not answer, its pool has.</summary>
+    /// <summary>In the lane of storage pools: these files are what pools consist of.</summary>
+    private async Task<IReadOnlyList<VmDiskFacts>> ReadImagesAsync(VmFacts facts, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _storage.OnStorageAsync<IReadOnlyList<VmDiskFacts>>(
+                $"read the disk sizes of VM {facts.Name}",
+                _ => [.. facts.Disks.Select(disk => disk is { SizeBytes: 0, Path: { } path } ? disk with { SizeBytes = ImageSize.Read(path, disk.Format) } : disk)],
+                cancellationToken);
+        }
+        catch (HypervisorException hung) when (hung.Fault is HypervisorFault.TimedOut or HypervisorFault.Busy)
+        {
+            _logger.SizeUnknown("(all)", facts.Name, hung.Message);
+            return facts.Disks;
+        }
+    }
+
+    /// <summary>Zero when nobody knows: an empty drive, or a file that is not there.</summary>
     private unsafe long ReadSize(DomainHandle domain, string vmName, VmDiskFacts disk)
     {
         if (disk.Source is null)

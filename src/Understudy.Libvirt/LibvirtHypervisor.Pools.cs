@@ -6,6 +6,25 @@ namespace Understudy.Libvirt;
 
 public sealed partial class LibvirtHypervisor
 {
+    /// <summary>As told last; null until it was told once. Replaced whole.</summary>
+    private volatile IReadOnlyList<PoolFacts>? _pools;
+
+    /// <summary>One pool that hangs keeps all of them from being listed, and must keep nothing else of the host from being known:
+    /// what was told last stands then.</summary>
+    private async Task<IReadOnlyList<PoolFacts>?> ListPoolsAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            _pools = await _storage.OnStorageAsync("list the storage pools", ReadPools, cancellationToken);
+        }
+        catch (HypervisorException hung) when (hung.Fault is HypervisorFault.TimedOut or HypervisorFault.Busy)
+        {
+            _logger.PoolsUnknown(hung.Message);
+        }
+
+        return _pools;
+    }
+
     /// <summary>A libvirt without its storage driver has no pools.</summary>
     private static List<PoolFacts> ReadPools(ConnectHandle connect)
     {

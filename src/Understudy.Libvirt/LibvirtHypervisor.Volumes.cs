@@ -20,8 +20,8 @@ public sealed partial class LibvirtHypervisor
 
         try
         {
-            return await _connection.CallAsync<IReadOnlyList<VmDiskFacts>>(
-                $"find the volumes of VM {vmName}", _settings.QueryLimit, connect => [.. disks.Select(disk => FindVolume(connect, disk))], cancellationToken);
+            return await _storage.OnStorageAsync<IReadOnlyList<VmDiskFacts>>(
+                $"find the volumes of VM {vmName}", connect => [.. disks.Select(disk => FindVolume(connect, disk))], cancellationToken);
         }
         catch (HypervisorException hung) when (hung.Fault is HypervisorFault.TimedOut or HypervisorFault.Busy)
         {

@@ -14,12 +14,19 @@ namespace Understudy.Libvirt;
 /// </summary>
 public sealed partial class LibvirtHypervisor : IHypervisor, IVmEvents, IStartTrial, IAsyncDisposable
 {
+    /// <summary>One call to a pool and two to VMs that hang, and one that opens or closes a connection beside them.</summary>
+    private const int StorageThreads = 4;
+
     private readonly LibvirtSettings _settings;
     private readonly TimeProvider _time;
     private readonly IIdSource _ids;
     private readonly IImageTool _images;
     private readonly ILogger _logger;
     private readonly LibvirtConnection _connection;
+
+    /// <summary>One of its own for storage pools and the sizes of disks: while one call of a connection hangs, libvirt's client
+    /// (9.0) may forget to send the next one.</summary>
+    private readonly LibvirtConnection _storage;
     private readonly CaptureHost _captures;
 
     public LibvirtHypervisor(LibvirtSettings settings, TimeProvider time, IIdSource ids, IImageTool images, ILogger logger)
@@ -30,7 +37,8 @@ public sealed partial class LibvirtHypervisor : IHypervisor, IVmEvents, IStartTr
         _images = images;
         _logger = logger;
         _connection = new LibvirtConnection(settings, time, logger);
-        _captures = new CaptureHost(_connection, settings, logger);
+        _storage = new LibvirtConnection(settings, time, logger, StorageThreads);
+        _captures = new CaptureHost(_connection, settings, time, logger);
     }
 
     /// <summary>Keeps the connection alive until the token ends it; the owner awaits it.</summary>
@@ -38,5 +46,9 @@ public sealed partial class LibvirtHypervisor : IHypervisor, IVmEvents, IStartTr
 
     public IAsyncEnumerable<VmEvent> WatchAsync(CancellationToken cancellationToken) => _connection.Events.WatchAsync(cancellationToken);
 
-    public ValueTask DisposeAsync() => _connection.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _storage.DisposeAsync();
+        await _connection.DisposeAsync();
+    }
 }

@@ -28,11 +28,18 @@ public sealed record LibvirtSettings
     /// <summary>Reading facts and states.</summary>
     public TimeSpan QueryLimit { get; init; } = TimeSpan.FromSeconds(15);
 
+    /// <summary>Asking about storage pools. Short: whoever asks has more to do than that, and goes on with what was known.</summary>
+    public TimeSpan StorageLimit { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>Changing something. Longer than the 30 s after which libvirt itself gives up on its lock, so that its words arrive.</summary>
     public TimeSpan JobLimit { get; init; } = TimeSpan.FromSeconds(45);
 
     /// <summary>Starting a VM or pivoting a disk.</summary>
     public TimeSpan StartLimit { get; init; } = TimeSpan.FromSeconds(120);
+
+    /// <summary>How long a capture that is read may stand still: it holds one of the host's few places for captures, and the disk
+    /// below a guest may hang for good.</summary>
+    public TimeSpan CaptureSilence { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>How often a running capture looks at its scratch and at the VM.</summary>
     public TimeSpan ScratchWatchInterval { get; init; } = TimeSpan.FromMilliseconds(200);

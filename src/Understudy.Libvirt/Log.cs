@@ -29,6 +29,9 @@ internal static partial class Log
     [LoggerMessage(6007, LogLevel.Debug, "Volume of disk {Disk} ({Source}) is not found: {Reason}")]
     public static partial void VolumeUnknown(this ILogger logger, string disk, string source, string reason);
 
+    [LoggerMessage(6008, LogLevel.Warning, "The storage pools of this host are not known now; what was told last stands: {Reason}")]
+    public static partial void PoolsUnknown(this ILogger logger, string reason);
+
     [LoggerMessage(6010, LogLevel.Warning, "The capture of VM {Vm} was ended early: {Reason}")]
     public static partial void CaptureEndedEarly(this ILogger logger, string vm, string reason);
 

@@ -28,6 +28,7 @@ public sealed partial class NbdClient : IBlockDevice, IExtentSource
     private readonly byte[] _header = new byte[RequestHeader.SizeBytes]; // Behind the gate.
     private readonly CancellationTokenSource _stop = new(); // Never disposed: a late cancellation may still come to End.
     private readonly Task _reader;
+    private readonly NbdSilenceWatch? _watch;
     private volatile bool _disposed;
 
     private NbdClient(Stream stream, NbdInput input, NbdExportFacts facts, NbdClientOptions options, string subject)
@@ -42,6 +43,7 @@ public sealed partial class NbdClient : IBlockDevice, IExtentSource
         _maxRequestBytes = Math.Max((int)facts.MinBlockBytes, (int)Math.Min(options.MaxRequestBytes, facts.MaxPayloadBytes)
             / (int)facts.MinBlockBytes * (int)facts.MinBlockBytes);
         _reader = ReadRepliesAsync();
+        _watch = options.Patience is { } patience ? new NbdSilenceWatch(patience, _table, () => End(NbdFault.Silent(subject, patience.Limit))) : null;
     }
 
     public long SizeBytes => _facts.SizeBytes;
@@ -64,15 +66,22 @@ public sealed partial class NbdClient : IBlockDevice, IExtentSource
     {
         string subject = $"NBD export '{options.Export}'";
         NbdInput input = new(stream);
+        using CancellationTokenSource? late = options.Patience is { } patience ? new CancellationTokenSource(patience.Limit, patience.Time) : null;
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late?.Token ?? CancellationToken.None);
         try
         {
-            NbdExportFacts facts = await new NbdClientHandshake(stream, input, subject).RunAsync(options, cancellationToken);
+            NbdExportFacts facts = await new NbdClientHandshake(stream, input, subject).RunAsync(options, either.Token);
             return new NbdClient(stream, input, facts, options, subject);
         }
         catch (Exception exception)
         {
             input.Dispose();
             await stream.DisposeAsync();
+            if (exception is OperationCanceledException && late is { IsCancellationRequested: true } && !cancellationToken.IsCancellationRequested)
+            {
+                throw NbdFault.Silent(subject, options.Patience!.Limit); // late has it
+            }
+
             if (NbdFault.IsConnectionFault(exception))
             {
                 throw NbdFault.Lost(subject, exception);
@@ -155,7 +164,7 @@ public sealed partial class NbdClient : IBlockDevice, IExtentSource
         catch (StorageException fault) when (IsConnected)
         {
             StorageException dead = new(
-                FaultKind.FlushFailed, _subject, $"what was written since the last flush may be lost ({fault.Message})", inner: fault);
+                FaultKind.FlushFailed, _subject, $"what was written since the last flush may be lost ({fault.Message})", fault.Remedy, fault);
             End(dead);
             throw dead;
         }
@@ -209,6 +218,11 @@ public sealed partial class NbdClient : IBlockDevice, IExtentSource
         }
 
         _disposed = true;
+        if (_watch is not null)
+        {
+            await _watch.DisposeAsync();
+        }
+
         if (IsConnected && _table.IsIdle) // With requests in flight the gate might never open.
         {
             using AsyncGate.Pass pass = await _sending.EnterAsync(CancellationToken.None);

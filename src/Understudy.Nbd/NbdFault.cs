@@ -15,6 +15,9 @@ internal static class NbdFault
             ? "the NBD server closed the connection"
             : $"the connection to the NBD server was lost ({inner.Message})", inner: inner);
 
+    public static StorageException Silent(string subject, TimeSpan limit) => new(
+        FaultKind.Io, subject, $"the NBD server has answered nothing for {limit.TotalSeconds:0} s", "The disk or share below it does not answer; see that it works.");
+
     public static StorageException Closed(string subject) =>
         new(FaultKind.Closed, subject, "the NBD connection is closed");
 
@@ -29,7 +32,8 @@ internal static class NbdFault
             _ => FaultKind.Io,
         };
         string said = string.IsNullOrEmpty(text) ? "" : $": {text}";
-        return new StorageException(kind, subject, $"{doing}: the NBD server answered {error} ({(uint)error}){said}");
+        string? remedy = kind == FaultKind.Full ? "Make room in the storage that holds the image." : null;
+        return new StorageException(kind, subject, $"{doing}: the NBD server answered {error} ({(uint)error}){said}", remedy);
     }
 
     /// <summary>What a client is told about a fault of our device.</summary>

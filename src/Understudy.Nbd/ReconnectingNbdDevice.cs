@@ -36,6 +36,7 @@ public sealed class ReconnectingNbdDevice : IBlockDevice, IExtentSource
     private NbdClient _current;
     private int _unflushedWrites;
     private string? _deathReason;
+    private string? _deathRemedy;
     private bool _disposed;
 
     private ReconnectingNbdDevice(
@@ -265,7 +266,10 @@ public sealed class ReconnectingNbdDevice : IBlockDevice, IExtentSource
     {
         lock (_lock)
         {
-            _deathReason ??= cause.Message;
+            _deathReason ??= cause is StorageException { Kind: FaultKind.FlushFailed }
+                ? $"a flush failed; which of the writes before it were kept is unknown ({cause.Message})"
+                : $"the connection was lost after writes that were not flushed; which of them were kept is unknown ({cause.Message})";
+            _deathRemedy ??= (cause as StorageException)?.Remedy;
         }
 
         return Dead(cause);
@@ -274,8 +278,9 @@ public sealed class ReconnectingNbdDevice : IBlockDevice, IExtentSource
     private StorageException Dead(Exception? cause) => new(
         FaultKind.FlushFailed,
         _subject,
-        $"the connection was lost after writes that were not flushed; which of them were kept is unknown ({_deathReason})",
-        inner: cause);
+        _deathReason ?? "", // set before anything is dead
+        _deathRemedy,
+        cause);
 
     private void ThrowIfDead()
     {

@@ -19,8 +19,7 @@ public sealed class ImageReader(QemuSettings settings, ILocalSockets sockets, st
     public async ValueTask<ServedImage> OpenAsync(string path, string format, CancellationToken cancellationToken)
     {
         string socket = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"image-{Interlocked.Increment(ref _number)}.sock"));
-        string protocol = path.StartsWith("/dev/", StringComparison.Ordinal) ? "host_device" : "file";
-        string options = $"driver={format},force-share=on,file.driver={protocol},file.locking=auto,file.filename={path.Replace(",", ",,", StringComparison.Ordinal)}";
+        string options = $"driver={format},force-share=on,file.driver={ImageDrivers.Of(path)},file.locking=auto,file.filename={path.Replace(",", ",,", StringComparison.Ordinal)}";
         ServingTool server = ServingTool.Start([settings.ImageServerProgram, "--image-opts", "--read-only", "--shared=1", "--socket", socket, options], socket);
         long deadline = Environment.TickCount64 + (long)settings.CommandLimit.TotalMilliseconds;
         using PeriodicTimer timer = new(Look);

@@ -24,17 +24,25 @@ public sealed class StorageDaemons : IStorageDaemons
 
     private readonly QemuSettings _settings;
     private readonly ILogger<StorageDaemons> _logger;
+    private readonly Action<int, int> _signal;
 
     public StorageDaemons(QemuSettings settings, ILogger<StorageDaemons> logger)
+        : this(settings, logger, PosixCalls.Signal)
+    {
+    }
+
+    /// <param name="signal">To a process by its id, as kill(2).</param>
+    internal StorageDaemons(QemuSettings settings, ILogger<StorageDaemons> logger, Action<int, int> signal)
     {
         _settings = settings;
+        _signal = signal;
         _logger = logger;
         Directory.CreateDirectory(settings.DaemonFolder);
     }
 
     public async ValueTask<StorageDaemonFacts> EnsureAsync(StorageDaemonSpec spec, CancellationToken cancellationToken)
     {
-        IReadOnlyList<string> command = StorageDaemonCommand.Build(_settings.StorageDaemonProgram, PidFile(spec.Name), spec);
+        IReadOnlyList<string> command = StorageDaemonCommand.Build(_settings.StorageDaemonProgram, PidFile(spec.Name), spec, ImageDrivers.Of);
         if (FindProcess(spec.Name) is { } running)
         {
             if (running.Arguments.SequenceEqual(command) && (!HasSocket(spec) || File.Exists(spec.SocketPath)))
@@ -116,7 +124,14 @@ public sealed class StorageDaemons : IStorageDaemons
 
     private async ValueTask EndAsync(string name, RunningProcess process, CancellationToken cancellationToken)
     {
-        await ProcessTable.EndAsync(process, _settings.StopLimit, cancellationToken);
+        if (!await ProcessTable.EndAsync(process, _settings.StopLimit, _signal, cancellationToken))
+        {
+            throw new ImageToolException(
+                FaultClass.Transient,
+                $"The storage daemon {name} (process {process.Id}) does not end although it was killed: the disk below it does not answer.",
+                "See that the disk or share of its images works (dmesg); the daemon ends as soon as it does, or with a restart of the host.");
+        }
+
         Log.Stopped(_logger, name, process.Id);
     }
 

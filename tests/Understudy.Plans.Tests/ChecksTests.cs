@@ -68,6 +68,7 @@ public sealed class ChecksTests
     [InlineData("no disks", "vm-unsuitable")]
     [InlineData("shared disk", "vm-unsuitable")]
     [InlineData("raw disk", "vm-unsuitable")]
+    [InlineData("network disk", "vm-unsuitable")]
     [InlineData("name taken", "name-taken")]
     [InlineData("bad name", "name-unlawful")]
     [InlineData("no space", "no-space")]
@@ -80,6 +81,7 @@ public sealed class ChecksTests
             "off" => Web1 with { Power = VmPower.Off },
             "no disks" => Web1 with { Disks = [Disk with { Device = "cdrom", ReadOnly = true }] },
             "shared disk" => Web1 with { Disks = [Disk with { Shareable = true }] },
+            "network disk" => Web1 with { Disks = [Disk with { SourceType = "network" }] },
             "raw disk" => Web1 with { Disks = [Disk with { Format = "raw" }] },
             "newer machine" => Web1 with { MachineType = "pc-q35-10.1" },
             _ => Web1,

@@ -1,5 +1,8 @@
 using System.Globalization;
+using Microsoft.Extensions.Logging.Abstractions;
+using Understudy.Blocks;
 using Understudy.Protection.Ports;
+using Understudy.Qemu.Processes;
 
 namespace Understudy.Qemu.Tests;
 
@@ -64,6 +67,77 @@ public sealed class StorageDaemonsTests : IAsyncLifetime
         StorageDaemonFacts second = await _folder.NewDaemons().EnsureAsync(Spec(writable: true), CancellationToken.None);
         Assert.False(second.Adopted);
         await QemuFolder.Run("qemu-io", "-f", "raw", "-c", "write 0 64k", Uri("vda"));
+    }
+
+    /// <summary>A process in the middle of an operation on a disk that hangs takes no signal; here the signals are kept from it.</summary>
+    [Fact]
+    public async Task A_daemon_that_does_not_end_although_it_was_killed_is_named_and_tried_again()
+    {
+        StorageDaemonFacts daemon = await _folder.Daemons.EnsureAsync(Spec(writable: true), CancellationToken.None);
+        List<int> signals = [];
+        StorageDaemons deaf = new(
+            _folder.Settings with { StopLimit = TimeSpan.FromMilliseconds(100) }, NullLogger<StorageDaemons>.Instance, (_, signal) => signals.Add(signal));
+
+        ImageToolException stop = await Assert.ThrowsAsync<ImageToolException>(async () => await deaf.StopAsync("base", _folder.At("b.sock"), CancellationToken.None));
+        ImageToolException replace = await Assert.ThrowsAsync<ImageToolException>(async () => await deaf.EnsureAsync(Spec(writable: false), CancellationToken.None));
+
+        foreach (ImageToolException fault in (ImageToolException[])[stop, replace])
+        {
+            Assert.Equal(FaultClass.Transient, fault.Class);
+            Assert.Contains($"process {daemon.ProcessId}", fault.Message, StringComparison.Ordinal);
+            Assert.Contains("does not end although it was killed", fault.Message, StringComparison.Ordinal);
+        }
+
+        Assert.Equal([15, 9, 15, 9], signals);
+        Assert.NotNull(await _folder.Daemons.FindAsync("base", CancellationToken.None)); // it is still known, and can be ended once the disk answers
+        await _folder.Daemons.StopAsync("base", _folder.At("b.sock"), CancellationToken.None);
+        Assert.Null(await _folder.Daemons.FindAsync("base", CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task A_serving_program_that_does_not_end_keeps_nobody()
+    {
+        ServingTool tool = ServingTool.Start(["sleep", "600"], _folder.At("none.sock"), _ => { });
+        string words = await tool.EndAsync();
+        Assert.Contains("does not end although it was killed", words, StringComparison.Ordinal);
+        int process = int.Parse(words.Split(' ')[1], CultureInfo.InvariantCulture);
+        await QemuFolder.Kill(process);
+        await tool.DisposeAsync();
+    }
+
+    /// <summary>Volume groups keep qcow2 images in logical volumes, and name them by links.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task An_image_in_a_block_device_is_served_as_one_in_a_file(bool byLink)
+    {
+        await QemuFolder.Run("qemu-io", "-c", "write -P 0x5a 64k 64k", Image);
+        Assert.SkipUnless(File.Exists("/dev/loop-control"), "needs loop devices");
+        string device = (await QemuFolder.Run("losetup", "--find", "--show", Image)).Trim();
+        try
+        {
+            string path = device;
+            if (byLink)
+            {
+                path = _folder.At("volume");
+                File.CreateSymbolicLink(path, device);
+            }
+
+            await _folder.Daemons.EnsureAsync(
+                new StorageDaemonSpec("base", _folder.At("b.sock"), ForGuests: false, [new StorageExport("vda", new StorageBacking.Image(path, "qcow2"), Writable: false)]),
+                CancellationToken.None);
+            Assert.DoesNotContain("verification failed", await QemuFolder.Run("qemu-io", "-r", "-f", "raw", "-c", "read -P 0x5a 64k 64k", Uri("vda")), StringComparison.Ordinal);
+            await _folder.Daemons.StopAsync("base", _folder.At("b.sock"), CancellationToken.None);
+
+            LocalSockets sockets = new();
+            ServedImage served = await new ImageReader(_folder.Settings, sockets, _folder.Path).OpenAsync(path, "qcow2", CancellationToken.None);
+            await served.Stream.DisposeAsync();
+            await served.Server.DisposeAsync();
+        }
+        finally
+        {
+            await QemuFolder.Run("losetup", "-d", device);
+        }
     }
 
     [Fact]

@@ -12,7 +12,7 @@ namespace Understudy.Libvirt.Calls;
 internal sealed class CallQueue : IAsyncDisposable
 {
     /// <summary>At most two calls a domain run at once (<see cref="DomainLanes"/>), so three hung domains leave room for the rest.</summary>
-    private const int ThreadCount = 8;
+    public const int ThreadCount = 8;
 
     /// <summary>A backlog this long means that libvirt has stopped answering; more waiting would only hide it.</summary>
     private const int LongestBacklog = 256;
@@ -24,12 +24,12 @@ internal sealed class CallQueue : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
 
-    public CallQueue(TimeProvider time, ILogger logger)
+    public CallQueue(TimeProvider time, ILogger logger, int threads = ThreadCount)
     {
         _time = time;
         _logger = logger;
-        _threads = new Thread[ThreadCount];
-        for (int i = 0; i < ThreadCount; i++)
+        _threads = new Thread[threads];
+        for (int i = 0; i < threads; i++)
         {
             // Background: a call that never returns must not keep the process alive.
             _threads[i] = new Thread(Work) { IsBackground = true, Name = $"libvirt call {i}" };

@@ -14,11 +14,14 @@ internal enum Lane
 
     /// <summary>Changes. Libvirt serialises them anyway, with a lock that times out after 30 s and an unkind message.</summary>
     Job,
+
+    /// <summary>Whatever concerns storage pools and their volumes: one call of the whole host at a time.</summary>
+    Storage,
 }
 
 /// <summary>
 /// One call at a time for each domain and lane. A lane is left when the C call has ended, so a hung domain holds at most
-/// two threads however often callers try again.
+/// two threads however often callers try again. A call that its caller has given up and that has not ended is overdue.
 /// </summary>
 internal sealed class DomainLanes
 {
@@ -26,7 +29,7 @@ internal sealed class DomainLanes
     private readonly Dictionary<(VmId Vm, Lane Lane), Entry> _entries = [];
 
     /// <summary>Null for <see cref="Lane.Free"/>. Cancellation leaves the lane as it was.</summary>
-    public async ValueTask<IDisposable?> EnterAsync(VmId vm, Lane lane, CancellationToken cancellationToken)
+    public async ValueTask<Stay?> EnterAsync(VmId vm, Lane lane, CancellationToken cancellationToken)
     {
         if (lane == Lane.Free)
         {
@@ -58,6 +61,23 @@ internal sealed class DomainLanes
         }
     }
 
+    public bool IsOverdue(VmId vm, Lane lane)
+    {
+        lock (_lock)
+        {
+            return _entries.TryGetValue((vm, lane), out Entry? entry) && entry.Overdue;
+        }
+    }
+
+    /// <summary>In how many domains' lane a call is overdue.</summary>
+    public int CountOverdue(Lane lane)
+    {
+        lock (_lock)
+        {
+            return _entries.Count(known => known.Key.Lane == lane && known.Value.Overdue);
+        }
+    }
+
     private void Leave(VmId vm, Lane lane, Entry entry)
     {
         lock (_lock)
@@ -69,20 +89,38 @@ internal sealed class DomainLanes
         }
     }
 
-    private sealed class Entry
+    internal sealed class Entry
     {
         public AsyncGate Gate { get; } = new();
 
         /// <summary>Inside and waiting; under the lock.</summary>
         public int Users { get; set; }
+
+        /// <summary>Of the one inside; under the lock.</summary>
+        public bool Overdue { get; set; }
     }
 
-    private sealed class Stay(DomainLanes lanes, VmId vm, Lane lane, Entry entry, AsyncGate.Pass pass) : IDisposable
+    internal sealed class Stay(DomainLanes lanes, VmId vm, Lane lane, Entry entry, AsyncGate.Pass pass) : IDisposable
     {
         private AsyncGate.Pass _pass = pass;
+        private bool _left; // under the lock
+
+        /// <summary>Nobody waits for the call any more; it may have ended in the same moment.</summary>
+        public void MarkOverdue()
+        {
+            lock (lanes._lock)
+            {
+                entry.Overdue |= !_left;
+            }
+        }
 
         public void Dispose()
         {
+            lock (lanes._lock)
+            {
+                (_left, entry.Overdue) = (true, false);
+            }
+
             _pass.Dispose();
             lanes.Leave(vm, lane, entry);
         }

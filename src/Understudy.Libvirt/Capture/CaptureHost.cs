@@ -4,16 +4,19 @@ using Understudy.Blocks.Identity;
 using Understudy.Libvirt.Calls;
 using Understudy.Libvirt.Connection;
 using Understudy.Libvirt.Native;
+using Understudy.Nbd;
 using Understudy.Protection.Ports;
 
 namespace Understudy.Libvirt.Capture;
 
 /// <summary>What all captures of a host share: the connection, the scratch folder, and which captures are alive in this process.</summary>
-internal sealed class CaptureHost(LibvirtConnection connection, LibvirtSettings settings, ILogger logger)
+internal sealed class CaptureHost(LibvirtConnection connection, LibvirtSettings settings, TimeProvider time, ILogger logger)
 {
     private readonly ConcurrentDictionary<string, ScratchNames> _live = new(StringComparer.Ordinal);
 
     public ILogger Logger { get; } = logger;
+
+    public NbdPatience Patience { get; } = new(settings.CaptureSilence, time);
 
     public ScratchFolder Folder { get; } = new(settings.ScratchFolder);
 

@@ -150,6 +150,7 @@ internal sealed class LibvirtCapture : ICapture
         {
             Export = device,
             Contexts = _request.Since is null || !disk.WantsChanges ? [] : [BackupXml.DirtyContext(device)],
+            Patience = _host.Patience,
         };
         try
         {

@@ -18,6 +18,9 @@ internal sealed class LibvirtConnection : IAsyncDisposable
 
     private static readonly TimeSpan LeastLimit = TimeSpan.FromSeconds(1);
 
+    /// <summary>Libvirt's own limit is five requests of a client (max_client_requests); beyond it keepalive is not answered.</summary>
+    private const int MostOverdueQueries = 2;
+
     /// <summary>The lane of calls that concern no VM.</summary>
     private static readonly VmId Nobody = new(Guid.Empty);
 
@@ -30,12 +33,12 @@ internal sealed class LibvirtConnection : IAsyncDisposable
     private LibvirtSession? _session;
     private bool _disposed;
 
-    public LibvirtConnection(LibvirtSettings settings, TimeProvider time, ILogger logger)
+    public LibvirtConnection(LibvirtSettings settings, TimeProvider time, ILogger logger, int threads = CallQueue.ThreadCount)
     {
         _settings = settings;
         _time = time;
         _logger = logger;
-        _queue = new CallQueue(time, logger);
+        _queue = new CallQueue(time, logger, threads);
     }
 
     public EventHub Events { get; } = new();
@@ -75,7 +78,7 @@ internal sealed class LibvirtConnection : IAsyncDisposable
         LibvirtSession session = await GetSessionAsync(cancellationToken);
         long start = _time.GetTimestamp();
         string whole = $"{what} of VM {vm}";
-        IDisposable? stay = await EnterAsync(vm, lane, whole, limit, cancellationToken);
+        DomainLanes.Stay? stay = await EnterAsync(vm, lane, whole, limit, cancellationToken);
         return await RunAsync(
             session,
             whole,
@@ -88,6 +91,29 @@ internal sealed class LibvirtConnection : IAsyncDisposable
             },
             cancellationToken);
     }
+
+    /// <summary>
+    /// Runs a call that touches storage pools. Each such call may hang for as long as one pool's server is gone, and libvirt
+    /// reads no more than a few requests of a client at once: one call of ours is there at a time, and while one is overdue
+    /// the others fail at once instead of waiting behind it.
+    /// </summary>
+    public async Task<T> OnStorageAsync<T>(string what, Func<ConnectHandle, T> call, CancellationToken cancellationToken)
+    {
+        TimeSpan limit = _settings.StorageLimit;
+        LibvirtSession session = await GetSessionAsync(cancellationToken);
+        if (_lanes.IsOverdue(Nobody, Lane.Storage))
+        {
+            throw StorageHangs(what);
+        }
+
+        long start = _time.GetTimestamp();
+        DomainLanes.Stay? stay = await EnterAsync(Nobody, Lane.Storage, what, limit, cancellationToken);
+        return await RunAsync(session, what, Remaining(limit, start), stay, call, cancellationToken);
+    }
+
+    /// <summary>False while earlier questions of this kind hang, of this VM or of a few others: one more would not be answered
+    /// and would take libvirt's room from calls that are.</summary>
+    public bool MayAskForSizes(VmId vm) => !_lanes.IsOverdue(vm, Lane.Query) && _lanes.CountOverdue(Lane.Query) < MostOverdueQueries;
 
     public async ValueTask DisposeAsync()
     {
@@ -112,7 +138,7 @@ internal sealed class LibvirtConnection : IAsyncDisposable
         return left > LeastLimit ? left : LeastLimit;
     }
 
-    private async Task<IDisposable?> EnterAsync(VmId vm, Lane lane, string what, TimeSpan limit, CancellationToken cancellationToken)
+    private async Task<DomainLanes.Stay?> EnterAsync(VmId vm, Lane lane, string what, TimeSpan limit, CancellationToken cancellationToken)
     {
         using var expiry = new CancellationTokenSource(limit, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(expiry.Token, cancellationToken);
@@ -122,19 +148,29 @@ internal sealed class LibvirtConnection : IAsyncDisposable
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new HypervisorException(
+            throw lane == Lane.Storage ? StorageHangs(what) : new HypervisorException(
                 HypervisorFault.Busy,
                 $"could not {what}: an earlier call has not ended within {limit.TotalSeconds:0} s",
                 "Libvirt hangs, often because a QEMU does: virsh domstate VM --reason, journalctl -u libvirtd.");
         }
     }
 
+    private static HypervisorException StorageHangs(string what) => new(
+        HypervisorFault.Busy,
+        $"could not {what}: an earlier question about storage pools has not been answered",
+        "The server or disk of a pool does not answer: virsh pool-list, then df of each pool's folder.");
+
     private async Task<T> RunAsync<T>(
-        LibvirtSession session, string what, TimeSpan limit, IDisposable? held, Func<ConnectHandle, T> call, CancellationToken cancellationToken)
+        LibvirtSession session, string what, TimeSpan limit, DomainLanes.Stay? held, Func<ConnectHandle, T> call, CancellationToken cancellationToken)
     {
         try
         {
             return await _queue.RunAsync(what, limit, held, () => call(session.Connect), cancellationToken);
+        }
+        catch (HypervisorException given) when (given.Fault == HypervisorFault.TimedOut)
+        {
+            held?.MarkOverdue();
+            throw;
         }
         catch (LibvirtException error)
         {
@@ -184,7 +220,7 @@ internal sealed class LibvirtConnection : IAsyncDisposable
         {
             EventLoop.Ensure(_logger);
             // In a lane too: while libvirtd takes connections but does not answer, one thread waits for it, not all.
-            IDisposable? stay = await EnterAsync(Nobody, Lane.Job, what, _settings.QueryLimit, cancellationToken);
+            DomainLanes.Stay? stay = await EnterAsync(Nobody, Lane.Job, what, _settings.QueryLimit, cancellationToken);
             return await _queue.RunAsync(what, _settings.QueryLimit, stay, () => LibvirtSession.Open(_settings.Uri, Events), cancellationToken);
         }
         catch (LibvirtException error)

@@ -22,4 +22,7 @@ public sealed record NbdClientOptions
     /// server's own limit. 1 MiB keeps both sides' buffers small and still amortises a request (docs/protocols/nbd.md).
     /// </summary>
     public int MaxRequestBytes { get; init; } = 1024 * 1024;
+
+    /// <summary>Null to wait for as long as the connection stands.</summary>
+    public NbdPatience? Patience { get; init; }
 }

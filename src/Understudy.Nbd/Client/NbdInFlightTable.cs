@@ -16,6 +16,7 @@ internal sealed class NbdInFlightTable
     private readonly Channel<NbdOperation> _free;
     private readonly NbdOperation?[] _inFlight;
     private Exception? _fault;
+    private long _answered; // under the lock
 
     public NbdInFlightTable(int slots)
     {
@@ -52,6 +53,18 @@ internal sealed class NbdInFlightTable
         }
     }
 
+    /// <summary>Parts of answers so far.</summary>
+    public long Answered
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _answered;
+            }
+        }
+    }
+
     /// <summary>Waits until fewer requests than the limit are in flight.</summary>
     public ValueTask<NbdOperation> RentAsync(CancellationToken cancellationToken) => _free.Reader.ReadAsync(cancellationToken);
 
@@ -82,11 +95,13 @@ internal sealed class NbdInFlightTable
         }
     }
 
+    /// <summary>Of which request a part of an answer is.</summary>
     public NbdOperation? Find(ulong cookie)
     {
         int slot = NbdOperation.SlotOf(cookie);
         lock (_lock)
         {
+            _answered++;
             return slot < _inFlight.Length && _inFlight[slot] is { } operation && operation.Cookie == cookie ? operation : null;
         }
     }

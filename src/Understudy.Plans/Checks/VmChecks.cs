@@ -131,6 +131,8 @@ public static class VmChecks
                 { Shareable: true } => Unsuitable(vm, disk.TargetDevice, $"disk {disk.TargetDevice} is shared between VMs", "Take it out of the VM."),
                 { Format: not "qcow2" } => Unsuitable(vm, disk.TargetDevice, $"disk {disk.TargetDevice} is {disk.Format}, which has no change tracking",
                     "Convert it: `qemu-img convert -O qcow2`."),
+                { SourceType: not ("file" or "block" or "volume") } => Unsuitable(vm, disk.TargetDevice, $"disk {disk.TargetDevice} is on a {disk.SourceType} source, which cannot be read while the VM is off",
+                    "Move it to a file or a block device of the host, or leave it out (`--exclude`)."),
                 _ => Finding.Pass(disk.TargetDevice, $"{disk.Format}, {Sizes.Format(disk.SizeBytes)}."),
             };
         }

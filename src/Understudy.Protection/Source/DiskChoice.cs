@@ -62,6 +62,10 @@ public sealed record DiskChoice(IReadOnlyList<DiskNow> Disks, IReadOnlyList<Unsu
             "Add it to the definition too (virsh attach-disk --live --config), or exclude it.")
         : disk.Shareable ? new(disk.TargetDevice, $"disk {disk.TargetDevice} is shared between VMs", "Exclude it, or protect VMs with disks of their own only.")
         : disk.SizeBytes == 0 ? new(disk.TargetDevice, $"the hypervisor does not say the size of disk {disk.TargetDevice}", "Try again when QEMU answers (virsh domblkinfo).")
+        : disk.SourceType is not ("file" or "block" or "volume") ? new(
+            disk.TargetDevice,
+            $"disk {disk.TargetDevice} is on a {disk.SourceType} source, which could not be read once the VM is off",
+            "Exclude it, or move it to a file or block device of the host.")
         : disk.Format != "qcow2" ? new(
             disk.TargetDevice,
             $"disk {disk.TargetDevice} is a {disk.Format} image, on which the hypervisor cannot track changes",

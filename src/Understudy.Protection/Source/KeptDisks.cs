@@ -52,13 +52,13 @@ public sealed record KeptDisks(
         await machine.Lifecycle.DestroyAsync(record.Vm, cancellationToken);
         await machine.Stopped.CloseStaleAsync(record.Vm, cancellationToken);
         await machine.Lifecycle.UndefineAsync(record.Vm, cancellationToken);
-        IReadOnlyList<VmFacts> others = await machine.Inventory.ListVmsAsync(cancellationToken);
+        FilesOfOthers others = await FilesOfOthers.ReadAsync(machine, record.Vm, cancellationToken);
         List<string> left = [.. Stays];
         foreach (string disk in Disks)
         {
-            if (others.FirstOrDefault(vm => vm.Id != record.Vm && vm.Disks.Any(other => other.Path == disk)) is { } user)
+            if (others.WhyItStays(disk, await machine.Images.FollowAsync(disk, cancellationToken)) is { } why)
             {
-                left.Add($"{disk}: VM {user.Name} has it as well");
+                left.Add($"{disk}: {why}");
             }
             else if (await DeleteFileAsync(machine.Images, disk, cancellationToken) is { } device)
             {

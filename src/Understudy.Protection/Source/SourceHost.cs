@@ -22,6 +22,7 @@ public sealed partial class SourceHost : IDisposable
         Ownership = ownership;
         Guest = guest;
         Engine = engine;
+        guest.UsedSequence = () => engine.UsedSequence;
     }
 
     public SourceSpec Spec => Engine.Spec;
@@ -132,7 +133,7 @@ public sealed partial class SourceHost : IDisposable
             await DeposeAsync(news.Line, news.MintedAt, action: null, cancellationToken);
         }
 
-        await Guest.RetireAsync(Engine.Replicated, cancellationToken);
+        await Guest.RetireAsync(Engine.Replicated(Guest.Disks), cancellationToken);
         await Engine.UnprotectAsync(cancellationToken);
         if (Guest.Disks.Count == 0 && await _environment.Machine.Inventory.FindVmAsync(Spec.Vm, cancellationToken) is null)
         {
@@ -142,7 +143,7 @@ public sealed partial class SourceHost : IDisposable
 
     /// <summary>The old disks that are listed here; null while they are the VM's own, and once they are deleted.</summary>
     public KeptDisks? Kept => Guest.Deposed is { } deposed && Guest.Disks.Count > 0
-        ? KeptDisks.Of(deposed.Branch, deposed.Lost, deposed.LearntAt, Guest.Disks, Engine.Replicated, isRetired: false)
+        ? KeptDisks.Of(deposed.Branch, deposed.Lost, deposed.LearntAt, Guest.Disks, Engine.Replicated(Guest.Disks), isRetired: false)
         : null;
 
     /// <summary>Deletes the old disks that are listed under this name, and the old VM with them; the VM stays at the other side.</summary>

@@ -64,9 +64,11 @@ public sealed partial class SourceVm
         await DropDeliveredAsync(before.Checkpoint == _state.Checkpoint ? null : before.Checkpoint, cancellationToken);
     }
 
-    /// <summary>Whatever fails here is a stray, which the next cut removes; the cycle itself is done.</summary>
+    /// <summary>Whatever fails here, or is interrupted, is a stray, which the next cut removes; the cycle itself is done.</summary>
     private async ValueTask DropDeliveredAsync(string? olderCheckpoint, CancellationToken cancellationToken)
     {
+        bool others = _strays;
+        _strays = true;
         try
         {
             if (olderCheckpoint is not null)
@@ -75,10 +77,10 @@ public sealed partial class SourceVm
             }
 
             await _spool.KeepOnlyAsync(null, cancellationToken);
+            _strays = others;
         }
         catch (UnderstudyException left)
         {
-            _strays = true;
             Log.LeftStray(_environment.Logger, Spec.Vm, left.Message);
         }
     }

@@ -1,4 +1,5 @@
 using Understudy.Blocks;
+using Understudy.Protection.Source.Guest;
 
 namespace Understudy.Protection.Source;
 
@@ -56,8 +57,21 @@ public sealed partial class SourceVm
         StatusChanged.Beat();
     }
 
-    /// <summary>Target devices of the disks that the target's points hold.</summary>
-    public IReadOnlyList<string> Replicated => [.. _state.Disks.Where(disk => !disk.Joining).Select(disk => disk.TargetDevice)];
+    /// <summary>The highest sequence ever given to a record.</summary>
+    internal ulong UsedSequence => _state.UsedSequence;
+
+    /// <summary>Of these disks of the VM, the target devices of those that the target's points hold: a disk that took another one's
+    /// place has its name, and is in no point before the next one.</summary>
+    public IReadOnlyList<string> Replicated(IReadOnlyList<NotedDisk> noted)
+    {
+        SourceState state = _state;
+        ulong newest = state.LastPoint?.Sequence ?? 0;
+        return
+        [
+            .. state.Disks.Where(disk => !disk.Joining).Select(disk => disk.TargetDevice)
+                .Where(device => noted.FirstOrDefault(known => known.TargetDevice == device) is not { After: { } after } || newest > after),
+        ];
+    }
 
     /// <summary>Bytes of the disks that are at the target, and of all: of the whole VM, or of the disks that join it. A pending
     /// slice counts by the records acknowledged of it.</summary>

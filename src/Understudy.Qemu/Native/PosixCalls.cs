@@ -14,6 +14,14 @@ internal static partial class PosixCalls
     private const int NoSuchFile = 2;
     private const int DetachedMount = 2;
 
+    // struct statx is the same everywhere, unlike struct stat.
+    private const int CurrentFolder = -100;
+    private const uint StatxType = 1;
+    private const int StatxBytes = 256;
+    private const int StatxModeOffset = 28;
+    private const int TypeMask = 0xF000;
+    private const int BlockDeviceType = 0x6000;
+
     public const int Terminate = 15;
     public const int KillNow = 9;
 
@@ -56,6 +64,13 @@ internal static partial class PosixCalls
         }
     }
 
+    /// <summary>Through links; false when nothing is there.</summary>
+    public static unsafe bool IsBlockDevice(string path)
+    {
+        byte* facts = stackalloc byte[StatxBytes];
+        return Statx(CurrentFolder, path, 0, StatxType, facts) == 0 && (*(ushort*)(facts + StatxModeOffset) & TypeMask) == BlockDeviceType;
+    }
+
     /// <summary>False when somebody has the block device for himself.</summary>
     public static bool CanOpenForItself(string device)
     {
@@ -92,6 +107,9 @@ internal static partial class PosixCalls
 
         return null;
     }
+
+    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static unsafe partial int Statx(int folder, string path, int flags, uint mask, byte* facts);
 
     [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
     private static partial int Kill(int processId, int signal);

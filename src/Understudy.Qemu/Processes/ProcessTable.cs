@@ -31,23 +31,35 @@ internal static class ProcessTable
         }
     }
 
-    /// <summary>Asks it to end, and kills it when it has not after <paramref name="limit"/>. Returns when it is gone.</summary>
-    public static async ValueTask EndAsync(RunningProcess process, TimeSpan limit, CancellationToken cancellationToken)
+    /// <summary>Asks it to end, and kills it when it has not after <paramref name="limit"/>. True when it is gone; false when it
+    /// still stands another limit later: the kernel ends no process in the middle of a disk operation.</summary>
+    public static async ValueTask<bool> EndAsync(RunningProcess process, TimeSpan limit, Action<int, int> signal, CancellationToken cancellationToken)
     {
-        PosixCalls.Signal(process.Id, PosixCalls.Terminate);
+        signal(process.Id, PosixCalls.Terminate);
+        if (await IsGoneAsync(process, limit, cancellationToken))
+        {
+            return true;
+        }
+
+        signal(process.Id, PosixCalls.KillNow);
+        return await IsGoneAsync(process, limit, cancellationToken);
+    }
+
+    private static async ValueTask<bool> IsGoneAsync(RunningProcess process, TimeSpan limit, CancellationToken cancellationToken)
+    {
         long deadline = Environment.TickCount64 + (long)limit.TotalMilliseconds;
-        bool killed = false;
         using PeriodicTimer timer = new(Look);
         while (Find(process.Id) is { } still && still.StartTicks == process.StartTicks)
         {
-            if (!killed && Environment.TickCount64 > deadline)
+            if (Environment.TickCount64 > deadline)
             {
-                PosixCalls.Signal(process.Id, PosixCalls.KillNow);
-                killed = true;
+                return false;
             }
 
             await timer.WaitForNextTickAsync(cancellationToken);
         }
+
+        return true;
     }
 }
 

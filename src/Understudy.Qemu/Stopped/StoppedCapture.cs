@@ -5,8 +5,11 @@ using Understudy.Protection.Ports;
 namespace Understudy.Qemu.Stopped;
 
 /// <summary>The open disks; closing them ends the daemon. One caller opens and closes, reads may be many.</summary>
-internal sealed class StoppedCapture(string? since, DateTimeOffset cutAt, Func<ValueTask> stop) : ICapture
+internal sealed class StoppedCapture(string? since, TimeProvider time, Func<ValueTask> stop) : ICapture
 {
+    /// <summary>A disk that hangs must not keep the failover that waits for its last change.</summary>
+    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(60);
+
     private const string ContextPrefix = "qemu:dirty-bitmap:";
 
     private readonly Dictionary<string, NbdClient> _exports = new(StringComparer.Ordinal);
@@ -15,7 +18,7 @@ internal sealed class StoppedCapture(string? since, DateTimeOffset cutAt, Func<V
 
     public IReadOnlyList<CapturedDisk> Disks => _disks;
 
-    public DateTimeOffset CutAt => cutAt;
+    public DateTimeOffset CutAt { get; } = time.GetUtcNow();
 
     public async ValueTask AddAsync(StoppedDisk disk, string socket, CancellationToken cancellationToken)
     {
@@ -23,6 +26,7 @@ internal sealed class StoppedCapture(string? since, DateTimeOffset cutAt, Func<V
         {
             Export = disk.TargetDevice,
             Contexts = since is { } bitmap && disk.WantsChanges ? [ContextPrefix + bitmap] : [],
+            Patience = new NbdPatience(Silence, time),
         };
         NbdClient export = await NbdClient.ConnectAsync(await NbdSocket.ConnectUnixAsync(socket, cancellationToken), options, cancellationToken);
         _exports[disk.TargetDevice] = export;

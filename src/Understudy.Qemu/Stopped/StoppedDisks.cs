@@ -23,7 +23,7 @@ public sealed class StoppedDisks(IStorageDaemons daemons, IImageTool images, str
             ForGuests: false,
             [.. request.Disks.Select(disk => new StorageExport(
                 disk.TargetDevice, new StorageBacking.Image(disk.Path, disk.Format), Writable: false, disk.WantsChanges ? request.Since : null))]);
-        StoppedCapture capture = new(request.Since, time.GetUtcNow(), () => daemons.StopAsync(name, socket, CancellationToken.None));
+        StoppedCapture capture = new(request.Since, time, () => daemons.StopAsync(name, socket, CancellationToken.None));
         try
         {
             await daemons.EnsureAsync(spec, cancellationToken);

@@ -71,7 +71,7 @@ internal sealed class AgentHost
         await using OutcomeLog outcomes = await OutcomeLog.OpenAsync(StoreAt("outcomes"), _loggers.CreateLogger<OutcomeLog>(), cancellationToken);
         await using AgentOperations operations = new(outcomes, _loggers.CreateLogger<AgentOperations>());
         Visibility visibility = new(_settings, host.Hypervisor, vm => source.Holds(vm.Id) || target.Uses(vm));
-        HostView view = new(_settings, () => _identity.Membership.Name, host.Hypervisor, source, target, visibility, host.GuardWatch, host.Boot, listener, _logger);
+        HostView view = new(_settings, () => _identity.Membership.Name, host.Hypervisor, source, target, visibility, host.GuardWatch, host.Boot, listener, new Spaces(host.Time, Facts.Space), _logger);
         LinkOrders.Register(operations, source, target, view, _settings, listener);
         TargetOrders.Register(operations, target, visibility.RequireVisibleAsync);
         SourceOrders.Register(operations, source);

@@ -7,11 +7,11 @@ namespace Understudy.Agent;
 /// <summary>What the hypervisor port says, in the control plane's words.</summary>
 internal static class Facts
 {
-    public static HostFacts Of(Protection.Ports.HostFacts host, StorageSpace replicas, StorageSpace spool) => new(
+    public static HostFacts Of(Protection.Ports.HostFacts host, IReadOnlyList<HostPool> pools, StorageSpace replicas, StorageSpace spool) => new(
         host.HostName, AgentVersion.Text, null, host.HypervisorVersion, host.EmulatorVersion, host.HardwareAcceleration, host.Cpus,
         host.MemoryBytes, host.FreeMemoryBytes, host.MachineTypes,
         [.. host.Networks.Select(n => new HostNetwork(n.Name, n.Active, n.Isolated, n.Bridge))], replicas, spool,
-        CpuModel: host.CpuModel, Firmwares: host.Firmwares, MachineCpus: host.MachineCpus, Pools: [.. (host.Pools ?? []).Select(Of)]);
+        CpuModel: host.CpuModel, Firmwares: host.Firmwares, MachineCpus: host.MachineCpus, Pools: pools);
 
     /// <summary>A host whose hypervisor does not answer is still a host: the reason is one of its facts.</summary>
     public static HostFacts Unreachable(string why, StorageSpace replicas, StorageSpace spool) => new(
@@ -59,31 +59,19 @@ internal static class Facts
         _ => throw new System.Diagnostics.UnreachableException($"run state {state}"),
     };
 
-    /// <summary>Space is asked of the file system: libvirt says what it was when the pool was refreshed last.</summary>
-    public static HostPool Of(PoolFacts pool)
-    {
-        (long free, long total) = (0, 0);
-        if (pool is { Active: true, Path: { } path } && Directory.Exists(path))
-        {
-            try
-            {
-                DriveInfo drive = new(path);
-                (free, total) = (drive.AvailableFreeSpace, drive.TotalSize);
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                // Not known; whoever puts something there hears why.
-            }
-        }
+    /// <param name="space">Null, or with an error, where it is not known; whoever puts something there hears why.</param>
+    public static HostPool Of(PoolFacts pool, StorageSpace? space) => new(pool.Name, pool.Type, pool.Path, pool.Active, space?.FreeBytes ?? 0, space?.TotalBytes ?? 0);
 
-        return new HostPool(pool.Name, pool.Type, pool.Path, pool.Active, free, total);
-    }
-
+    /// <summary>May block for as long as the file system does: asked through Spaces.</summary>
     public static StorageSpace Space(string folder)
     {
         try
         {
-            Directory.CreateDirectory(folder);
+            if (!Directory.Exists(folder))
+            {
+                return new StorageSpace(folder, 0, 0, "it is not there");
+            }
+
             DriveInfo drive = new(folder);
             return new StorageSpace(folder, drive.AvailableFreeSpace, drive.TotalSize, null);
         }

@@ -19,15 +19,19 @@ internal sealed class HostView(
     GuardWatch guard,
     HostBoot boot,
     ReplicationListener listener,
+    Spaces spaces,
     ILogger logger)
 {
     public async Task<HostFacts> FactsAsync(CancellationToken cancellationToken)
     {
-        StorageSpace replicas = Facts.Space(settings.Config.ImagesFolder);
-        StorageSpace spool = Facts.Space(settings.Config.SpoolFolder);
+        StorageSpace[] own = await Task.WhenAll(
+            spaces.OfAsync(settings.Config.ImagesFolder, cancellationToken), spaces.OfAsync(settings.Config.SpoolFolder, cancellationToken));
+        (StorageSpace replicas, StorageSpace spool) = (own[0], own[1]);
         try
         {
-            return Own(Facts.Of(await hypervisor.GetHostAsync(cancellationToken), replicas, spool)) with { GuardProblem = guard.State().Problem };
+            Protection.Ports.HostFacts host = await hypervisor.GetHostAsync(cancellationToken);
+            HostPool[] pools = await Task.WhenAll((host.Pools ?? []).Select(pool => PoolAsync(pool, cancellationToken)));
+            return Own(Facts.Of(host, pools, replicas, spool)) with { GuardProblem = guard.State().Problem };
         }
         catch (UnderstudyException e)
         {
@@ -72,6 +76,10 @@ internal sealed class HostView(
         Sources(),
         Targets(),
         Unavailable());
+
+    /// <summary>Space is asked of the file system: libvirt says what it was when the pool was refreshed last.</summary>
+    private async Task<HostPool> PoolAsync(PoolFacts pool, CancellationToken cancellationToken) =>
+        Facts.Of(pool, pool is { Active: true, Path: { } path } ? await spaces.OfAsync(path, cancellationToken) : null);
 
     /// <summary>With what the hypervisor does not know.</summary>
     private HostFacts Own(HostFacts facts) => facts with

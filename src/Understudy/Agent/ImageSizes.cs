@@ -18,7 +18,8 @@ internal sealed class ImageSizes(TimeProvider time)
         Measured known = _known.GetOrAdd(path, _ => new Measured());
         if (known.Begin(time))
         {
-            known.Measuring = Task.Run(() => Measure(path, known)); // a thread of its own: there is no other way to look at a file that may hang
+            known.Measuring = Task.Factory.StartNew(
+                () => Measure(path, known), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default); // a thread of its own: it may hang
         }
 
         return known.Bytes;

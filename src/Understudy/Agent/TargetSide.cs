@@ -31,6 +31,7 @@ internal sealed partial class TargetSide(
     private readonly ConcurrentDictionary<ReplicaId, long> _calls = new(); // when a replica's source called last
     private readonly PoolPlaces _pools = new(config.ReplicasFolder, services.Hypervisor, services.Ids); // within the gate
     private readonly ImageSizes _sizes = new(services.Time);
+    private readonly LostReplicas _lost = new(guard, config.SpoolFolder);
     private readonly UnopenedReplicas _unopened = new();
 
     /// <summary>Calls the sources that do not dial. Set once, before anything is opened.</summary>
@@ -67,7 +68,11 @@ internal sealed partial class TargetSide(
     public async Task OpenAllAsync(CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
-        _unopened.ForgetRemoved();
+        foreach (string removed in _unopened.ForgetRemoved())
+        {
+            await _lost.LetStartAsync(removed, cancellationToken);
+        }
+
         foreach (string folder in SideFolders.In(config.ReplicasFolder, logger))
         {
             if (Hosts.All(host => ReplicaFolders.FolderOf(config, host.Spec.Vm) != folder))
@@ -88,6 +93,7 @@ internal sealed partial class TargetSide(
                 await _pools.OpenAsync(place);
             }
 
+            bool isLost = LostReplicas.IsLost(folder, place);
             TargetOrder? order = await ReadOrderAsync(folder, cancellationToken);
             if (VmId.TryParse(Path.GetFileName(folder), out VmId vm))
             {
@@ -103,6 +109,10 @@ internal sealed partial class TargetSide(
             else
             {
                 RemoveFolder(folder);
+                if (isLost)
+                {
+                    await _lost.LetStartAsync(folder, cancellationToken);
+                }
             }
 
             _unopened.Forget(folder);

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Understudy.Blocks.Identity;
 using Understudy.Libvirt.Calls;
 using Understudy.Protection.Ports;
+using Understudy.Testing;
 
 namespace Understudy.Libvirt.Tests.Calls;
 
@@ -23,21 +24,27 @@ public sealed class CallQueueTests
     [Fact]
     public async Task A_call_that_hangs_is_given_up_but_keeps_what_it_holds_until_it_ends()
     {
-        await using CallQueue queue = NewQueue();
+        ManualTime time = new();
+        await using CallQueue queue = new(time, NullLogger.Instance);
         using var hang = new ManualResetEventSlim();
+        TaskCompletionSource began = new(TaskCreationOptions.RunContinuationsAsynchronously);
         var held = new Ending();
         var late = new Ending();
 
-        HypervisorException fault = await Assert.ThrowsAsync<HypervisorException>(() => queue.RunAsync(
+        Task<Ending> call = queue.RunAsync(
             "begin the backup",
-            Short,
+            Long,
             held,
             () =>
             {
+                began.SetResult();
                 hang.Wait();
                 return late;
             },
-            default));
+            default);
+        await began.Task;
+        time.Advance(Long); // The caller waits by now: it does so before it returns its task.
+        HypervisorException fault = await Assert.ThrowsAsync<HypervisorException>(() => call);
 
         Assert.Equal(HypervisorFault.TimedOut, fault.Fault);
         Assert.Contains("begin the backup", fault.Message, StringComparison.Ordinal);
@@ -111,7 +118,7 @@ public sealed class CallQueueTests
         var lanes = new DomainLanes();
         var vm = new VmId(Guid.NewGuid());
         IDisposable? inside = await lanes.EnterAsync(vm, Lane.Job, default);
-        Task<IDisposable?> second = lanes.EnterAsync(vm, Lane.Job, default).AsTask();
+        Task<DomainLanes.Stay?> second = lanes.EnterAsync(vm, Lane.Job, default).AsTask();
 
         Assert.False(second.IsCompleted);
         Assert.NotNull(await lanes.EnterAsync(vm, Lane.Query, default));

@@ -78,6 +78,9 @@ internal sealed class TestVm : IAsyncDisposable
         Assert.Equal("\"\"", said); // What goes wrong is printed; success of a write goes to QEMU's own output.
     }
 
+    /// <summary>Of its QEMU.</summary>
+    public string Pid(PrivateHost host) => host.PidOf(_name).ToString(CultureInfo.InvariantCulture);
+
     /// <summary>As a crash of QEMU; returns when libvirt has noticed.</summary>
     public async Task KillQemuAsync(PrivateHost host)
     {

@@ -149,7 +149,7 @@ public sealed class InventoryTests(PrivateHost host)
                 default);
             Assert.Equal(("volume", file, TestVm.DiskBytes), await DiskAsync());
             Virsh("pool-destroy", "us-volumes");
-            Assert.Equal(("volume", file, 0), await DiskAsync());
+            Assert.Equal(("volume", file, TestVm.DiskBytes), await DiskAsync());
             Virsh("pool-start", "us-volumes");
             await hypervisor.StartAsync(vm.Id, default);
             Assert.Equal(("volume", file, TestVm.DiskBytes), await DiskAsync());

@@ -79,6 +79,25 @@ public sealed class ReconnectingNbdDeviceTests : IDisposable
     }
 
     [Fact]
+    public async Task A_full_disk_behind_the_server_is_said_to_be_full_at_a_write_and_at_a_flush()
+    {
+        await using ServedDisks served = await ServedDisks.OnAsync(Socket, ("vda", new FailingDevice(FaultKind.Full)));
+        await using ReconnectingNbdDevice device = await OpenAsync(TimeSpan.FromSeconds(20));
+
+        StorageException write = await Assert.ThrowsAsync<StorageException>(async () => await device.WriteAsync(0, new byte[512], Token));
+        StorageException flush = await Assert.ThrowsAsync<StorageException>(async () => await device.FlushAsync(Token));
+        StorageException read = await Assert.ThrowsAsync<StorageException>(async () => await device.ReadAsync(0, new byte[512], Token));
+
+        Assert.Equal((FaultKind.Full, FaultKind.FlushFailed, FaultKind.FlushFailed), (write.Kind, flush.Kind, read.Kind));
+        foreach (StorageException fault in (StorageException[])[write, flush, read])
+        {
+            Assert.Contains("NoSpace", fault.Message, StringComparison.Ordinal);
+            Assert.Contains("room", fault.Remedy, StringComparison.Ordinal);
+            Assert.DoesNotContain("connection was lost", fault.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public async Task Flushed_writes_survive_a_lost_connection_and_writing_goes_on()
     {
         MemoryBlockDevice disk = ServedDisks.Noise(Size);

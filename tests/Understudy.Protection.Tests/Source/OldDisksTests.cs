@@ -133,6 +133,55 @@ public sealed class OldDisksTests
         static string Late(string device) => $"disk {device}, /{device}.qcow2: it came when the VM was about to leave, so this may be the only copy";
     }
 
+    /// <summary>Its name at the guest is that of a disk that the replica has; what it holds was never sent, unless a point came since.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_disk_that_took_the_place_of_a_replicated_one_goes_with_the_old_VM_only_if_a_point_has_it(bool pointSince)
+    {
+        SourceWorld world = new(Seed());
+        Task? pausing = null;
+        Task? resuming = null;
+        int points = 0;
+        bool told = false;
+        world.RunUntil(() =>
+        {
+            if (pausing is null && world.Replica.Points.Count == 2)
+            {
+                pausing = world.Engine!.PauseAsync("ann", default).AsTask(); // it has points, so it runs
+            }
+
+            if (pausing is { IsCompletedSuccessfully: true } && world.Vm.Paths.Count == 0)
+            {
+                world.Vm.Paths["vda"] = "/other.qcow2";
+            }
+
+            if (points == 0 && world.Host?.Guest.Disks.Any(disk => disk.Source == "/other.qcow2") == true)
+            {
+                points = world.Replica.Points.Count;
+                resuming = pointSince ? world.Engine!.ResumeAsync(default).AsTask() : Task.CompletedTask;
+            }
+
+            if (!told && resuming is { IsCompletedSuccessfully: true } && (!pointSince || world.Replica.Points.Count > points + 1))
+            {
+                told = true;
+                world.Replica.MoveTo(_second, world.Time.GetUtcNow());
+            }
+
+            return world.Host?.Guest.Deposed is { Settled: true };
+        });
+
+        await world.InProcessAsync(async environment =>
+        {
+            using SourceHost host = (await SourceHost.OpenAsync(environment, world.Policy, default))!;
+            Assert.Equal(pointSince ? ["/other.qcow2", "/vdb.qcow2"] : ["/vdb.qcow2"], host.Kept!.Disks);
+            Assert.Equal(pointSince ? [] : ["disk vda, /other.qcow2: it is not replicated, so this is the only copy"], host.Kept.Stays);
+            await host.RetireAsync(null, default);
+            RetiredSource retired = (await RetiredSource.OpenAsync(environment, default))!;
+            Assert.Equal(pointSince ? 2 : 1, retired.Kept.Disks.Count);
+        });
+    }
+
     [Fact]
     public async Task Of_a_linked_disk_the_file_goes_too_and_what_is_anothers_stays()
     {
@@ -156,6 +205,37 @@ public sealed class OldDisksTests
                 await retired.DeleteAsync(retired.Kept.Branch, default));
         });
         Assert.Equal(["/vdb.qcow2", "/vdc.qcow2"], world.Images.Images.Keys);
+    }
+
+    /// <summary>Another VM may have a disk by another name: through a link, or below its own overlay (SEC-7).</summary>
+    [Fact]
+    public async Task What_another_VM_stands_on_by_another_name_stays()
+    {
+        SourceWorld world = new(Seed(), 3, 3, 3);
+        HandOver walk = new(world) { StopsAtTarget = true };
+        world.RunUntil(() => walk.Step());
+        AddImages(world);
+        world.Images.Links["/by-name/app.qcow2"] = "/vda.qcow2";
+        world.Images.Images["/clone/middle.qcow2"] = new ModelImage(1 << 20, new ImageBacking.File("../vdb.qcow2", "qcow2"));
+        world.Images.Images["/clone/top.qcow2"] = new ModelImage(1 << 20, new ImageBacking.File("/clone/middle.qcow2", "qcow2"));
+        world.Images.Links["/clone/../vdb.qcow2"] = "/vdb.qcow2";
+        world.Vm.OtherVms.Add(new VmFacts(
+            new VmId(Guid.NewGuid()), "clone", VmRunState.Off, 1, 1 << 20, "bios", "pc", true, false, false,
+            [
+                new VmDiskFacts("vda", "virtio", "disk", "qcow2", "file", "/by-name/app.qcow2", 1 << 20, ReadOnly: true, Shareable: false),
+                new VmDiskFacts("vdb", "virtio", "disk", "qcow2", "file", "/clone/top.qcow2", 1 << 20, ReadOnly: false, Shareable: false),
+            ],
+            []));
+        await world.InProcessAsync(async environment =>
+        {
+            using SourceHost host = (await SourceHost.OpenAsync(environment, world.Policy, default))!;
+            await host.RetireAsync(null, default);
+            RetiredSource retired = (await RetiredSource.OpenAsync(environment, default))!;
+            Assert.Equal(
+                ["/vda.qcow2: VM clone has it as well", "/vdb.qcow2: VM clone has it as well"],
+                await retired.DeleteAsync(retired.Kept.Branch, default));
+        });
+        Assert.Equal(["/clone/middle.qcow2", "/clone/top.qcow2", "/vda.qcow2", "/vdb.qcow2"], world.Images.Images.Keys);
     }
 
     /// <summary>The agent dies before its n-th call to disk, guard or hypervisor, for every n; the orders are given again.</summary>

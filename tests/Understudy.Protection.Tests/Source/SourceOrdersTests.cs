@@ -46,6 +46,36 @@ public sealed class SourceOrdersTests
         });
     }
 
+    /// <summary>The older checkpoint of a cycle that was delivered goes with the next cut, if not at once.</summary>
+    [Fact]
+    public void A_pause_in_the_middle_of_dropping_a_checkpoint_leaves_none_behind()
+    {
+        SourceWorld world = new(Seed());
+        Task? pausing = null;
+        Task? resuming = null;
+        string? left = null;
+        int points = 0;
+        world.RunUntil(() =>
+        {
+            if (pausing is null && world.Replica.Points.Count >= 2 && world.Vm.Calling == "delete")
+            {
+                pausing = world.Engine!.PauseAsync("ann", default).AsTask(); // the engine runs: it is what calls
+            }
+
+            if (resuming is null && pausing is { IsCompletedSuccessfully: true } && world.Engine?.Status.Wait == SourceWait.Resume)
+            {
+                Assert.Equal(2, world.Vm.CheckpointNames.Count); // it was cut short
+                left = world.Vm.CheckpointNames[0];
+                points = world.Replica.Points.Count;
+                resuming = world.Engine.ResumeAsync(default).AsTask();
+            }
+
+            return resuming is not null && world.Replica.Points.Count >= points + 2;
+        });
+        Assert.NotNull(left);
+        Assert.DoesNotContain(left, world.Vm.CheckpointNames);
+    }
+
     [Fact]
     public async Task A_bookmark_is_a_point_of_its_own_and_one_order_makes_one()
     {

@@ -36,7 +36,7 @@ public sealed class LeavingTests(PrivateHost libvirtHost, ITestOutputHelper outp
         FailoverCancelled cancelled = await _site.Host.CancelAsync(new CancelOrder(Back, _site.Host.Spec.Source, BranchDays: 7), default);
         TimeSpan took = Stopwatch.GetElapsedTime(began);
         output.WriteLine($"cancel: {took.TotalMilliseconds:0} ms");
-        Assert.True(took < TimeSpan.FromSeconds(3), $"cancel took {took}");
+        Assert.True(took < TimeSpan.FromSeconds(30), $"cancel took {took}"); // 1.3 s on an idle machine; nothing in it may wait for a time limit
         Assert.Equal(VmRunState.Absent, await _site.Hypervisor.GetRunStateAsync(SourceFeed.Vm, default));
         Assert.Equal(newest, cancelled.Parent);
         Assert.IsType<OwnershipState.Offered>(_site.Host.Status.Ownership.State);

@@ -3,7 +3,9 @@ using Understudy.Agent;
 using Understudy.Agent.Places;
 using Understudy.Api.Control;
 using Understudy.Blocks.Identity;
+using Understudy.Blocks.Storage;
 using Understudy.Model;
+using Understudy.Protection.Guard;
 using Understudy.Protection.Ports;
 using HostFacts = Understudy.Protection.Ports.HostFacts;
 
@@ -52,6 +54,32 @@ public sealed class ReplicaPlaceTests : IDisposable
         Directory.Delete(Pool, recursive: true);
         Directory.Move(Pool + ".away", Pool);
         await place.RequireThereAsync();
+    }
+
+    /// <summary>Its token is gone with the pool; the guard's file is the agent's own, and would deny the VM's start here for ever.</summary>
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(true, true)]
+    public async Task Of_a_replica_whose_pool_is_gone_for_good_no_guard_stays(bool isSourceToo, bool guarded)
+    {
+        ReplicaPlace place = await PutAsync();
+        string guard = Path.Combine(_root, "guard");
+        string spool = Path.Combine(_root, "spool");
+        string file = Path.Combine(Directory.CreateDirectory(guard).FullName, new VmId(_vm).ToString());
+        await File.WriteAllTextAsync(file, "state denied", Ct);
+        if (isSourceToo)
+        {
+            Directory.CreateDirectory(Path.Combine(spool, new VmId(_vm).ToString()));
+        }
+
+        LostReplicas lost = new(new GuardFolder(new FolderStore(guard), "boot", 0), spool);
+        Assert.False(LostReplicas.IsLost(Folder, place)); // its pool may come back
+        ReplicaPlace.Delete(Folder);
+        Assert.True(LostReplicas.IsLost(Folder, ReplicaPlace.TryRead(Folder)));
+
+        await lost.LetStartAsync(Folder, Ct);
+
+        Assert.Equal(guarded, File.Exists(file));
     }
 
     [Fact]

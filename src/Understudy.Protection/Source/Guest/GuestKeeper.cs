@@ -60,6 +60,9 @@ public sealed partial class GuestKeeper
     /// <summary>What the VM had when it was last owned here; empty once that is deleted.</summary>
     public IReadOnlyList<NotedDisk> Disks => _record.Disks ?? [];
 
+    /// <summary>The highest sequence ever given to a record of the replica; the engine's to say.</summary>
+    public Func<ulong> UsedSequence { private get; set; } = () => 0;
+
     /// <summary>Why the guest cannot be brought to where the token wants it; null while it can. It is tried again.</summary>
     public string? Fault => _fault;
 
@@ -268,7 +271,7 @@ public sealed partial class GuestKeeper
 
         if (await _environment.Inventory.FindVmAsync(Vm, cancellationToken) is { } vm)
         {
-            IReadOnlyList<NotedDisk> disks = NotedDisk.Of(vm, Disks);
+            IReadOnlyList<NotedDisk> disks = NotedDisk.Of(vm, Disks, UsedSequence());
             if (!disks.SequenceEqual(Disks))
             {
                 await SaveAsync(_record with { Disks = disks }, cancellationToken);

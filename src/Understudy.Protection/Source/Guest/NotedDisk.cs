@@ -22,7 +22,9 @@ public enum DiskBelonging
 /// <summary>A disk of a protected VM on this host, as it was when the VM was last owned here.</summary>
 /// <param name="Source">Its path, or what the hypervisor calls it.</param>
 /// <param name="IsPath">It is a file or block device of this host.</param>
-public sealed record NotedDisk(string TargetDevice, string Source, bool IsPath, DiskBelonging Belongs)
+/// <param name="After">Where it took another one's place, or came: the highest sequence that the replica's records had by then.
+/// Only a later point holds it. Null for what was there when the protection began.</param>
+public sealed record NotedDisk(string TargetDevice, string Source, bool IsPath, DiskBelonging Belongs, ulong? After = null)
 {
     private const string Devices = "/dev/";
 
@@ -32,7 +34,8 @@ public sealed record NotedDisk(string TargetDevice, string Source, bool IsPath, 
     public static bool IsDevice(string path) => path.StartsWith(Devices, StringComparison.Ordinal);
 
     /// <param name="before">The disks as they were noted last: a volume whose pool is not started is still where it was.</param>
-    public static IReadOnlyList<NotedDisk> Of(VmFacts vm, IReadOnlyList<NotedDisk> before)
+    /// <param name="used">The highest sequence ever given to a record of the replica.</param>
+    public static IReadOnlyList<NotedDisk> Of(VmFacts vm, IReadOnlyList<NotedDisk> before, ulong used)
     {
         List<NotedDisk> disks = [];
         foreach (VmDiskFacts disk in vm.Disks)
@@ -45,18 +48,22 @@ public sealed record NotedDisk(string TargetDevice, string Source, bool IsPath, 
             NotedDisk? known = before.FirstOrDefault(known => known.TargetDevice == disk.TargetDevice && known.IsPath);
             disks.Add(disk.Path is null && disk.SourceType == "volume" && known is not null
                 ? known with { Belongs = BelongingOf(disk) }
-                : new NotedDisk(disk.TargetDevice, source, disk.Path is not null, BelongingOf(disk)));
+                : new NotedDisk(disk.TargetDevice, source, disk.Path is not null, BelongingOf(disk), AfterOf(disk.TargetDevice, source)));
         }
 
         return disks;
+
+        ulong? AfterOf(string device, string source) => before.Count == 0 ? null
+            : before.FirstOrDefault(known => known.TargetDevice == device && known.Source == source) is { } same ? same.After
+            : used;
     }
 
     /// <summary>What the VM has now beside what was noted while it was owned here: a disk that came just before it left.</summary>
     public static IReadOnlyList<NotedDisk> LateOf(VmFacts vm, IReadOnlyList<NotedDisk> noted) =>
     [
-        .. Of(vm, noted)
+        .. Of(vm, noted, used: 0)
             .Where(disk => noted.All(known => known.Source != disk.Source))
-            .Select(disk => disk.Belongs == DiskBelonging.Own ? disk with { Belongs = DiskBelonging.Late } : disk),
+            .Select(disk => (disk.Belongs == DiskBelonging.Own ? disk with { Belongs = DiskBelonging.Late } : disk) with { After = null }),
     ];
 
     /// <summary>What the start guard watches: the VM's own disks, also those that are not replicated. A CD image in its drive, or

@@ -40,7 +40,15 @@ internal sealed class BranchKeeper(ReplicaContext context)
 
         foreach (BranchRecord branch in _branches.Values.Where(branch => branch.Step == BranchStep.Deleting).ToArray())
         {
-            await RemoveAsync(branch, cancellationToken);
+            try
+            {
+                await RemoveAsync(branch, cancellationToken);
+            }
+            catch (Exception fault) when (fault is not InvariantException && !cancellationToken.IsCancellationRequested)
+            {
+                // Its replica waits for no branch; the housekeeping goes on.
+                Log.TriedAgain(context.Logger, context.Vm, $"deleting branch {branch.Name}", fault.Message);
+            }
         }
 
         Publish();
@@ -139,13 +147,19 @@ internal sealed class BranchKeeper(ReplicaContext context)
         return new RemovedThings([$"branch {id}", .. branch.Disks.Select(disk => $"overlay {disk.Overlay}")], []);
     }
 
-    /// <summary>For the housekeeping: deletes what has been kept for as long as was promised, and a day, and is not in use.</summary>
+    /// <summary>For the housekeeping: goes on with deletions that were cut short, and deletes what has been kept for as long as was promised, and a day, and is not in use.</summary>
     public async ValueTask ExpireAsync(CancellationToken cancellationToken)
     {
         TimeProvider time = context.Services.Time;
         DateTimeOffset now = time.GetUtcNow();
         foreach (BranchStatus status in Current)
         {
+            if (status.Branch.Step == BranchStep.Deleting)
+            {
+                await DeleteAsync(status.Branch.Id, cancellationToken); // What a failure or a death has left of a deletion.
+                continue;
+            }
+
             if (status.Branch.ExpiresAt > now)
             {
                 _dueSince.Remove(status.Branch.Id);

@@ -21,6 +21,7 @@ internal static class DeviceRules
             }
 
             // Aliases of the user's own ("ua-…") are part of the definition; the others are libvirt's for one run.
+            LeaveOutRom(device, notes);
             device.Elements("alias").Where(alias => ((string?)alias.Attribute("name"))?.StartsWith("ua-", StringComparison.Ordinal) != true).Remove();
         }
 
@@ -32,6 +33,12 @@ internal static class DeviceRules
         foreach (XElement graphics in devices.Elements("graphics"))
         {
             AdaptGraphics(graphics);
+        }
+
+        LeaveOutAcceleration(devices, notes);
+        foreach (XElement backend in devices.Elements("tpm").Elements("backend"))
+        {
+            AdaptTpm(backend, notes);
         }
 
         foreach (XElement cid in devices.Elements("vsock").Elements("cid"))
@@ -53,8 +60,60 @@ internal static class DeviceRules
         "shmem" => "Shared memory",
         "memory" when device.Element("source")?.Element("path") is not null => "Memory on a file",
         "audio" when (string?)device.Attribute("type") == "file" => "Sound into a file",
+        "graphics" when (string?)device.Attribute("type") is "sdl" or "desktop" => "A window on the host's own screen",
+        "graphics" when (string?)device.Attribute("type") == "egl-headless" => "Drawing by the host's graphics card",
         _ => null,
     };
+
+    /// <summary>The boot code of a card comes with this host's QEMU; a file of the source's is not here, and one of this host's is
+    /// nothing for the guest to read.</summary>
+    private static void LeaveOutRom(XElement device, List<string> notes)
+    {
+        foreach (XAttribute file in device.Elements("rom").Attributes("file").ToArray())
+        {
+            notes.Add($"The option ROM {file.Value} of a device ({device.Name.LocalName}) was left out: QEMU's own is used.");
+            file.Remove();
+        }
+    }
+
+    /// <summary>Needs a graphics card of the host, at a path that is the source's. A guest that is shown by the processor starts
+    /// everywhere.</summary>
+    private static void LeaveOutAcceleration(XElement devices, List<string> notes)
+    {
+        XElement[] cards = [.. devices.Elements("graphics").Elements("gl")];
+        XAttribute[] wanted = [.. devices.Elements("video").Elements("model").Elements("acceleration").Attributes()
+            .Where(attribute => attribute is { Name.LocalName: "accel2d" or "accel3d", Value: "yes" } or { Name.LocalName: "rendernode" })];
+        if (cards.Length + wanted.Length == 0)
+        {
+            return;
+        }
+
+        cards.Remove();
+        foreach (XAttribute attribute in wanted)
+        {
+            if (attribute.Name.LocalName == "rendernode")
+            {
+                attribute.Remove();
+            }
+            else
+            {
+                attribute.Value = "no";
+            }
+        }
+
+        notes.Add("Acceleration of graphics was left out: it needs a graphics card of the host.");
+    }
+
+    /// <summary>Where an emulated TPM keeps its state, and the key that it is encrypted with, are of the source host.</summary>
+    private static void AdaptTpm(XElement backend, List<string> notes)
+    {
+        XElement[] own = [.. backend.Elements().Where(element => element.Name.LocalName is "source" or "encryption")];
+        if (own.Length > 0)
+        {
+            own.Remove();
+            notes.Add("Where the TPM keeps its state was left out, and its encryption with it: libvirt's own place is used.");
+        }
+    }
 
     private static void AdaptConsoles(XElement devices, string kind, DomainTransform transform)
     {
@@ -88,6 +147,11 @@ internal static class DeviceRules
 
     private static void AdaptGraphics(XElement graphics)
     {
+        if ((string?)graphics.Attribute("type") == "dbus")
+        {
+            graphics.Attribute("address")?.Remove(); // of a bus that runs at the source; libvirt starts one here
+        }
+
         if ((string?)graphics.Attribute("type") is not ("vnc" or "spice"))
         {
             return;

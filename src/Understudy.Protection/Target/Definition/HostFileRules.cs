@@ -8,7 +8,7 @@ namespace Understudy.Protection.Target.Definition;
 /// </summary>
 internal static class HostFileRules
 {
-    private static readonly string[] _randomDevices = ["/dev/random", "/dev/urandom", "/dev/hwrng"];
+    private static readonly string[] _randomDevices = ["/dev/random", "/dev/urandom"];
 
     /// <summary>Of no use without a kernel; QEMU refuses to start with the first two alone.</summary>
     private static readonly string[] _ofTheKernel = ["initrd", "cmdline", "dtb"];
@@ -28,9 +28,12 @@ internal static class HostFileRules
 
         foreach (XElement backend in domain.Elements("devices").Elements("rng").Elements("backend").ToArray())
         {
-            if ((string?)backend.Attribute("model") == "random" && backend.Value.Trim() is { Length: > 0 } device && !_randomDevices.Contains(device))
+            string? model = (string?)backend.Attribute("model");
+            if (model == "egd" || (model == "random" && backend.Value.Trim() is { Length: > 0 } device && !_randomDevices.Contains(device)))
             {
-                backend.Value = _randomDevices[1];
+                // A daemon that answers at the source, a file, or a generator that not every host has.
+                backend.ReplaceAll(new XAttribute("model", "random"), _randomDevices[1]);
+                notes.Add($"The guest's source of random numbers was replaced by this host's {_randomDevices[1]}.");
             }
         }
 

@@ -38,13 +38,21 @@ internal sealed partial class MountRuns(ReplicaContext context)
         }
     }
 
-    /// <summary>Unfinished ones are taken away: whoever ordered them asks again.</summary>
+    /// <summary>Unfinished ones are taken away, now or by the watch: whoever ordered them asks again, and the replica waits for
+    /// none of them.</summary>
     public async ValueTask RecoverAsync(CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
         foreach (MountRecord mount in Current.Where(mount => mount.Step == MountStep.Making))
         {
-            await TryRemoveAsync(mount, cancellationToken);
+            try
+            {
+                await TryRemoveAsync(mount, cancellationToken);
+            }
+            catch (Exception fault) when (fault is not InvariantException && !cancellationToken.IsCancellationRequested)
+            {
+                Log.TriedAgain(context.Logger, context.Vm, $"removing mount {mount.Id}", fault.Message);
+            }
         }
     }
 

@@ -1,3 +1,4 @@
+using Understudy.Blocks;
 using Understudy.Protection.Durable;
 using Understudy.Protection.Target.Branches;
 using Understudy.Protection.Target.Definition;
@@ -36,6 +37,19 @@ internal sealed partial class TestRuns
         if (BubbleOf(test) is { } bubble)
         {
             await context.Services.Hypervisor.CreateNetworkAsync(bubble.Xml, cancellationToken);
+        }
+    }
+
+    /// <summary>What cannot be removed now (libvirt is away, a disk fails) is removed by the watch.</summary>
+    private async ValueTask TryRemoveAsync(TestRecord test, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await RemoveAsync(test, cancellationToken);
+        }
+        catch (Exception fault) when (fault is not InvariantException && !cancellationToken.IsCancellationRequested)
+        {
+            Log.TriedAgain(context.Logger, context.Vm, $"removing test {test.VmName}", fault.Message);
         }
     }
 

@@ -21,7 +21,8 @@ internal sealed partial class TestRuns(ReplicaContext context)
     /// <summary>A snapshot, in the order of their ids.</summary>
     public IReadOnlyList<TestRecord> Current { get; private set; } = [];
 
-    /// <summary>After a restart: finished tests go on, unfinished ones are removed.</summary>
+    /// <summary>After a restart: finished tests go on, unfinished ones are removed, now or by the watch: the replica, and its
+    /// source, wait for none of them.</summary>
     public async ValueTask RecoverAsync(CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
@@ -41,7 +42,7 @@ internal sealed partial class TestRuns(ReplicaContext context)
         foreach (TestRecord test in Current.Where(test => test.Step is TestStep.Making or TestStep.Removing))
         {
             Log.TestLeftOver(context.Logger, context.Vm, test.Id);
-            await RemoveAsync(test, cancellationToken);
+            await TryRemoveAsync(test, cancellationToken);
         }
     }
 
@@ -82,13 +83,14 @@ internal sealed partial class TestRuns(ReplicaContext context)
         }
         catch
         {
-            // Also when the caller gave up: what was made must not stay. The file is the last thing to go.
-            await RemoveAsync(test, CancellationToken.None);
+            // Also when the caller gave up: what was made must not stay. The file is the last thing to go, and what cannot
+            // be removed now goes with the watch; the caller hears why there is no test.
+            await TryRemoveAsync(test, CancellationToken.None);
             throw;
         }
     }
 
-    /// <summary>Looks after the guests of all tests, whatever becomes of one of them; throws the first fault at the end.</summary>
+    /// <summary>Looks after the guests of all tests, and removes what could not be removed before, whatever becomes of one of them; throws the first fault at the end.</summary>
     public async Task WatchAsync(GuestWatch watch, CancellationToken cancellationToken)
     {
         ExceptionDispatchInfo? first = null;
@@ -112,7 +114,16 @@ internal sealed partial class TestRuns(ReplicaContext context)
     private async ValueTask WatchAsync(Guid id, GuestWatch watch, CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
-        if (_tests.TryGetValue(id, out TestRecord? test) && test.Step == TestStep.Running)
+        if (!_tests.TryGetValue(id, out TestRecord? test))
+        {
+            return;
+        }
+
+        if (test.Step is TestStep.Making or TestStep.Removing)
+        {
+            await RemoveAsync(test, cancellationToken); // Whoever makes one has the gate: this one was left behind.
+        }
+        else if (test.Step == TestStep.Running)
         {
             await watch.TendAsync(WatchedOf(test), cancellationToken);
         }

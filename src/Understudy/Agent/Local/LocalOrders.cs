@@ -21,19 +21,22 @@ internal sealed class LocalOrders(
         operations.On(LocalMethods.Forget, (request, _, ct) => OrderAnswer.Of(() => target.ForgetAsync(request.Vm, ct)));
         operations.On(LocalMethods.Configure, async (request, _, ct) =>
         {
+            // Read before anything of it is in force: an order that cannot be read changes nothing.
+            string? proxy = request.Proxy is { } wanted ? ProxyState.Checked(wanted) : null;
+            VmRule? visible = request.Visible is { } rule ? VmRule.Parse("visible", rule) : null;
             if (request.VaultUrls is { } urls)
             {
                 await UseVaultAsync(VaultUrls.Checked(urls), request.Untried, ct);
             }
 
-            if (request.Proxy is { } proxy)
+            if (request.Proxy is not null)
             {
-                await proxies.BeginAsync(ProxyState.Checked(proxy), ct);
+                await proxies.BeginAsync(proxy, ct);
             }
 
-            if (request.Visible is { } visible)
+            if (visible is not null)
             {
-                await settings.ShowAsync(VmRule.Parse("visible", visible), ct);
+                await settings.ShowAsync(visible, ct);
                 await TellAsync(ct);
             }
 
@@ -97,7 +100,7 @@ internal sealed class LocalOrders(
             receiver.IsReceiving(host.Spec.Replica),
             receiver.IsReceiving(host.Spec.Replica) || target.HasCalled(host.Spec.Replica),
             order?.Settings ?? new RecoverySettings([], null, null, BranchRules.DefaultDays),
-            [.. status.Tests.Where(test => test.Step == TestStep.Running).Select(test => new LocalTest(new TestId(test.Id), test.VmName, test.Point))],
+            [.. status.Tests.Where(test => test.Step != TestStep.Promoting).Select(test => new LocalTest(new TestId(test.Id), test.VmName, test.Point))],
             target.ReportOf(host));
     }
 }

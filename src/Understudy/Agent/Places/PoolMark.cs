@@ -31,7 +31,7 @@ internal sealed record PoolMark(Guid Mark)
     /// trusted then.</exception>
     public static async Task<Guid?> ReadAsync(string pool)
     {
-        Task<Guid?> reading = _reading.GetOrAdd(pool, path => Task.Run(() => Read(path))); // one thread at most hangs with the pool
+        Task<Guid?> reading = _reading.GetOrAdd(pool, path => Task.Factory.StartNew(() => Read(path), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)); // one thread at most hangs with the pool
         try
         {
             Guid? mark = await reading.WaitAsync(Patience);

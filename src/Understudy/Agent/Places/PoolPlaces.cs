@@ -18,7 +18,7 @@ internal sealed class PoolPlaces(string replicasFolder, IVmInventory hypervisor,
     {
         IReadOnlyList<PoolFacts> pools = (await hypervisor.GetHostAsync(cancellationToken)).Pools ?? [];
         PoolFacts facts = pools.FirstOrDefault(known => known.Name == pool) ?? throw new ErrorException(Errors.UnknownPool("This host", pool));
-        HostPool found = Facts.Of(facts);
+        HostPool found = Facts.Of(facts, space: null);
         if (found is not { IsFolder: true, Active: true, Path: { } path })
         {
             throw new ErrorException(Errors.PoolUnusable("this host", pool, found.Active ? "it is no folder here" : "it is not active"));

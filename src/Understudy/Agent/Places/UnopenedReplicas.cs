@@ -32,12 +32,15 @@ internal sealed class UnopenedReplicas
     public void Forget(string folder) => _byFolder.TryRemove(folder, out _);
 
     /// <summary>Those whose folder a person has removed.</summary>
-    public void ForgetRemoved()
+    public IReadOnlyList<string> ForgetRemoved()
     {
-        foreach (string folder in _byFolder.Keys.Where(folder => !Directory.Exists(folder)))
+        string[] removed = [.. _byFolder.Keys.Where(folder => !Directory.Exists(folder))];
+        foreach (string folder in removed)
         {
             Forget(folder);
         }
+
+        return removed;
     }
 
     public ReplicaUnavailable? Find(VmId vm) => All.FirstOrDefault(replica => replica.Vm == vm);

@@ -16,6 +16,9 @@ namespace Understudy.Agent.Seeds;
 /// </summary>
 internal sealed class HostSeeds : ISeeds
 {
+    /// <summary>Of a share or a disk that hangs: unreadable then, which is tried again and given up after a while.</summary>
+    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(30);
+
     private readonly ILogger _logger;
     private readonly string _runtime;
     private readonly ImageReader _reader;
@@ -73,7 +76,7 @@ internal sealed class HostSeeds : ISeeds
         ServedImage served = await _reader.OpenAsync(place.Path, place.Format, cancellationToken);
         try
         {
-            return new OwnedDevice(await NbdClient.ConnectAsync(served.Stream, new NbdClientOptions { Export = "" }, cancellationToken), served.Server);
+            return new OwnedDevice(await NbdClient.ConnectAsync(served.Stream, new NbdClientOptions { Export = "", Patience = new NbdPatience(Silence, TimeProvider.System) }, cancellationToken), served.Server);
         }
         catch
         {

@@ -16,7 +16,7 @@ public sealed class NotedDiskTests
     public void The_guard_watches_what_no_other_VM_may_have(string device, bool readOnly, bool shareable, bool watched)
     {
         VmDiskFacts disk = new("vda", "virtio", device, "qcow2", "file", "/a", 0, readOnly, shareable);
-        Assert.Equal(watched ? ["/a"] : [], NotedDisk.Guarded(NotedDisk.Of(Vm(disk), [])));
+        Assert.Equal(watched ? ["/a"] : [], NotedDisk.Guarded(NotedDisk.Of(Vm(disk), [], 0)));
     }
 
     [Fact]
@@ -24,10 +24,10 @@ public sealed class NotedDiskTests
     {
         VmDiskFacts found = new("vda", "virtio", "disk", "qcow2", "volume", "/pool/a.qcow2", 0, ReadOnly: false, Shareable: false);
         VmDiskFacts lost = found with { Source = "default/a.qcow2" };
-        IReadOnlyList<NotedDisk> noted = NotedDisk.Of(Vm(found), []);
+        IReadOnlyList<NotedDisk> noted = NotedDisk.Of(Vm(found), [], 0);
         Assert.Equal(["/pool/a.qcow2"], NotedDisk.Guarded(noted));
-        Assert.Equal(noted, NotedDisk.Of(Vm(lost), noted));
-        Assert.Empty(NotedDisk.Guarded(NotedDisk.Of(Vm(lost), [])));
+        Assert.Equal(noted, NotedDisk.Of(Vm(lost), noted, 7));
+        Assert.Empty(NotedDisk.Guarded(NotedDisk.Of(Vm(lost), [], 0)));
     }
 
     [Fact]
@@ -37,7 +37,8 @@ public sealed class NotedDiskTests
             Vm(
                 new("vda", "virtio", "disk", "qcow2", "network", "nbd:export", 0, ReadOnly: false, Shareable: false),
                 new("sda", "sata", "cdrom", "raw", "file", null, 0, ReadOnly: true, Shareable: false)),
-            []);
+            [],
+            0);
         Assert.Equal([new NotedDisk("vda", "nbd:export", IsPath: false, DiskBelonging.Own)], noted);
         Assert.Empty(NotedDisk.Guarded(noted));
     }
@@ -52,7 +53,21 @@ public sealed class NotedDiskTests
         Assert.Equal([DiskBelonging.Late, DiskBelonging.ReadOnly], late.Select(disk => disk.Belongs));
         Assert.Equal(["/pool/b.qcow2"], NotedDisk.Guarded(late));
         Assert.Empty(NotedDisk.LateOf(Vm(found), late));
-        Assert.Equal([DiskBelonging.Own], NotedDisk.Of(Vm(found with { Source = "default/b.qcow2" }), late).Select(disk => disk.Belongs));
+        Assert.Equal([DiskBelonging.Own], NotedDisk.Of(Vm(found with { Source = "default/b.qcow2" }), late, 0).Select(disk => disk.Belongs));
+    }
+
+    /// <summary>The name at the guest says nothing of which disk is behind it.</summary>
+    [Fact]
+    public void A_disk_that_took_anothers_place_is_in_later_points_only()
+    {
+        VmDiskFacts a = new("vda", "virtio", "disk", "qcow2", "file", "/a", 0, ReadOnly: false, Shareable: false);
+        VmDiskFacts b = a with { TargetDevice = "vdb", Source = "/b" };
+        IReadOnlyList<NotedDisk> first = NotedDisk.Of(Vm(a, b), [], 5);
+        Assert.Equal([null, null], first.Select(disk => disk.After));
+        IReadOnlyList<NotedDisk> swapped = NotedDisk.Of(Vm(a, b with { Source = "/other" }), first, 8);
+        Assert.Equal([null, 8UL], swapped.Select(disk => disk.After));
+        Assert.Equal(swapped, NotedDisk.Of(Vm(a, b with { Source = "/other" }), swapped, 12));
+        Assert.Equal([null, 12UL], NotedDisk.Of(Vm(a, b), swapped, 12).Select(disk => disk.After)); // back: what was written meanwhile is not known
     }
 
     private static VmFacts Vm(params VmDiskFacts[] disks) => new(

@@ -125,8 +125,34 @@ public sealed class DomainTransformerTests
     [InlineData("<devices>", "<sysinfo type='fwcfg'><entry name='opt/x' file='/etc/shadow'/></sysinfo><devices>", "count(//entry[@file])", "0")]
     [InlineData("<devices>", "<devices><rng model='virtio'><backend model='random'>/etc/shadow</backend></rng>", "/domain/devices/rng/backend", "/dev/urandom")]
     [InlineData("<devices>", "<devices><memory model='nvdimm'><source><path>/etc/shadow</path></source></memory>", "count(/domain/devices/memory)", "0")]
+    [InlineData("<model type='virtio'/>", "<model type='virtio'/><rom bar='on' file='/etc/shadow'/>", "count(/domain/devices//rom/@file)", "0")]
+    [InlineData("<video><model", "<video><rom file='/etc/shadow'/><model", "count(/domain/devices//rom/@file)", "0")]
     public void A_definition_of_another_host_names_no_file_of_this_one(string place, string replaced, string path, string? expected) =>
         Assert.Equal(expected, Value(DomainTransformer.Transform(SourceDefinition.Full.Replace(place, replaced, StringComparison.Ordinal), ToTest).Xml, path));
+
+    /// <summary>What the source host has and this one may not: the start must not fail for it, and its owner hears of it.</summary>
+    [Theory]
+    [InlineData("<rng model='virtio'><backend model='random'>/dev/hwrng</backend></rng>", "/domain/devices/rng/backend", "/dev/urandom", "The guest's source of random numbers")]
+    [InlineData("<rng model='virtio'><backend model='egd' type='unix'><source mode='connect' path='/run/egd'/></backend></rng>", "count(/domain/devices/rng/backend[@model='random'][not(*)][not(@type)])", "1", "The guest's source of random numbers")]
+    [InlineData("<rng model='virtio'><backend model='random'>/dev/random</backend></rng>", "/domain/devices/rng/backend", "/dev/random", null)]
+    [InlineData("<rng model='virtio'><backend model='builtin'/></rng>", "/domain/devices/rng/backend/@model", "builtin", null)]
+    [InlineData("<graphics type='sdl' display=':0' xauth='/root/.Xauthority'/>", "count(/domain/devices/graphics[@type='sdl'])", "0", "A window on the host's own screen")]
+    [InlineData("<graphics type='egl-headless'><gl rendernode='/dev/dri/renderD128'/></graphics>", "count(/domain/devices/graphics[@type='egl-headless'])", "0", "Drawing by the host's graphics card")]
+    [InlineData("<graphics type='spice'><gl enable='yes' rendernode='/dev/dri/renderD128'/></graphics>", "count(/domain/devices/graphics/gl)", "0", "Acceleration of graphics")]
+    [InlineData("<video><model type='virtio'><acceleration accel3d='yes' rendernode='/dev/dri/renderD128'/></model></video>", "/domain/devices/video/model/acceleration/@accel3d", "no", "Acceleration of graphics")]
+    [InlineData("<tpm model='tpm-tis'><backend type='emulator'><encryption secret='6dd3e4a5-1d76-44ce-961f-f119f5aad935'/></backend></tpm>", "count(/domain/devices/tpm/backend/*)", "0", "Where the TPM keeps its state")]
+    [InlineData("<tpm model='tpm-tis'><backend type='emulator'><source type='dir' path='/srv/tpm'/></backend></tpm>", "count(/domain/devices/tpm/backend/*)", "0", "Where the TPM keeps its state")]
+    [InlineData("<graphics type='dbus' address='unix:path=/run/bus'/>", "count(/domain/devices/graphics[@type='dbus']/@address)", "0", null)]
+    public void What_only_the_source_host_has_is_left_out_and_said(string device, string path, string expected, string? note)
+    {
+        TransformedDomain transformed = DomainTransformer.Transform(SourceDefinition.Full.Replace("<devices>", "<devices>" + device, StringComparison.Ordinal), ToTest);
+
+        Assert.Equal(expected, Value(transformed.Xml, path));
+        string[] usual = [.. DomainTransformer.Transform(SourceDefinition.Full, ToTest).Notes];
+        string[] said = [.. transformed.Notes.Except(usual)];
+        Assert.Equal(note is null ? 0 : 1, said.Length);
+        Assert.All(said, sentence => Assert.StartsWith(note ?? "", sentence, StringComparison.Ordinal));
+    }
 
     [Theory]
     [InlineData("/domain/@type", "qemu")]

@@ -199,8 +199,12 @@ internal sealed class ModelHypervisor(ModelHost host, ModelSockets sockets) : IH
         return default;
     }
 
+    /// <summary>Libvirt is sick: no network goes.</summary>
+    public bool KeepsNetworks { get; set; }
+
     public ValueTask DestroyNetworkAsync(string name, CancellationToken cancellationToken)
     {
+        Require(!KeepsNetworks, "the network does not go");
         host.Networks.Remove(name);
         return default;
     }

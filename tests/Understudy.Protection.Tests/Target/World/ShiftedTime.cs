@@ -7,11 +7,21 @@ internal sealed class ShiftedTime : TimeProvider
     public TimeSpan Shift { get; set; }
 
     private TimeSpan _passed;
+    private long _pauses;
+
+    /// <summary>Pauses that were begun: a loop begins one after each of its rounds.</summary>
+    public long Pauses => Interlocked.Read(ref _pauses);
 
     public void Pass(TimeSpan time)
     {
         Shift += time;
         _passed += time;
+    }
+
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+    {
+        Interlocked.Increment(ref _pauses);
+        return base.CreateTimer(callback, state, dueTime, period);
     }
 
     public override long GetTimestamp() => base.GetTimestamp() + (long)(_passed.TotalSeconds * TimestampFrequency);
