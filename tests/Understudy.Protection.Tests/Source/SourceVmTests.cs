@@ -233,10 +233,13 @@ public sealed class SourceVmTests
                 since = world.Time.GetUtcNow();
             }
 
-            return world.Replica.Points.Count == 3;
+            if (world.Replica.Points.Count == 2 && cutsBefore > 0 && world.Replica.Instead is null)
+            {
+                Assert.InRange(world.Time.GetUtcNow() - since, TimeSpan.Zero, TimeSpan.FromMinutes(1.2)); // whoever has made space sees it help
+            }
+
+            return world.Replica.Points.Count == 5;
         });
-        Assert.InRange(world.Time.GetUtcNow() - since, TimeSpan.Zero, TimeSpan.FromMinutes(1.2)); // whoever has made space sees it help
-        world.RunUntil(() => world.Replica.Points.Count == 5);
         Assert.Single(world.Events, happened => happened.Kind == SourceEventKind.TargetFull);
         Assert.True(world.Engine!.Status.CyclesMissed > 10);
         Assert.False(world.Engine.Status.TargetFull);
