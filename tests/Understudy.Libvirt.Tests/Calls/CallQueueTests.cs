@@ -25,7 +25,7 @@ public sealed class CallQueueTests
     public async Task A_call_that_hangs_is_given_up_but_keeps_what_it_holds_until_it_ends()
     {
         ManualTime time = new();
-        await using CallQueue queue = new(time, NullLogger.Instance);
+        CallQueue queue = new(time, NullLogger.Instance);
         using var hang = new ManualResetEventSlim();
         TaskCompletionSource began = new(TaskCreationOptions.RunContinuationsAsynchronously);
         var held = new Ending();
@@ -52,6 +52,15 @@ public sealed class CallQueueTests
         hang.Set();
         await held.Task;
         await late.Task; // Nobody took the result: it is disposed.
+
+        Task ending = queue.DisposeAsync().AsTask();
+        while (!ending.IsCompleted)
+        {
+            time.Advance(TimeSpan.FromMilliseconds(5)); // It looks again and again whether its threads have ended.
+            await Task.Delay(1, TestContext.Current.CancellationToken);
+        }
+
+        await ending;
     }
 
     [Fact]

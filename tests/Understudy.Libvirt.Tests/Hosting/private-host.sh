@@ -60,6 +60,8 @@ stop)
   end "$D/libvirtd.pid"
   for file in "$D"/run/network/*.pid; do end "$file"; done
   end "$D/virtlogd.pid"
+  for file in "$D"/vm/*/pool.pid?; do [ ! -f "$file" ] || kill -9 "$(cat "$file")" 2>/dev/null || true; done   # of a HangingPool
+  for shown in "$D"/vm/*/pool/volume.raw; do umount -l "$shown" 2>/dev/null || true; done
   mountpoint -q "$D/small" && umount "$D/small"
   rm -rf "$D";;
 esac
