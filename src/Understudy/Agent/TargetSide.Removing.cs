@@ -58,14 +58,17 @@ internal sealed partial class TargetSide
         string folder = ReplicaFolders.FolderOf(config, vm);
         if (Hosts.FirstOrDefault(host => host.Spec.Vm == vm) is { } open)
         {
-            throw new ErrorException(Errors.ReplicaIsThere(open.Spec.VmName, "It is open."));
+            throw new ErrorException(ReplicaPlace.TryRead(folder) is { } lost && !await lost.IsThereAsync()
+                ? Errors.ReplicaIsThere(open.Spec.VmName, "Its storage pool is not there any more, and the agent has had it open since before.") with
+                {
+                    Next = "Restart the agent (`systemctl restart understudy-agent`), which lets go of it, and say it again.",
+                }
+                : Errors.ReplicaIsThere(open.Spec.VmName, "It is open."));
         }
 
         ReplicaPlace place = await PoolPlaces.RequireGoneAsync(folder) ?? throw new ErrorException(_unopened.Find(vm)?.Error ?? Errors.UnknownReplica(vm.ToString()));
-        TargetOrder.Delete(folder);
-        TargetLink.Delete(folder);
-        await services.Ownership.Guard.RemoveAsync(vm, cancellationToken);
-        _pools.GiveUp(place, folder); // Last: until then it is said again.
+        await _lost.LetStartAsync(folder, cancellationToken);
+        _pools.GiveUp(place, folder); // Last: until then it is said again. Its other files are where the pool was, and nothing is touched there.
         _unopened.Forget(folder);
         return new Removed([$"the note that the replica of {place.VmName} is in storage pool {place.Pool}"], [$"whatever of it still stands in {place.Path}"]);
     }

@@ -68,7 +68,7 @@ internal sealed partial class TargetSide(
     public async Task OpenAllAsync(CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
-        foreach (string removed in _unopened.ForgetRemoved())
+        foreach (string removed in _unopened.ForgetRemoved(config.ReplicasFolder))
         {
             await _lost.LetStartAsync(removed, cancellationToken);
         }

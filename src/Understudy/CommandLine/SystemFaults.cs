@@ -15,7 +15,9 @@ internal static class SystemFaults
         StorageException storage => AgentErrors.From(storage).Error,
         UnauthorizedAccessException => Errors.SystemRefused(fault.Message, "Run it as root, or as a user who may."),
         IOException or SocketException when IsInUse(fault) => Errors.SystemRefused(fault.Message, "Another program listens there: stop that, or say another address with --listen."),
+        HttpIOException broken => Errors.VaultUnreachable("its address", broken.Message),
         IOException => Errors.SystemRefused(fault.Message, "Give another folder, or mend what is named."),
+        SocketException { SocketErrorCode: SocketError.AccessDenied } => Errors.SystemRefused(fault.Message, "Run it as root, or give a port above 1023 with --listen."),
         SocketException => Errors.SystemRefused(fault.Message, "Give an address of this machine with --listen."),
         _ => null,
     };

@@ -31,16 +31,33 @@ internal sealed class UnopenedReplicas
 
     public void Forget(string folder) => _byFolder.TryRemove(folder, out _);
 
-    /// <summary>Those whose folder a person has removed.</summary>
-    public IReadOnlyList<string> ForgetRemoved()
+    /// <summary>Those whose folder a person has removed, by a list of the folders that could be made: a folder that cannot be looked at is there.</summary>
+    /// <returns>Those that were in a storage pool.</returns>
+    public IReadOnlyList<string> ForgetRemoved(string replicasFolder)
     {
-        string[] removed = [.. _byFolder.Keys.Where(folder => !Directory.Exists(folder))];
+        HashSet<string> standing;
+        try
+        {
+            if (!File.Exists(Path.Combine(replicasFolder, ReplicasLock.FileName)))
+            {
+                return []; // It is the folder that is away, as a file system that was unmounted.
+            }
+
+            standing = [.. Directory.EnumerateDirectories(replicasFolder)];
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
+
+        string[] removed = [.. _byFolder.Keys.Where(folder => !standing.Contains(folder))];
+        string[] inPools = [.. removed.Where(folder => _byFolder.TryGetValue(folder, out (ReplicaUnavailable Replica, Guid? Source) known) && known.Source is not null)];
         foreach (string folder in removed)
         {
             Forget(folder);
         }
 
-        return removed;
+        return inPools;
     }
 
     public ReplicaUnavailable? Find(VmId vm) => All.FirstOrDefault(replica => replica.Vm == vm);

@@ -126,7 +126,8 @@ internal static class LocalSettingCommands
 
         if (change.VaultUrls is not null)
         {
-            output.WriteLine($"the agent uses it from now on; now it is {(state.Vault.Connected ? "connected" : $"not connected{(state.Vault.Error is { } error ? $": {error.Why}" : "")}")}");
+            output.WriteLine(change.Untried ? "the agent uses it from now on, untried; `understudy local list` says whether it is connected"
+                : $"the agent uses it from now on; now it is {(state.Vault.Connected ? "connected" : $"not connected{(state.Vault.Error is { } error ? $": {error.Why}" : "")}")}");
         }
     }
 
