@@ -8,5 +8,7 @@ internal static class ImageDrivers
 {
     /// <summary>By what stands there, through links: a logical volume is often named by one. What is not there is a file to be said
     /// missing.</summary>
-    public static string Of(string path) => PosixCalls.IsBlockDevice(path) ? "host_device" : "file";
+    public static string Of(string path) => Of(PosixCalls.IsBlockDevice(path));
+
+    public static string Of(bool isDevice) => isDevice ? "host_device" : "file";
 }

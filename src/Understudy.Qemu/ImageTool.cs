@@ -11,6 +11,9 @@ namespace Understudy.Qemu;
 /// <summary>Images through qemu-img.</summary>
 public sealed class ImageTool : IImageTool
 {
+    /// <summary>As many as the system follows (path_resolution(7)); a ring of links ends here.</summary>
+    private const int MostLinks = 40;
+
     /// <summary>Copying a whole disk is bounded by the caller's token, not by a clock.</summary>
     private static readonly TimeSpan NoLimit = TimeSpan.FromDays(20);
 
@@ -154,10 +157,19 @@ public sealed class ImageTool : IImageTool
         return default;
     }
 
-    public ValueTask<string> FollowAsync(string path, CancellationToken cancellationToken)
+    public ValueTask<string> FollowAsync(string path, CancellationToken cancellationToken) => new(Follow(Path.GetFullPath(path), MostLinks));
+
+    /// <summary>Links among the folders above count as much as one at the end.</summary>
+    private static string Follow(string path, int linksLeft)
     {
-        FileInfo file = new(path);
-        return new(file.LinkTarget is null ? path : file.ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? path);
+        if (Path.GetDirectoryName(path) is not { } folder)
+        {
+            return path;
+        }
+
+        string parent = Follow(folder, linksLeft);
+        string at = Path.Combine(parent, Path.GetFileName(path));
+        return linksLeft > 0 && new FileInfo(at).LinkTarget is { } target ? Follow(Path.GetFullPath(target, parent), linksLeft - 1) : at;
     }
 
     public ValueTask<IReadOnlyList<string>> ListAsync(string folder, CancellationToken cancellationToken) =>

@@ -4,18 +4,18 @@ using Understudy.Protection.Ports;
 
 namespace Understudy.Qemu;
 
-/// <summary>The command line of a storage daemon: a pure function of its specification and of what stands at its paths. A running process with exactly
+/// <summary>The command line of a storage daemon: a pure function of its specification. A running process with exactly
 /// this command line is the daemon asked for, whoever started it.</summary>
 internal static class StorageDaemonCommand
 {
     private const int OpenSeconds = 5;
 
-    public static IReadOnlyList<string> Build(string program, string pidFile, StorageDaemonSpec spec, Func<string, string> driverOf)
+    public static IReadOnlyList<string> Build(string program, string pidFile, StorageDaemonSpec spec)
     {
         List<string> command = [program, "--daemonize", "--pidfile", pidFile];
         for (int i = 0; i < spec.Exports.Count; i++)
         {
-            AddNodes(command, Numbered("", i), spec.Exports[i].Backing, spec.Exports[i].Writable, driverOf);
+            AddNodes(command, Numbered("", i), spec.Exports[i].Backing, spec.Exports[i].Writable);
         }
 
         if (spec.Exports.Any(export => export.File is null))
@@ -66,17 +66,17 @@ internal static class StorageDaemonCommand
     }
 
     /// <summary>The node <c>disk</c> and all that it stands on.</summary>
-    private static void AddNodes(List<string> command, string suffix, StorageBacking backing, bool writable, Func<string, string> driverOf)
+    private static void AddNodes(List<string> command, string suffix, StorageBacking backing, bool writable)
     {
         switch (backing)
         {
             case StorageBacking.Image image:
-                AddFile(command, suffix, image.Path, writable, driverOf);
+                AddFile(command, suffix, image.Path, image.IsDevice, writable);
                 Add(command, Format(suffix, image.Format, writable));
                 break;
             case StorageBacking.Overlay overlay:
-                AddNodes(command, suffix + "b", overlay.Below, writable: false, driverOf);
-                AddFile(command, suffix, overlay.Path, writable, driverOf);
+                AddNodes(command, suffix + "b", overlay.Below, writable: false);
+                AddFile(command, suffix, overlay.Path, isDevice: false, writable);
                 JsonObject format = Format(suffix, "qcow2", writable);
                 format["backing"] = $"disk{suffix}b";
                 Add(command, format);
@@ -98,9 +98,9 @@ internal static class StorageDaemonCommand
         }
     }
 
-    private static void AddFile(List<string> command, string suffix, string path, bool writable, Func<string, string> driverOf) => Add(command, new JsonObject
+    private static void AddFile(List<string> command, string suffix, string path, bool isDevice, bool writable) => Add(command, new JsonObject
     {
-        ["driver"] = driverOf(path),
+        ["driver"] = ImageDrivers.Of(isDevice),
         ["node-name"] = $"file{suffix}",
         ["filename"] = path,
         ["read-only"] = !writable,

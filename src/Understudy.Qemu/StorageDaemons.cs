@@ -42,7 +42,7 @@ public sealed class StorageDaemons : IStorageDaemons
 
     public async ValueTask<StorageDaemonFacts> EnsureAsync(StorageDaemonSpec spec, CancellationToken cancellationToken)
     {
-        IReadOnlyList<string> command = StorageDaemonCommand.Build(_settings.StorageDaemonProgram, PidFile(spec.Name), spec, ImageDrivers.Of);
+        IReadOnlyList<string> command = StorageDaemonCommand.Build(_settings.StorageDaemonProgram, PidFile(spec.Name), spec);
         if (FindProcess(spec.Name) is { } running)
         {
             if (running.Arguments.SequenceEqual(command) && (!HasSocket(spec) || File.Exists(spec.SocketPath)))

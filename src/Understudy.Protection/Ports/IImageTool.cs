@@ -32,7 +32,7 @@ public interface IImageTool
     /// <summary>No error when the file does not exist. Of a link only the link goes.</summary>
     ValueTask DeleteAsync(string path, CancellationToken cancellationToken);
 
-    /// <summary>The file or device that links lead to in the end; the path itself when it is no link, or does not exist.</summary>
+    /// <summary>The file or device that links lead to in the end, those of the folders above as well; the path itself when there is none.</summary>
     ValueTask<string> FollowAsync(string path, CancellationToken cancellationToken);
 
     /// <summary>Image files in a folder, full paths in ordinal order; empty when the folder is missing.</summary>

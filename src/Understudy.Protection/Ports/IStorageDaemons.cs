@@ -48,7 +48,9 @@ public abstract record StorageBacking
     }
 
     /// <summary>An image file, opened with its format driver, direct I/O and discard passed down.</summary>
-    public sealed record Image(string Path, string Format) : StorageBacking;
+    /// <param name="IsDevice">A block device holds it: QEMU opens files and devices with different drivers. Said by whoever knows,
+    /// because to look takes as long as the file system below it likes.</param>
+    public sealed record Image(string Path, string Format, bool IsDevice = false) : StorageBacking;
 
     /// <summary>Another NBD server on a UNIX socket. Requests wait up to <paramref name="ReconnectDelay"/> for a server
     /// that went away before they fail.</summary>

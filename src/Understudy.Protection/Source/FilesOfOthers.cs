@@ -46,7 +46,7 @@ internal sealed class FilesOfOthers
     /// <param name="path">As the VM's definition has it.</param>
     /// <param name="file">What that leads to.</param>
     public string? WhyItStays(string path, string file) =>
-        (_users.GetValueOrDefault(path) ?? _users.GetValueOrDefault(file)) is { } user ? $"VM {user} has it as well"
+        (_users.GetValueOrDefault(Path.GetFullPath(path)) ?? _users.GetValueOrDefault(Path.GetFullPath(file))) is { } user ? $"VM {user} has it as well"
         : _unknown.Count > 0 ? $"what {_unknown[0]} stands on cannot be seen now"
         : null;
 
@@ -58,8 +58,8 @@ internal sealed class FilesOfOthers
             for (int depth = 0; depth < LongestChain; depth++)
             {
                 string file = await images.FollowAsync(at, cancellationToken);
-                _users.TryAdd(at, vmName);
-                _users.TryAdd(file, vmName);
+                _users.TryAdd(Path.GetFullPath(at), vmName);
+                _users.TryAdd(Path.GetFullPath(file), vmName);
                 if (format == "raw" || await images.FindAsync(file, cancellationToken) is not { Backing: { } backing })
                 {
                     return;
@@ -69,12 +69,17 @@ internal sealed class FilesOfOthers
                 {
                     backing = backing["file:".Length..];
                 }
-                else if (backing.Contains(':', StringComparison.Ordinal))
+                else if (backing.StartsWith("json:", StringComparison.Ordinal))
                 {
-                    return; // A server's, or written as JSON: no file of this host by its name alone.
+                    _unknown.Add($"disk {path} of VM {vmName}"); // It may say a file of this host, in many ways.
+                    return;
+                }
+                else if (backing.IndexOf(':', StringComparison.Ordinal) is var colon and >= 0 && backing.IndexOf('/', StringComparison.Ordinal) is var slash && (slash < 0 || colon < slash))
+                {
+                    return; // A server's: what stands before the colon is a protocol.
                 }
 
-                at = Path.IsPathRooted(backing) ? backing : Path.Combine(Path.GetDirectoryName(file) ?? "/", backing);
+                at = Path.GetFullPath(backing, Path.GetDirectoryName(file) ?? "/");
             }
         }
         catch (ImageToolException)

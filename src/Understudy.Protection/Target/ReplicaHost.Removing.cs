@@ -146,8 +146,8 @@ public sealed partial class ReplicaHost
             await _context.Bases.ChangeAccessAsync(BaseAccess.None, cancellationToken);
             if (_failover.Current is { } stays)
             {
-                IReadOnlyList<string> others = await _context.Bases.DeleteAllButAsync(stays.Disks.Select(disk => disk.Base).ToHashSet(), cancellationToken);
-                gone.AddRange(others.Select(image => $"base image {image}, of a disk that the VM does not have at its point"));
+                IReadOnlyList<string> others = await _context.Bases.ListOthersAsync(stays.Disks.Select(disk => disk.Base).ToHashSet(), cancellationToken);
+                kept.AddRange(others.Select(image => $"image {image}, no disk that this protection knows of"));
             }
         }
         else

@@ -2,6 +2,7 @@ using System.Globalization;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Protection.Ports;
+using Understudy.Qemu.Native;
 
 namespace Understudy.Qemu.Stopped;
 
@@ -22,7 +23,7 @@ public sealed class StoppedDisks(IStorageDaemons daemons, IImageTool images, str
             socket,
             ForGuests: false,
             [.. request.Disks.Select(disk => new StorageExport(
-                disk.TargetDevice, new StorageBacking.Image(disk.Path, disk.Format), Writable: false, disk.WantsChanges ? request.Since : null))]);
+                disk.TargetDevice, new StorageBacking.Image(disk.Path, disk.Format, PosixCalls.IsBlockDevice(disk.Path)), Writable: false, disk.WantsChanges ? request.Since : null))]);
         StoppedCapture capture = new(request.Since, time, () => daemons.StopAsync(name, socket, CancellationToken.None));
         try
         {

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using System.Globalization;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
@@ -150,33 +151,47 @@ internal sealed class BranchKeeper(ReplicaContext context)
     /// <summary>For the housekeeping: goes on with deletions that were cut short, and deletes what has been kept for as long as was promised, and a day, and is not in use.</summary>
     public async ValueTask ExpireAsync(CancellationToken cancellationToken)
     {
-        TimeProvider time = context.Services.Time;
-        DateTimeOffset now = time.GetUtcNow();
+        ExceptionDispatchInfo? first = null;
         foreach (BranchStatus status in Current)
         {
-            if (status.Branch.Step == BranchStep.Deleting)
+            try
             {
-                await DeleteAsync(status.Branch.Id, cancellationToken); // What a failure or a death has left of a deletion.
-                continue;
+                await ExpireAsync(status, cancellationToken);
             }
+            catch (UnderstudyException stays)
+            {
+                first ??= ExceptionDispatchInfo.Capture(stays); // One that does not go keeps no other from going.
+            }
+        }
 
-            if (status.Branch.ExpiresAt > now)
-            {
-                _dueSince.Remove(status.Branch.Id);
-                continue;
-            }
+        first?.Throw();
+    }
 
-            if (_dueSince.TryAdd(status.Branch.Id, time.GetTimestamp()))
-            {
-                Log.BranchDue(context.Logger, context.Vm, status.Branch.Id.Value, DueBeforeDeletion.TotalHours);
-            }
+    private async ValueTask ExpireAsync(BranchStatus status, CancellationToken cancellationToken)
+    {
+        TimeProvider time = context.Services.Time;
+        if (status.Branch.Step == BranchStep.Deleting)
+        {
+            await DeleteAsync(status.Branch.Id, cancellationToken); // What a failure or a death has left of a deletion.
+            return;
+        }
 
-            if (status.UsedBy.Count == 0 && time.GetElapsedTime(_dueSince[status.Branch.Id]) >= DueBeforeDeletion)
-            {
-                await DeleteAsync(status.Branch.Id, cancellationToken);
-                _dueSince.Remove(status.Branch.Id);
-                Log.BranchExpired(context.Logger, context.Vm, status.Branch.Id.Value, status.Branch.KeptAt);
-            }
+        if (status.Branch.ExpiresAt > time.GetUtcNow())
+        {
+            _dueSince.Remove(status.Branch.Id);
+            return;
+        }
+
+        if (_dueSince.TryAdd(status.Branch.Id, time.GetTimestamp()))
+        {
+            Log.BranchDue(context.Logger, context.Vm, status.Branch.Id.Value, DueBeforeDeletion.TotalHours);
+        }
+
+        if (status.UsedBy.Count == 0 && time.GetElapsedTime(_dueSince[status.Branch.Id]) >= DueBeforeDeletion)
+        {
+            await DeleteAsync(status.Branch.Id, cancellationToken);
+            _dueSince.Remove(status.Branch.Id);
+            Log.BranchExpired(context.Logger, context.Vm, status.Branch.Id.Value, status.Branch.KeptAt);
         }
     }
 

@@ -97,54 +97,25 @@ internal sealed class BaseImages(ReplicaPlaces places, TargetServices services) 
         }
     }
 
-    /// <summary>
-    /// Deletes what is no disk of the VM that stays: a disk that joined after the point it was failed over to has an image here all the
-    /// same. One that some VM was given meanwhile is left.
-    /// </summary>
-    /// <returns>The images that are gone.</returns>
-    public async ValueTask<IReadOnlyList<string>> DeleteAllButAsync(IReadOnlySet<string> stay, CancellationToken cancellationToken)
-    {
-        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
-        (DiskId Disk, string Path)[] others = [.. (await FindImagesAsync(cancellationToken)).Where(image => !stay.Contains(image.Path))];
-        List<string> gone = [];
-        foreach ((DiskId disk, string image) in others)
-        {
-            await StopDaemonAsync(disk, cancellationToken);
-            if (await FindUserAsync([image], cancellationToken) is null)
-            {
-                await services.Images.DeleteAsync(image, cancellationToken);
-                gone.Add(image);
-            }
-        }
-
-        return gone;
-    }
+    /// <summary>What is named as a base image and is no disk of the VM that stays. It may be its owner's by now, so it is only named.</summary>
+    public async ValueTask<IReadOnlyList<string>> ListOthersAsync(IReadOnlySet<string> stay, CancellationToken cancellationToken) =>
+        [.. (await FindImagesAsync(cancellationToken)).Select(image => image.Path).Where(path => !stay.Contains(path))];
 
     private async ValueTask RequireUnusedAsync(HashSet<string> images, CancellationToken cancellationToken)
     {
-        if (await FindUserAsync(images, cancellationToken) is var (vm, image))
-        {
-            throw new RefusedException(
-                RefusalCode.Busy, $"{image} is a disk of VM {vm}, and was to be deleted as a base image.", "Give that VM other disks first, or remove its definition.");
-        }
-    }
-
-    private async ValueTask<(string Vm, string Image)?> FindUserAsync(HashSet<string> images, CancellationToken cancellationToken)
-    {
         if (images.Count == 0)
         {
-            return null;
+            return;
         }
 
         foreach (VmFacts vm in await services.Hypervisor.ListVmsAsync(cancellationToken))
         {
             if (vm.Disks.FirstOrDefault(disk => disk.Source is { } path && images.Contains(path)) is { } used)
             {
-                return (vm.Name, used.Source!);
+                throw new RefusedException(
+                    RefusalCode.Busy, $"{used.Source} is a disk of VM {vm.Name}, and was to be deleted as a base image.", "Give that VM other disks first, or remove its definition.");
             }
         }
-
-        return null;
     }
 
     private async ValueTask PrepareAsync(DiskGeometry disk, bool readOnly, CancellationToken cancellationToken)

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Understudy.Blocks;
 using Understudy.Journal;
+using Understudy.Journal.Records;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Target.Hosting;
@@ -122,6 +123,16 @@ internal sealed partial class FailoverRuns
         if (!context.Slot.IsClosed && await ReleaseOrSayWhyNotAsync(failover, cancellationToken) is { } waiting)
         {
             return waiting;
+        }
+
+        if (context.Slot.TryGet() is { } replica)
+        {
+            // A disk that had begun to join has an image, and was not whole at the point: it is no disk of this VM. Nobody else can
+            // have made anything of it yet; later it might be taken for the owner's.
+            foreach (DiskGeometry other in replica.BaseDisks.Where(disk => failover.Disks.All(own => own.Base != context.Places.BaseImage(disk))))
+            {
+                await context.Bases.DeleteAsync(other.Disk, cancellationToken);
+            }
         }
 
         await context.Slot.CloseAsync();

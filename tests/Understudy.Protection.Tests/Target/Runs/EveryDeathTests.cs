@@ -71,19 +71,19 @@ public sealed class EveryDeathTests(ITestOutputHelper output) : EveryDeath(outpu
         return died;
     });
 
-    /// <summary>A disk that came to the VM after the point it runs from is none of its disks: its image is nobody's when the protection ends.</summary>
+    /// <summary>After the commit the VM and its folder are their owner's: what he has put there is named when the protection ends, and stays.</summary>
     [Fact]
-    public Task The_image_of_a_disk_that_joined_after_the_point_goes_with_the_protection_whatever_dies() => ForEveryDeathAsync(async (site, life) =>
+    public Task What_the_owner_has_put_beside_the_disks_stays_when_the_protection_ends_whatever_dies() => ForEveryDeathAsync(async (site, life) =>
     {
         RecoveryPointId point = await site.Source.PointAsync(site.Host.Sink);
         await site.Host.StartFailoverAsync(ModelSite.Failover(point), default);
         Assert.Null((await site.Host.CommitAsync(default)).Pending);
-        site.Machine.Images["/pool/web1/vdc-2.qcow2"] = new ModelImage(site.Machine.Image("/pool/web1/vda-0.qcow2").SizeBytes, backing: null);
+        site.Machine.Images["/pool/web1/data-7.qcow2"] = new ModelImage(site.Machine.Image("/pool/web1/vda-0.qcow2").SizeBytes, backing: null);
 
         bool died = await BeginAsync(site, life);
         died |= await UnprotectAsync(site);
 
-        Assert.Equal(["/pool/web1/vda-0.qcow2", "/pool/web1/vdb-1.qcow2"], site.Machine.Images.Keys);
+        Assert.Equal(["/pool/web1/data-7.qcow2", "/pool/web1/vda-0.qcow2", "/pool/web1/vdb-1.qcow2"], site.Machine.Images.Keys);
         Assert.NotNull(site.Machine.Domains[SourceFeed.Vm].Live);
         return died;
     });
