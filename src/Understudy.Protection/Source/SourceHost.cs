@@ -1,6 +1,7 @@
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Protection.Ownership;
+using Understudy.Protection.Ports;
 using Understudy.Protection.Source.Guest;
 
 namespace Understudy.Protection.Source;
@@ -153,6 +154,11 @@ public sealed partial class SourceHost : IDisposable
         if (Kept?.Branch != branch)
         {
             throw KeptDisks.Unknown(Spec.VmName, branch);
+        }
+
+        if (Guest.Deposed?.Action == DeposedAction.CutNics && await _environment.Machine.Lifecycle.GetRunStateAsync(Spec.Vm, cancellationToken) == VmRunState.Running)
+        {
+            throw new RefusedException(RefusalCode.Busy, $"{Spec.VmName} still runs here, cut off from the network, for whoever has to look into it.", "Shut it down here first.");
         }
 
         await Guest.CompleteDisksAsync(cancellationToken);

@@ -181,10 +181,14 @@ public sealed partial class SourceVm : IDisposable
             Log.NothingToClean(_environment.Logger, Spec.Vm);
         }
 
+        HasBegunToEnd = true;
         await _spool.ClearAsync(cancellationToken);
         await _states.DeleteAsync(cancellationToken);
         Log.Unprotected(_environment.Logger, Spec.Vm);
     }
+
+    /// <summary>Its files are going, or gone: from then on they say whether it is protected still, and this engine does not run again.</summary>
+    public bool HasBegunToEnd { get; private set; }
 
     public void Dispose() => _codec.Dispose();
 

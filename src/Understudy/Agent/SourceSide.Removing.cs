@@ -26,14 +26,14 @@ internal sealed partial class SourceSide
         {
             await (request.KeepGuard ? running.Source.RetireAsync(SourceWords.OwnerOf(request), cancellationToken) : running.Source.UnprotectAsync(request.Line, cancellationToken));
         }
-        catch (Protection.RefusedException)
+        catch when (!running.Source.Engine.HasBegunToEnd)
         {
-            running.Loop.Start(); // Nothing was done: it stands as before.
+            running.Loop.Start(); // It stands as before, with what only memory knows: a newer line that could not be noted keeps its guest still.
             throw;
         }
         catch
         {
-            // What its files say now may be less than what it has in memory: as after a restart, they decide whether it goes on or ends.
+            // As after a restart: what is left of its files decides whether it goes on or ends.
             Forget(running);
             await TryOpenAsync(FolderOf(request.Vm), CancellationToken.None);
             throw;

@@ -2,7 +2,6 @@ using Understudy.Api.Control;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
-using Understudy.Protection;
 using Understudy.Protection.Guard;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
@@ -169,9 +168,9 @@ internal sealed class SourceSide : ICalledSources
         {
             await (request.KeepGuard ? running.Subject.RetireAsync(SourceWords.OwnerOf(request), cancellationToken) : running.Subject.UnprotectAsync(request.Line, cancellationToken));
         }
-        catch (RefusedException)
+        catch when (!running.Subject.Engine.HasBegunToEnd)
         {
-            running.Start(_process, _died); // Nothing was done: it stands as before.
+            running.Start(_process, _died); // It stands as before, with what only memory knows.
             throw;
         }
         catch
