@@ -21,11 +21,13 @@ public static partial class LifeCycle
                 && steps.Any(step => step.Kind == RetireSource) == StaysAtTarget(stage == ProtectionStage.FailedOver, Standing.IsOwnedAtSource(source, target))));
 
     /// <summary>
-    /// Whether a job that came to nothing has lost its ground: a later one of the same protection was to move the VM as well. What is
+    /// Whether a job that came to nothing has lost its ground: a later one of the same protection has begun to move the VM as well. What is
     /// left of the older one (a hand-over with its number, a commit, a point) would be done to a VM that stands elsewhere since.
     /// </summary>
-    /// <param name="later">What the jobs of the VM that were made after it do.</param>
-    public static bool IsOvertaken(JobAction retried, IEnumerable<JobAction> later) => Moves(retried) && later.Any(Moves);
+    /// <param name="later">What a job that was made after it does.</param>
+    /// <param name="steps">How far that came: one that was refused by its first look has moved nothing.</param>
+    public static bool IsOvertaken(JobAction retried, JobAction later, IReadOnlyList<FlowStep> steps) =>
+        Moves(retried) && Moves(later) && steps.Any(step => step.State != StepState.Pending && step.Kind is not (CheckFailover or RunLastCycle or AssessSource));
 
     private static bool Moves(JobAction action) => action is JobAction.PlannedFailover or JobAction.UnplannedFailover or JobAction.Promote
         or JobAction.ChangePoint or JobAction.Cancel or JobAction.Commit;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Understudy.Blocks.Identity;
 using Understudy.Model;
 
 namespace Understudy.Plans;
@@ -50,11 +51,14 @@ public static class Standing
 
     /// <summary>
     /// A source that was away was to leave its old VM blocked when its protection ended, and refuses: it was claimed there by hand, and owns
-    /// the VM by the newer word. Asked again it refuses again; what is left is to end the protection there as well, and to say so.
+    /// the VM by a newer line than the one that stays at the other side. Asked again it refuses again; what is left is to end the protection
+    /// there as well, and to say so.
     /// </summary>
-    /// <param name="keepsGuard">The VM was to stay at the other side.</param>
+    /// <param name="owner">The line it was told of; null when nobody could name one: then it has not heard of its successor.</param>
     /// <param name="refusal">The code of the refusal.</param>
-    public static bool WasClaimedMeanwhile(bool keepsGuard, string refusal) => keepsGuard && refusal == "not-failed-over";
+    /// <param name="source">What it reports.</param>
+    public static bool WasClaimedMeanwhile(LineId? owner, string refusal, SourceReport? source) =>
+        refusal == "not-failed-over" && owner is { } told && source?.Ownership is { State: OwnershipState.Here } claimed && claimed.Line.IsNewerThan(told);
 
     /// <summary>What the user may be waited for, beside the state.</summary>
     /// <param name="countdown">A policy will commit or cancel by itself.</param>
@@ -63,7 +67,7 @@ public static class Standing
     {
         _ when atRest => ProtectionWait.Maintenance,
         ProtectionState.CommitPending => countdown ? ProtectionWait.Countdown : ProtectionWait.Commit,
-        ProtectionState.FailedOver when target?.Waiting is not null => ProtectionWait.Pin,
+        ProtectionState.FailedOver when target?.Waiting is not null && target.Failover?.Power is not (VmPower.Off or VmPower.Crashed) => ProtectionWait.Pin,
         _ => ProtectionWait.None,
     };
 

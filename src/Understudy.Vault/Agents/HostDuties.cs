@@ -211,15 +211,18 @@ internal sealed partial class HostDuties(
     /// there by hand meanwhile would be given for ever: the end goes on without an old VM, and a person has to choose.</summary>
     private async Task<(CleanupRow Row, bool IsKept)> AskAnewAsync(VaultDb db, CleanupRow row, ErrorInfo refusal, CancellationToken cancellationToken)
     {
-        bool isClaimed = Standing.WasClaimedMeanwhile(row.KeepGuard, refusal.Code);
+        await db.Entry(row).ReloadAsync(cancellationToken); // The target may have named a newer owner since.
+        LineId? owner = row.KeepGuard && row.MintedAt is not null && LineId.TryParse(row.Line, out LineId line) ? line : null;
+        string? said = await db.Retired.Where(old => old.Replica == row.Replica).Select(old => old.ReportJson).SingleOrDefaultAsync(cancellationToken);
+        bool isClaimed = Standing.WasClaimedMeanwhile(owner, refusal.Code, said is null ? null : VaultJson.Read(said, VaultJson.Default.SourceReport));
         await (isClaimed
             ? events.AddAsync(
                 HealthLevel.Critical,
                 "two-owners",
                 row.VmId,
                 row.HostId,
-                $"{row.VmName}: its protection was ended with the VM staying at the other site, and it was claimed on this host by hand: it stays at both as an ordinary VM, and nothing keeps either from running. "
-                    + "Compare the two, shut down the one that is not wanted, and remove its definition.",
+                $"{row.VmName}: its protection was ended with the VM staying at the other site, and it was claimed on this host by hand: it is an ordinary VM here, and so is what stands at the other site, or its images are there. "
+                    + "Nothing keeps either from running: compare the two, and shut down the one that is not wanted.",
                 cancellationToken)
             : events.AddAsync(HealthLevel.Warning, "clean-up-refused", row.VmId, row.HostId, $"{row.VmName}: {refusal}", cancellationToken));
         CleanupRow next = new()
@@ -238,7 +241,7 @@ internal sealed partial class HostDuties(
         db.Cleanups.Add(next);
         if (isClaimed)
         {
-            db.Retired.RemoveRange(db.Retired.Where(old => old.Replica == row.Replica));
+            await db.ForgetRetiredAsync(row.Replica, cancellationToken);
         }
 
         await db.SaveChangesAsync(cancellationToken);

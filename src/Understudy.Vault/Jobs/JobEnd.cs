@@ -80,10 +80,10 @@ internal sealed class JobEnd(ReportBoard board, HostDuties duties, Reunions reun
         ProtectionRow row = await db.Protections.SingleOrDefaultAsync(row => row.VmId == job.VmId && row.Replica == input.Replica.Value, cancellationToken)
             ?? throw new ErrorException(Errors.JobOutdated(new JobId(job.Id), job.Name, "The protection it was made for has ended."));
         // Of an earlier protection none can have come after one of this.
-        List<JobRow> later = await db.Jobs.Where(other => other.VmId == job.VmId && other.Id > job.Id).OrderBy(other => other.Id).ToListAsync(cancellationToken);
-        if (LifeCycle.IsOvertaken(JobView.Action(job), later.Select(JobView.Action)))
+        List<JobRow> later = await db.Jobs.Include(other => other.Steps).Where(other => other.VmId == job.VmId && other.Id > job.Id).OrderBy(other => other.Id).ToListAsync(cancellationToken);
+        if (later.LastOrDefault(other => LifeCycle.IsOvertaken(JobView.Action(job), JobView.Action(other), JobView.Flow(other))) is { } mover)
         {
-            throw new ErrorException(Errors.JobOutdated(new JobId(job.Id), job.Name, $"Job {later.Last(other => LifeCycle.IsOvertaken(JobView.Action(job), [JobView.Action(other)])).Id} was to move the VM since: retry that one."));
+            throw new ErrorException(Errors.JobOutdated(new JobId(job.Id), job.Name, $"Job {mover.Id} has begun to move the VM since."));
         }
 
         VmReports said = board.Get(new VmId(job.VmId));

@@ -189,15 +189,16 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, SiteLinks l
             return;
         }
 
-        foreach (CleanupRow row in await db.Cleanups.Where(row => row.Replica == vm.Replica.Value && row.Side == HostDuties.Source && row.KeepGuard).ToListAsync(stopping))
+        foreach (CleanupRow row in await db.Cleanups.AsNoTracking().Where(row => row.Replica == vm.Replica.Value && row.Side == HostDuties.Source && row.KeepGuard).ToListAsync(stopping))
         {
             if (!LineId.TryParse(row.Line, out LineId known) || owner.Line.IsNewerThan(known))
             {
-                (row.Line, row.MintedAt) = (owner.Line.ToString(), owner.Since);
+                // Where it stands: the source may be back, and its row on the way out.
+                string line = owner.Line.ToString();
+                await db.Cleanups.Where(same => same.OperationId == row.OperationId)
+                    .ExecuteUpdateAsync(same => same.SetProperty(r => r.Line, line).SetProperty(r => r.MintedAt, owner.Since), stopping);
             }
         }
-
-        await db.SaveChangesAsync(stopping);
     }
 
     /// <summary>A host that is away does not hold the end up: what is left there is removed when it comes back (REG-6).</summary>

@@ -50,7 +50,7 @@ internal sealed class OwnershipChecker(SitesWorld world)
         _world.Context.Coverage.Owners(WordOf(source.Now, _world.Source), WordOf(target.Now, _world.Target));
         if (target.Now is { } now)
         {
-            NoteTarget(vm, history, now);
+            NoteTarget(vm, history, now, target.Durable);
         }
 
         if (source.Now is { } here)
@@ -161,7 +161,7 @@ internal sealed class OwnershipChecker(SitesWorld world)
 
     private static bool Runs(Site site, VmWatch vm) => site.Machine.Find(vm.Id) is { IsActive: true, Qemu.IsLinked: true };
 
-    private static void NoteTarget(VmWatch vm, History history, OwnershipRecord now)
+    private static void NoteTarget(VmWatch vm, History history, OwnershipRecord now, OwnershipRecord? durable)
     {
         OwnershipRecord? before = history.Target is { } known && known.Replica == now.Replica ? known : null;
         history.Target = now;
@@ -170,7 +170,7 @@ internal sealed class OwnershipChecker(SitesWorld world)
             return;
         }
 
-        if (history.Held == now.Line && !(history.Source?.Line.IsNewerThan(now.Line) ?? false))
+        if (history.Held == now.Line && durable is { State: OwnershipState.Here } && durable.Line == now.Line && !(history.Source?.Line.IsNewerThan(now.Line) ?? false))
         {
             return; // It had not let go of it: what was to say so never became durable, and nobody was told.
         }

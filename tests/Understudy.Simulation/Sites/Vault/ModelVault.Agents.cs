@@ -283,7 +283,7 @@ internal sealed partial class ModelVault
 
                 if (response.Error is { Error.Code: var refusal })
                 {
-                    bool isClaimed = Standing.WasClaimedMeanwhile(row.Retirement is { KeepGuard: true }, refusal);
+                    bool isClaimed = Standing.WasClaimedMeanwhile(row.Retirement?.Line, refusal, Db.Sources.GetValueOrDefault(row.Vm));
                     Db.Cleanups.Add(row with { Operation = NewOperation(), Retirement = isClaimed ? null : row.Retirement }); // A refusal is kept under its operation id.
                     if (isClaimed)
                     {

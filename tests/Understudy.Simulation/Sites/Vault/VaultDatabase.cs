@@ -38,7 +38,7 @@ internal sealed class VaultDatabase
     /// <summary>The protection that the job was made for has ended, or it was to end it as it no longer can be: it is not retried.</summary>
     public bool IsOutdated(JobRow job) => !job.Input.AtSource
         && (!Protections.TryGetValue(job.Vm, out ProtectionRow? row) || row.Replica != job.Input.Replica
-            || LifeCycle.IsOvertaken(job.Action, JobsOf(job.Vm).Where(other => other.Id > job.Id).Select(other => other.Action))
+            || JobsOf(job.Vm).Any(other => other.Id > job.Id && LifeCycle.IsOvertaken(job.Action, other.Action, other.Flow))
             || (job.Action == JobAction.Unprotect && !LifeCycle.IsStillTheEnd(job.Flow, row.Stage, Sources.GetValueOrDefault(job.Vm), Targets.GetValueOrDefault(job.Vm))));
 
     public VmSituation Situation(VmWatch vm)
