@@ -100,11 +100,12 @@ internal sealed class LibvirtConnection : IAsyncDisposable
     public async Task<T> OnStorageAsync<T>(string what, Func<ConnectHandle, T> call, CancellationToken cancellationToken)
     {
         TimeSpan limit = _settings.StorageLimit;
-        LibvirtSession session = await GetSessionAsync(cancellationToken);
         if (_lanes.IsOverdue(Nobody, Lane.Storage))
         {
-            throw StorageHangs(what);
+            throw StorageHangs(what); // Before the connection, which may have to be opened anew: that takes longer than an answer may.
         }
+
+        LibvirtSession session = await GetSessionAsync(cancellationToken);
 
         long start = _time.GetTimestamp();
         DomainLanes.Stay? stay = await EnterAsync(Nobody, Lane.Storage, what, limit, cancellationToken);

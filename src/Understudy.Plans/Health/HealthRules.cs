@@ -141,7 +141,7 @@ public static class HealthRules
 
         if (vm.Target?.Waiting is { } waiting)
         {
-            reasons.Add(new HealthReason(HealthLevel.Warning, $"The commit has not ended: {waiting.TrimEnd('.')}.", vm.Target.Failover?.Power is VmPower.Off or VmPower.Crashed
+            reasons.Add(new HealthReason(HealthLevel.Warning, $"The commit has not ended: {waiting.TrimEnd('.')}.", vm.Target.Failover?.Power is VmPower.Off or VmPower.Crashed && !waiting.Contains("a pin", StringComparison.Ordinal)
                 ? "Start the VM: the rest is done while it runs."
                 : "It ends by itself; the VM runs meanwhile, on one overlay more."));
         }
@@ -166,7 +166,7 @@ public static class HealthRules
 
         reasons.Add(new HealthReason(
             HealthLevel.Warning,
-            $"The VM runs at {vm.TargetHost} and nothing replicates it.",
+            vm.Target?.Failover?.Power is VmPower.Off or VmPower.Crashed ? $"The VM is at {vm.TargetHost} and nothing replicates it." : $"The VM runs at {vm.TargetHost} and nothing replicates it.",
             vm.State == ProtectionState.FailedOver ? "End this protection, then protect the VM from there." : "Commit or cancel the failover."));
     }
 

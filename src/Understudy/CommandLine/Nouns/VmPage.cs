@@ -96,7 +96,9 @@ internal static class VmPage
         if (p.Deposed is { } deposed)
         {
             output.WriteLine($"  the source learned at {Show.Time(deposed.At)} that the VM is elsewhere"
-                + (deposed.OverlapSeconds is { } overlap ? $"; both copies ran for at most {Show.Seconds(overlap)} ({deposed.Action.Word()})" : "; its copy was off"));
+                + (deposed.OverlapSeconds is { } overlap ? deposed.Action == IsolatedSourceAction.CutNics
+                    ? $"; both copies were on the network for at most {Show.Seconds(overlap)}, and the old one runs on there, cut off, unless somebody has shut it down"
+                    : $"; both copies ran for at most {Show.Seconds(overlap)} ({deposed.Action.Word()})" : "; its copy was off"));
         }
 
         if (p.Error is { } error)
