@@ -25,6 +25,23 @@ public sealed class ImageToolTests : IAsyncDisposable
         Assert.Empty((await _folder.Images.FindAsync(image, CancellationToken.None))!.Bitmaps);
     }
 
+    /// <summary>Who deletes a file asks first whether another VM has it by another name.</summary>
+    [Fact]
+    public async Task A_path_is_followed_through_links_among_its_folders_and_a_ring_of_links_ends()
+    {
+        string image = _folder.At("pool/a.qcow2");
+        await _folder.Images.CreateAsync(image, "qcow2", 1 << 20, CancellationToken.None);
+        Directory.CreateSymbolicLink(_folder.At("linked"), Path.GetDirectoryName(image)!); // has one
+        File.CreateSymbolicLink(_folder.At("pool/b.qcow2"), "a.qcow2");
+        File.CreateSymbolicLink(_folder.At("ring"), _folder.At("ring"));
+        string real = await _folder.Images.FollowAsync(image, CancellationToken.None);
+
+        Assert.Equal(real, await _folder.Images.FollowAsync(_folder.At("linked/a.qcow2"), CancellationToken.None));
+        Assert.Equal(real, await _folder.Images.FollowAsync(_folder.At("linked/../pool/./b.qcow2"), CancellationToken.None));
+        Assert.EndsWith("/missing/x", await _folder.Images.FollowAsync(_folder.At("missing/x"), CancellationToken.None), StringComparison.Ordinal);
+        Assert.NotEmpty(await _folder.Images.FollowAsync(_folder.At("ring"), CancellationToken.None));
+    }
+
     [Fact]
     public async Task An_existing_file_is_never_overwritten()
     {

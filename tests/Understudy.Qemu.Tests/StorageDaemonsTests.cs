@@ -124,7 +124,7 @@ public sealed class StorageDaemonsTests : IAsyncLifetime
             }
 
             await _folder.Daemons.EnsureAsync(
-                new StorageDaemonSpec("base", _folder.At("b.sock"), ForGuests: false, [new StorageExport("vda", new StorageBacking.Image(path, "qcow2"), Writable: false)]),
+                new StorageDaemonSpec("base", _folder.At("b.sock"), ForGuests: false, [new StorageExport("vda", new StorageBacking.Image(path, "qcow2", IsDevice: true), Writable: false)]),
                 CancellationToken.None);
             Assert.DoesNotContain("verification failed", await QemuFolder.Run("qemu-io", "-r", "-f", "raw", "-c", "read -P 0x5a 64k 64k", Uri("vda")), StringComparison.Ordinal);
             await _folder.Daemons.StopAsync("base", _folder.At("b.sock"), CancellationToken.None);

@@ -25,7 +25,7 @@ internal static class SourceWords
             s.CopyBytesPerSecond,
             s.BytesBehind,
             s.LastPoint is { } point ? Of(point) : null,
-            s.NextCutAt ?? (s.Wait == SourceWait.StartTime ? s.WaitUntil : null),
+            s.NextCutAt ?? (s.Wait == SourceWait.StartTime ? order.Policy.StartAt : null),
             s.LastCycleDuration,
             s.CyclesMade,
             s.CyclesMissed,

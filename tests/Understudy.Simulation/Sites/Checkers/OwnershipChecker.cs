@@ -170,9 +170,9 @@ internal sealed class OwnershipChecker(SitesWorld world)
             return;
         }
 
-        if (history.Held == now.Line && durable is { State: OwnershipState.Here } && durable.Line == now.Line && !(history.Source?.Line.IsNewerThan(now.Line) ?? false))
+        if (history.Held == now.Line && durable is { State: OwnershipState.Here } && durable.Line == now.Line)
         {
-            return; // It had not let go of it: what was to say so never became durable, and nobody was told.
+            return; // It had not let go of it: what was to say so (an offer, a newer line that was heard) never became durable, and nobody was told.
         }
 
         history.Held = now.Line;
