@@ -160,6 +160,11 @@ internal sealed class LocalWorld : IAsyncDisposable
         });
         operations.On(LocalMethods.Forget, (request, _, _) =>
         {
+            if (request.Vm == Vm)
+            {
+                throw new ErrorException(Errors.ReplicaIsThere("web1", "It is open."));
+            }
+
             Forgotten.Enqueue(request);
             return Task.FromResult(new Removed(["the note"], ["whatever stands in /pool"]));
         });

@@ -105,8 +105,13 @@ internal static partial class LocalCommands
         LocalAgent agent = await AgentAsync(c, ct);
         LocalState state = await agent.AskAsync(LocalMethods.State, Nothing.Value, null, ct);
         string named = c.Get(_vm);
-        ReplicaUnavailable replica = state.Unavailable?.FirstOrDefault(known => known.VmName == named || string.Equals(known.Vm.ToString(), named, StringComparison.OrdinalIgnoreCase))
-            ?? throw new ErrorException(Errors.ReplicaIsThere(Find(state, named).VmName, "It is open."));
+        if (state.Unavailable?.FirstOrDefault(known => known.VmName == named || string.Equals(known.Vm.ToString(), named, StringComparison.OrdinalIgnoreCase)) is not { } replica)
+        {
+            // Open: the agent refuses, and says whether its pool is there.
+            await agent.AskAsync(LocalMethods.Forget, new LocalForgetRequest(Find(state, named).Report.Vm), null, ct);
+            return ExitCode.Done;
+        }
+
         c.Io.Error.WriteLine($"{replica.Error.What}: {replica.Error.Why} Its points are given up; where no other copy is, they are lost.");
         string? word = c.Get(_forget) ?? await Asking.WordAsync(c, Confirmation.Forget, "give it up", ct);
         if (word != Confirmation.Forget)
