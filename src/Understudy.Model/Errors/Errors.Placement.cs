@@ -22,7 +22,7 @@ public static partial class Errors
         Sentence(why), next);
 
     public static ErrorInfo ReplicaLeaving(string vm) => new(Refused, "replica-leaving", $"The replica of {vm} is being removed",
-        "Its protection was ended there, and that end has not come through.", $"Let it go on: retry its job (`understudy job list --vm {vm}`), then protect the VM again.");
+        "Its protection was ended there, and that end has not come through.", "Let it go on: retry its job (`understudy job list`), then protect the VM again.");
 
     public static ErrorInfo ReplicaIsThere(string vm, string why) => new(Refused, "replica-there", $"The replica of {vm} is not given up",
         Sentence(why), $"To remove it with all its points: `understudy vm unprotect {vm}`.");
