@@ -14,12 +14,12 @@ internal sealed class LocalNews(IControlHandler operations, Action<AgentEvent> p
 {
     public async Task<ResponseMessage> AnswerAsync(RequestMessage request, Action<ProgressMessage> progress, CancellationToken connectionEnded)
     {
+        VmId? vm = VmOf(request.Body);
+        string whom = vm is { } known ? $" for {nameOf(known) ?? known.ToString()}" : ""; // before it is done: some commands end the last that knows the name
         ResponseMessage response = await operations.AnswerAsync(request, progress, connectionEnded);
         if (response.Error is null && CommandOf(request.Method) is { } command)
         {
-            VmId? vm = VmOf(request.Body);
-            post(new AgentEvent(
-                time.GetUtcNow(), HealthLevel.Warning, "local-command", vm, $"`{command}` was given on this host{(vm is { } known ? $" for {nameOf(known) ?? known.ToString()}" : "")}, and done."));
+            post(new AgentEvent(time.GetUtcNow(), HealthLevel.Warning, "local-command", vm, $"`{command}` was given on this host{whom}, and done."));
         }
 
         return response;
