@@ -8,12 +8,15 @@ internal sealed class HangingPool : IDisposable
     public const string Volume = "volume.raw";
     public const long Bytes = 1024 * 1024;
 
+    private static readonly TimeSpan EndsWithin = TimeSpan.FromSeconds(30);
+
     private readonly PrivateHost _host;
     private readonly string _folder;
     private readonly string[] _pidFiles;
 
     public HangingPool(PrivateHost host, string folder)
     {
+        Assert.SkipUnless(File.Exists("/dev/fuse"), "needs FUSE (modprobe fuse)");
         (_host, _folder, _pidFiles) = (host, folder, [folder + ".pid0", folder + ".pid1"]);
         string below = folder + ".raw";
         Directory.CreateDirectory(folder);
@@ -48,9 +51,9 @@ internal sealed class HangingPool : IDisposable
         Tool.Run("virsh", "-c", _host.Uri, "pool-undefine", Name);
         string[] servers = Pids;
         Tool.Run("kill", ["-TERM", .. servers]);
-        while (servers.Any(server => Directory.Exists($"/proc/{server}")))
+        if (!SpinWait.SpinUntil(() => !servers.Any(server => Directory.Exists($"/proc/{server}")), EndsWithin)) // It unmounts before it ends.
         {
-            Thread.Sleep(5); // It unmounts before it ends.
+            throw new TimeoutException($"the FUSE servers {string.Join(" and ", servers)} have not ended within {EndsWithin.TotalSeconds} s");
         }
 
         Directory.Delete(_folder, recursive: true);
