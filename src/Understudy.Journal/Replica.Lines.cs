@@ -92,14 +92,15 @@ public sealed partial class Replica
 
         await ChangeAsync(next with { Segments = PlanRuns(_manifest.Applied.Sequence, point.Sequence) });
         List<SegmentFile> dropped = [.. _log.Segments.Where(s => s.FirstSequence > point.Sequence)];
+        foreach (Pin pin in cut)
+        {
+            // Published before the segments are cut and their files go: a view that was reading them meanwhile looks again.
+            pin.Segments = [.. _log.Segments.Where(pin.Needs)];
+        }
+
         _log.CutAfter(point.Sequence);
         _points.RemoveAll(p => p.Sequence > point.Sequence);
         _builder.InForce = point.InForce;
-        foreach (Pin pin in cut)
-        {
-            pin.Segments = [.. _log.Segments.Where(pin.Needs)]; // Published before the files go: a view that meets the gap looks again.
-        }
-
         await _log.RemoveAsync(dropped, CancellationToken.None);
         Publish();
         Log.Dropped(_env.Logger, Id, first, last);

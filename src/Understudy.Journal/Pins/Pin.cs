@@ -49,8 +49,9 @@ internal sealed class Pin(PinId id, PointState point, PinSpan span)
     public SegmentLog? PreImages { get; private set; }
 
     /// <summary>
-    /// Changes whenever pre-images were added, before the base blocks they save are overwritten. A reader that finds the
-    /// same version before and after it has read the base has read what the pin stands for.
+    /// Changes whenever pre-images were added, before the base blocks they save are overwritten, and before segments it shows
+    /// are cut. A reader that finds the same version before and after it has looked at the journal, and again after it has
+    /// read the base, has read what the pin stands for.
     /// </summary>
     public int Version => Volatile.Read(ref _version);
 

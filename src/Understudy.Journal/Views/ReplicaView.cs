@@ -227,16 +227,24 @@ public sealed class ReplicaView : IBlockDevice, IExtentSource
     private async ValueTask<(RegionMap Map, int Version)> FindRegionAsync(long offset, CancellationToken cancellationToken)
     {
         long index = offset / _regionBytes;
-        int version = _pin.Version; // Before the layers: what is added later shows as a later version.
-        RegionMap? map = _regions.Find(index, version);
-        if (map is null)
+        while (true)
         {
-            ByteRange region = ByteRange.FromTo(index * _regionBytes, Math.Min(SizeBytes, (index + 1) * _regionBytes));
-            map = await RegionMap.ResolveAsync(_pin.Layers, _disk.Disk, region, cancellationToken);
-            _regions.Add(index, version, map);
-        }
+            int version = _pin.Version; // Before the layers: what is added later shows as a later version.
+            if (_regions.Find(index, version) is { } known)
+            {
+                return (known, version);
+            }
 
-        return (map, version);
+            ByteRange region = ByteRange.FromTo(index * _regionBytes, Math.Min(SizeBytes, (index + 1) * _regionBytes));
+            RegionMap map = await RegionMap.ResolveAsync(_pin.Layers, _disk.Disk, region, cancellationToken);
+            if (_pin.Version == version)
+            {
+                _regions.Add(index, version, map);
+                return (map, version);
+            }
+
+            // The journal was cut meanwhile: half of its records may be missing here, above what was saved of them.
+        }
     }
 
     private async ValueTask AddBaseExtentsAsync(ExtentBuilder extents, long from, long to, CancellationToken cancellationToken)

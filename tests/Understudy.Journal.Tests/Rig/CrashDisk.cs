@@ -20,6 +20,9 @@ internal sealed class CrashDisk : IFileStore, IBaseImages
     /// <summary>Called before each change; throws to let it fail.</summary>
     public Action<Change>? BeforeChange { get; set; }
 
+    /// <summary>Awaited before each read of a file; gets its name.</summary>
+    public Func<string, Task>? BeforeRead { get; set; }
+
     public IReadOnlyDictionary<string, Inode> Names => _names;
 
     public IReadOnlyCollection<string> Folders => _folders;
@@ -220,12 +223,13 @@ internal sealed class CrashDisk : IFileStore, IBaseImages
 
         public long LengthBytes => inode.Length;
 
-        public ValueTask<int> ReadAsync(long offsetBytes, Memory<byte> buffer, CancellationToken cancellationToken)
+        public async ValueTask<int> ReadAsync(long offsetBytes, Memory<byte> buffer, CancellationToken cancellationToken)
         {
             ThrowIfDead();
+            await (disk.BeforeRead?.Invoke(name) ?? Task.CompletedTask);
             int count = (int)Math.Clamp(inode.Length - offsetBytes, 0, buffer.Length);
             inode.Content.Slice((int)Math.Min(offsetBytes, inode.Length), count).CopyTo(buffer.Span);
-            return ValueTask.FromResult(count);
+            return count;
         }
 
         public ValueTask WriteAsync(long offsetBytes, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
