@@ -166,6 +166,44 @@ public sealed class ReplicaFaultTests
         }
     }
 
+    /// <summary>What had been written for the first pin was in no view yet, and counted as saved when apply was tried again: the base
+    /// was overwritten under it.</summary>
+    [Fact]
+    public async Task A_block_that_was_saved_for_one_of_two_pins_when_the_disk_was_full_is_still_read_as_it_was()
+    {
+        CrashDisk disk = new();
+        SourceModel source = new(TestRig.Line1);
+        Replica replica = await Replica.CreateAsync(TestRig.Environment(disk), TestRig.Spec, default);
+        await replica.AppendAsync(source.SetGeometry(TestRig.Disk(0, 65536)), source.Write(A, 0, Bytes(1, 4096)), source.Checkpoint(TestRig.Start));
+        (RecoveryPointId pinned, byte[] before) = (source.LastPoint, [.. source.TakeSnapshot().Disks[A]]);
+        await replica.FlushAsync(default);
+        await replica.ApplyAsync(pinned, default);
+        await replica.AddPinAsync(pinned, "one", default);
+        await replica.AddPinAsync(pinned, "two", default);
+        await replica.AppendAsync(source.Write(A, 0, Bytes(2, 4096)), source.Checkpoint(TestRig.Start));
+        await replica.FlushAsync(default);
+        int files = 0;
+        disk.BeforeChange = change =>
+        {
+            files += change is CrashDisk.Change.Link { Name: var name } && name.StartsWith("pins/", StringComparison.Ordinal) ? 1 : 0;
+            if (files == 3 && change is CrashDisk.Change.Write) // each pin has two
+            {
+                throw new StorageException(FaultKind.Full, "disk", "no space left");
+            }
+        };
+        Assert.Equal(FaultKind.Full, (await Assert.ThrowsAsync<StorageException>(async () => await replica.ApplyAsync(source.LastPoint, default))).Kind);
+        disk.BeforeChange = null;
+
+        Assert.IsType<ApplyOutcome.Applied>(await replica.ApplyAsync(source.LastPoint, default));
+
+        await using (ReplicaView view = await replica.OpenViewAsync(pinned, A, default))
+        {
+            await view.AssertReadsAsync(before);
+        }
+
+        await replica.DisposeAsync();
+    }
+
     private static async Task InsistAsync(Replica replica, byte[] record)
     {
         AppendOutcome outcome = await replica.AppendAsync(record, default);

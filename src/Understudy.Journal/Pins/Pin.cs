@@ -85,7 +85,8 @@ internal sealed class Pin(PinId id, PointState point, PinSpan span)
         Interlocked.Increment(ref _version);
     }
 
-    /// <summary>Whether a block has been saved before.</summary>
+    /// <summary>Whether a block has been saved before, durably. What was written for an apply that could not go on is not seen by
+    /// any view yet, and saved again: the base has not changed since.</summary>
     public async ValueTask<bool> HasPreImageAsync(DiskId disk, long block, CancellationToken cancellationToken)
     {
         if (PreImages is not { } saved)
@@ -96,7 +97,7 @@ internal sealed class Pin(PinId id, PointState point, PinSpan span)
         List<SegmentExtent> found = [];
         foreach (SegmentFile segment in saved.Segments)
         {
-            await segment.CollectAsync(disk, RecordLimits.BlockRange(block), 0, ulong.MaxValue, found, cancellationToken);
+            await segment.CollectAsync(disk, RecordLimits.BlockRange(block), 0, saved.FlushedSequence, found, cancellationToken);
         }
 
         return found.Count > 0;
