@@ -149,11 +149,8 @@ public sealed partial class Replica
                 await store.DeleteAsync(entry.Name, cancellationToken);
             }
 
-            if (ours.Length > 0)
-            {
-                // Before the manifest goes: segments that come back after a power loss without it would look like a damaged replica.
-                await store.FlushFolderAsync(folder, cancellationToken);
-            }
+            // Before the manifest goes: segments that come back after a power loss without it would look like a damaged replica.
+            await store.FlushDeletionsAsync(folder, cancellationToken);
         }
 
         await store.DeleteAsync(Bases.ApplyLog.Name, cancellationToken);

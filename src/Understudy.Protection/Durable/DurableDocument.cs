@@ -73,28 +73,25 @@ internal sealed class DurableDocument<T>(string kind, JsonTypeInfo<T> json)
 
     /// <summary>Removes all documents of a folder, also those that nobody knows of: the write that was to begin something can have
     /// failed at its last flush, and then its file stands.</summary>
-    public static ValueTask ClearAsync(IFileStore store, string folder, CancellationToken cancellationToken) =>
-        DeleteAllAsync(store, folder, static _ => true, cancellationToken);
+    public static async ValueTask ClearAsync(IFileStore store, string folder, CancellationToken cancellationToken)
+    {
+        await DeleteAllAsync(store, folder, static _ => true, cancellationToken);
+        await store.FlushDeletionsAsync(folder, cancellationToken);
+    }
 
-    /// <summary>Removes what a crash, or a disk that failed, has left half written in a folder of documents.</summary>
+    /// <summary>Removes what a crash, or a disk that failed, has left half written in a folder of documents. Should it come back, it
+    /// is removed again.</summary>
     private static ValueTask SweepAsync(IFileStore store, string folder, CancellationToken cancellationToken) =>
         DeleteAllAsync(store, folder, static name => name.EndsWith(NewSuffix, StringComparison.Ordinal), cancellationToken);
 
     private static async ValueTask DeleteAllAsync(IFileStore store, string folder, Func<string, bool> isMeant, CancellationToken cancellationToken)
     {
-        bool any = false;
         foreach (StoreEntry entry in await store.ListAsync(folder, cancellationToken))
         {
             if (isMeant(entry.Name))
             {
                 await store.DeleteAsync(entry.Name, cancellationToken);
-                any = true;
             }
-        }
-
-        if (any)
-        {
-            await store.FlushFolderAsync(folder, cancellationToken);
         }
     }
 
