@@ -13,6 +13,9 @@ public enum RefusalCode
     NoSuchRun,
     NoSuchBranch,
 
+    /// <summary>The protection ends, or has ended, while the order is given.</summary>
+    NotProtected,
+
     /// <summary>The host has no VM of that name.</summary>
     NoSuchVm,
 

@@ -27,6 +27,7 @@ public sealed class OwnershipToken
     /// <summary>A write failed: guard and file may say another thing than the record. Inside the gate.</summary>
     private bool _isTorn;
 
+    private bool _isClosed; // Changed inside the gate.
     private volatile Heard? _heard; // until the record is of that line, or of a newer one
 
     private OwnershipToken(OwnershipServices services, IFileStore store, OwnershipRecord record)
@@ -82,7 +83,7 @@ public sealed class OwnershipToken
     /// <exception cref="RefusedException">Nothing was changed.</exception>
     public async ValueTask<OwnershipRecord> TakeAsync(OwnershipMessage message, CancellationToken cancellationToken)
     {
-        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        using AsyncGate.Pass inside = await EnterAsync(cancellationToken);
         switch (OwnershipRules.Apply(_record, message, _services.Boot))
         {
             case OwnershipOutcome.Unchanged:
@@ -120,7 +121,7 @@ public sealed class OwnershipToken
     /// <summary>The VM's disks on this host have changed: the guard watches those from now on.</summary>
     public async ValueTask SetDisksAsync(string vmName, IReadOnlyList<string> disks, CancellationToken cancellationToken)
     {
-        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        using AsyncGate.Pass inside = await EnterAsync(cancellationToken);
         if (_record.VmName != vmName || !_record.Disks.SequenceEqual(disks))
         {
             await SaveAsync(_record with { VmName = vmName, Disks = disks }, opens: false, cancellationToken);
@@ -130,23 +131,46 @@ public sealed class OwnershipToken
     /// <summary>Puts guard and file right after a write that failed; for whoever looks after the VM and gives no order.</summary>
     public async ValueTask MendAsync(CancellationToken cancellationToken)
     {
-        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        using AsyncGate.Pass inside = await EnterAsync(cancellationToken);
         await MendInsideAsync(cancellationToken);
     }
 
     /// <summary>Writes the guard's part again: what it is told beside the record has changed.</summary>
     public async ValueTask PublishAsync(CancellationToken cancellationToken)
     {
-        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        using AsyncGate.Pass inside = await EnterAsync(cancellationToken);
         await _services.Guard.PublishAsync(_record, cancellationToken);
+    }
+
+    /// <summary>When this returns no message is under way, and from then on all are refused; record and guard stay as they are.</summary>
+    public async ValueTask CloseAsync(CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        _isClosed = true;
     }
 
     /// <summary>The protection has ended: nothing is guarded any more and nothing is left.</summary>
     public async ValueTask EndAsync(CancellationToken cancellationToken)
     {
         using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        _isClosed = true;
         await _services.Guard.RemoveAsync(_record.Vm, cancellationToken);
         await DurableDocument<OwnershipRecord>.DeleteAsync(_store, OwnershipFile.Name, cancellationToken);
+    }
+
+    internal static RefusedException Closed(OwnershipRecord record) => new(
+        RefusalCode.NotProtected, $"The protection of {record.VmName} on this host is just ending.", "Nothing was changed. See what is left of it: `understudy vm list`.");
+
+    private async ValueTask<AsyncGate.Pass> EnterAsync(CancellationToken cancellationToken)
+    {
+        AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        if (_isClosed)
+        {
+            inside.Dispose();
+            throw Closed(_record);
+        }
+
+        return inside;
     }
 
     /// <summary>Closed while the file may say anything.</summary>

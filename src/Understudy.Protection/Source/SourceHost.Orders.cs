@@ -41,8 +41,11 @@ public sealed partial class SourceHost
     /// <summary>The target gives the VM back, by a line of its making that goes on after <paramref name="parent"/>.</summary>
     /// <param name="start">Start it when it is off, resume it when it was paused. A guest that was stopped here because of the
     /// newer line goes on in any case: whoever gives the order may not have known that it ran.</param>
-    public ValueTask AcceptAsync(TransferId transfer, LineId line, RecoveryPointId parent, bool start, CancellationToken cancellationToken) =>
-        ComeHomeAsync(new OwnershipMessage.Accept(transfer, line, parent, Succeeds: null), start || Guest.Deposed is { FoundRunning: true }, cancellationToken);
+    public async ValueTask AcceptAsync(TransferId transfer, LineId line, RecoveryPointId parent, bool start, CancellationToken cancellationToken)
+    {
+        bool stopped = Guest.Deposed is { FoundRunning: true } || await Guest.StandsStillUnnotedAsync(cancellationToken);
+        await ComeHomeAsync(new OwnershipMessage.Accept(transfer, line, parent, Succeeds: null), start || stopped, cancellationToken);
+    }
 
     /// <summary>A newer line owns the VM. Returns when the copy here does nothing any more, or after ten seconds of trying.</summary>
     /// <param name="action">What is done to a guest that runs; null for the policy's.</param>

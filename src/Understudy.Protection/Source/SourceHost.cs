@@ -24,6 +24,7 @@ public sealed partial class SourceHost : IDisposable
         Guest = guest;
         Engine = engine;
         guest.UsedSequence = () => engine.UsedSequence;
+        engine.BeforeHome = guest.NoteStandingStillAsync;
     }
 
     public SourceSpec Spec => Engine.Spec;
@@ -118,6 +119,7 @@ public sealed partial class SourceHost : IDisposable
         }
 
         await Engine.UnprotectAsync(cancellationToken);
+        await CloseAsync(cancellationToken);
         await FinishEndAsync(_environment, cancellationToken);
     }
 
@@ -136,6 +138,7 @@ public sealed partial class SourceHost : IDisposable
 
         await Guest.RetireAsync(Engine.Replicated(Guest.Disks), cancellationToken);
         await Engine.UnprotectAsync(cancellationToken);
+        await CloseAsync(cancellationToken);
         if (Guest.Disks.Count == 0 && await _environment.Machine.Inventory.FindVmAsync(Spec.Vm, cancellationToken) is null)
         {
             await RetiredSource.ForgetAsync(_environment.Store, Ownership, cancellationToken);
@@ -166,6 +169,13 @@ public sealed partial class SourceHost : IDisposable
     }
 
     public void Dispose() => Engine.Dispose();
+
+    /// <summary>Orders that had found this object before write nothing beside what is deleted now, and nothing after it.</summary>
+    private async ValueTask CloseAsync(CancellationToken cancellationToken)
+    {
+        await Guest.CloseAsync(cancellationToken);
+        await Ownership.CloseAsync(cancellationToken);
+    }
 
     private async Task SayEndAsync(string what, Task running)
     {

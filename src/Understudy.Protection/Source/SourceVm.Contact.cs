@@ -95,6 +95,9 @@ public sealed partial class SourceVm
         }
     }
 
+    /// <summary>What is to be noted before the VM is owned here again: from then on its guest may run.</summary>
+    internal Func<CancellationToken, ValueTask> BeforeHome { private get; set; } = static _ => ValueTask.CompletedTask;
+
     /// <summary>
     /// The target has refused this side's line and named another. A newer one deposes this side, or is offered to it: then
     /// it is taken. An older one means that the target has not heard of this side's yet.
@@ -111,6 +114,7 @@ public sealed partial class SourceVm
         if (refusal.Offer is { } offer && line.IsNewerThan(Ownership.Record.Line))
         {
             Log.TakesOffer(_environment.Logger, Spec.Vm, line, offer.Parent);
+            await BeforeHome(cancellationToken);
             await Ownership.TakeAsync(new OwnershipMessage.Accept(offer.Transfer, line, offer.Parent, Succeeds: null), cancellationToken);
         }
         else

@@ -17,6 +17,7 @@ internal static class RefusalWords
         RefusalCode.NoSpace => "no-space",
         RefusalCode.AlreadyFailedOver => "failed-over-already",
         RefusalCode.NotFailedOver => "not-failed-over",
+        RefusalCode.NotProtected => "vm-not-protected",
         RefusalCode.NoSuchBranch => "branch-unknown",
         RefusalCode.NoSuchVm => "vm-unknown",
         RefusalCode.VmOff => "vm-off",

@@ -326,6 +326,35 @@ public sealed class SourceOwnershipTests
         Assert.DoesNotContain(world.Events, happened => happened.Kind == SourceEventKind.ResynchronisationStarted);
     }
 
+    /// <summary>An agent whose disk took no writes had paused it for a newer line, and died before anything of that was durable.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_guest_that_stands_still_with_no_note_of_why_goes_on_when_the_vm_comes_back(bool byOrder)
+    {
+        SourceWorld world = new(Seed());
+        bool offered = false;
+        int points = 0;
+        Task? accepting = null;
+        world.RunUntil(() =>
+        {
+            if (!offered && world.Replica.Points.Count == 3 && world.Engine?.Status.Wait == SourceWait.NextCycle)
+            {
+                offered = true;
+                points = world.Replica.Points.Count;
+                world.Vm.State = VmRunState.Paused;
+                RecoveryPointId parent = world.Replica.LastPoint!.Value;
+                world.Replica.MoveTo(_third, world.Time.GetUtcNow(), new LineOffer(_back, parent));
+                accepting = byOrder ? world.Host!.AcceptAsync(_back, _third, parent, start: false, default).AsTask() : Task.CompletedTask;
+            }
+
+            return accepting is { IsCompleted: true } && world.Replica.Points.Count >= points + 2;
+        });
+        Assert.True(accepting!.IsCompletedSuccessfully);
+        Assert.Equal(VmRunState.Running, world.Vm.State);
+        Assert.Equal(_third, world.Engine!.Spec.Line);
+    }
+
     [Fact]
     public void A_vault_that_knows_of_a_newer_line_deposes_a_source_whose_link_is_down()
     {

@@ -6,6 +6,24 @@ namespace Understudy.Protection.Source.Guest;
 /// <summary>A guest whose VM is owned here (again): it goes on where it was stopped.</summary>
 public sealed partial class GuestKeeper
 {
+    /// <summary>
+    /// Whether it is paused here under a line that was never noted as lost. Where the disk took no writes that was us
+    /// (<see cref="StandStillAsync"/>), perhaps in a life that has ended since: it goes on with the VM, as one would that was
+    /// found paused when the newer line was noted.
+    /// </summary>
+    public async ValueTask<bool> StandsStillUnnotedAsync(CancellationToken cancellationToken) =>
+        Ownership.Record.State is OwnershipState.Here && _record is { Deposed: null, GoesOn: false }
+        && await _environment.Lifecycle.GetRunStateAsync(Vm, cancellationToken) == VmRunState.Paused;
+
+    /// <summary>To be called before the VM is taken back from a newer line.</summary>
+    public async ValueTask NoteStandingStillAsync(CancellationToken cancellationToken)
+    {
+        if (await StandsStillUnnotedAsync(cancellationToken))
+        {
+            await WillGoOnAsync(true, cancellationToken);
+        }
+    }
+
     private async ValueTask BringBackAsync(CancellationToken cancellationToken)
     {
         (_shutdownBegan, _shutdownAskedAt) = (null, null);

@@ -41,6 +41,7 @@ public sealed partial class GuestKeeper
     private long? _disksNotedAt;
     private bool _autostartNoted;
     private bool _stoodStill; // Paused before it could be noted.
+    private bool _isClosed; // Changed inside the gate.
     private long? _shutdownBegan;
     private long? _shutdownAskedAt;
 
@@ -168,7 +169,7 @@ public sealed partial class GuestKeeper
     /// <summary>Durably: whether the guest runs as soon as it may run here (again).</summary>
     public async ValueTask WillGoOnAsync(bool goesOn, CancellationToken cancellationToken)
     {
-        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        using AsyncGate.Pass inside = await EnterAsync(cancellationToken);
         if (_record.GoesOn != goesOn)
         {
             await SaveAsync(_record with { GoesOn = goesOn }, cancellationToken);
@@ -180,7 +181,7 @@ public sealed partial class GuestKeeper
     /// <exception cref="RefusedException">The VM is owned here.</exception>
     public async ValueTask RetireAsync(IReadOnlyList<string> replicated, CancellationToken cancellationToken)
     {
-        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        using AsyncGate.Pass inside = await EnterAsync(cancellationToken);
         if (Ownership.Record.State is OwnershipState.Offered)
         {
             throw new RefusedException(
@@ -206,21 +207,21 @@ public sealed partial class GuestKeeper
     /// <summary>What the VM has here and was not noted is listed from now on as well, before the VM goes.</summary>
     public async ValueTask CompleteDisksAsync(CancellationToken cancellationToken)
     {
-        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        using AsyncGate.Pass inside = await EnterAsync(cancellationToken);
         await NoteLateDisksAsync(cancellationToken);
     }
 
     /// <summary>The old disks are deleted.</summary>
     public async ValueTask ForgetDisksAsync(CancellationToken cancellationToken)
     {
-        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        using AsyncGate.Pass inside = await EnterAsync(cancellationToken);
         await SaveAsync(_record with { Disks = [] }, cancellationToken);
     }
 
     /// <summary>Brings the guest to where the token wants it, as far as that goes now.</summary>
     public async ValueTask TendAsync(CancellationToken cancellationToken)
     {
-        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        using AsyncGate.Pass inside = await EnterAsync(cancellationToken);
         try
         {
             await TendInsideAsync(cancellationToken);
@@ -253,6 +254,14 @@ public sealed partial class GuestKeeper
             default:
                 throw new System.Diagnostics.UnreachableException();
         }
+    }
+
+    /// <summary>The protection ends here: when this returns nothing is under way, and from then on orders are refused. What is
+    /// left of its files is for whoever opens them next.</summary>
+    public async ValueTask CloseAsync(CancellationToken cancellationToken)
+    {
+        using AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        _isClosed = true;
     }
 
     /// <summary>Nothing of it is left. To be called when <see cref="RunAsync"/> has ended.</summary>
@@ -323,6 +332,18 @@ public sealed partial class GuestKeeper
 
     /// <summary>Whether there is a QEMU that may write again.</summary>
     private static bool IsOn(VmRunState state) => state is not (VmRunState.Off or VmRunState.Crashed or VmRunState.Absent);
+
+    private async ValueTask<AsyncGate.Pass> EnterAsync(CancellationToken cancellationToken)
+    {
+        AsyncGate.Pass inside = await _gate.EnterAsync(cancellationToken);
+        if (_isClosed)
+        {
+            inside.Dispose();
+            throw OwnershipToken.Closed(Ownership.Record);
+        }
+
+        return inside;
+    }
 
     private async ValueTask SaveAsync(GuestRecord record, CancellationToken cancellationToken)
     {
