@@ -140,6 +140,34 @@ public sealed class EndOfProtectionTests : IAsyncLifetime
         Assert.Equal("vm-not-protected", nothing.Error.Code);
     }
 
+    /// <summary>Failed over at the target, by hand and out of the vault's sight, while its protection ended: nobody but a person there can settle it.</summary>
+    [Fact]
+    public async Task A_target_that_had_taken_the_VM_while_it_was_away_is_told_of_once_and_asked_again_each_hour()
+    {
+        await _beta.StopAsync();
+        await Lab.UntilAsync(async () => !(await _lab.Client.GetHostAsync("beta", Ct)).Online);
+        Assert.Equal(JobState.Succeeded, (await _lab.EndOfAsync((await _lab.Client.UnprotectAsync("web1", keepAtTarget: false, Ct)).Id)).State);
+        bool stands = true;
+        int asked = 0;
+        _beta.Before["target.unprotect"] = _ =>
+        {
+            asked++;
+            return stands ? throw new ErrorException(Errors.OldDisksNeeded("web1")) : Task.CompletedTask; // not-committed
+        };
+
+        await _beta.RestartAsync(() => { });
+        await Lab.UntilAsync(() => _lab.HasEventAsync("two-owners"));
+        await _beta.RestartAsync(() => { });
+        await Lab.UntilAsync(() => Task.FromResult(asked >= 2));
+        EventDto told = Assert.Single(await _lab.Client.ListEventsAsync(0, 1000, Ct), news => news.Kind == "two-owners");
+        Assert.Equal(HealthLevel.Critical, told.Severity);
+
+        stands = false;
+        _lab.Time.Advance(TimeSpan.FromMinutes(61));
+        await Lab.UntilAsync(() => _lab.HasEventAsync("cleaned-up"));
+        Assert.Empty(_beta.Replicas);
+    }
+
     /// <summary>What both have posted so far has been taken in: news of one connection keep their order.</summary>
     private async Task ArrivedAsync(CancellationToken cancellationToken)
     {

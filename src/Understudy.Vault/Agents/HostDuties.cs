@@ -24,16 +24,23 @@ internal sealed partial class HostDuties(
     public const string Source = "source";
     public const string Target = "target";
 
+    private const string NotCommitted = "not-committed"; // an agent's word: a failover stands there
+
     private const int MaxQueued = 4096; // hosts of one vault
 
     private static readonly TimeSpan _callLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan _again = TimeSpan.FromSeconds(20);
+
+    /// <summary>What a host has refused waits for a person there, or for a branch that expires.</summary>
+    private static readonly TimeSpan _refusedAgain = TimeSpan.FromHours(1);
 
     private readonly Channel<HostId> _hosts = Channel.CreateBounded<HostId>(
         new BoundedChannelOptions(MaxQueued) { FullMode = BoundedChannelFullMode.Wait, SingleReader = true });
 
     private readonly ConcurrentDictionary<HostId, ValueTuple> _waiting = new(); // in the channel
     private readonly ConcurrentDictionary<HostId, ValueTuple> _undone = new();
+    private readonly ConcurrentDictionary<HostId, DateTimeOffset> _refused = new(); // when
+    private readonly Dictionary<(Guid Host, Guid Replica), string> _told = []; // of refusals, so that each is told once; the loop's alone
 
     /// <summary>Every job's end calls it for both hosts: a host that waits already is told then what is true then.</summary>
     public void Post(HostId host)
@@ -56,6 +63,12 @@ internal sealed partial class HostDuties(
                 foreach (HostId host in _undone.Keys)
                 {
                     _undone.TryRemove(host, out _);
+                    Post(host);
+                }
+
+                foreach (HostId host in _refused.Where(refusal => time.GetUtcNow() - refusal.Value >= _refusedAgain).Select(refusal => refusal.Key))
+                {
+                    _refused.TryRemove(host, out _);
                     Post(host);
                 }
             }
@@ -198,6 +211,7 @@ internal sealed partial class HostDuties(
 
                 db.Cleanups.Remove(row);
                 await db.SaveChangesAsync(cancellationToken);
+                _told.Remove((row.HostId, row.Replica));
                 await events.AddAsync(HealthLevel.Normal, "cleaned-up", row.VmId, row.HostId, $"What was left of {row.VmName}'s protection has been removed.", cancellationToken);
                 return null;
             case AgentReply<Removed>.Refused { Error.Error: var error }:
@@ -215,16 +229,23 @@ internal sealed partial class HostDuties(
         LineId? owner = row.KeepGuard && row.MintedAt is not null && LineId.TryParse(row.Line, out LineId line) ? line : null;
         string? said = await db.Retired.Where(old => old.Replica == row.Replica).Select(old => old.ReportJson).SingleOrDefaultAsync(cancellationToken);
         bool isClaimed = Standing.WasClaimedMeanwhile(owner, refusal.Code, said is null ? null : VaultJson.Read(said, VaultJson.Default.SourceReport));
-        await (isClaimed
-            ? events.AddAsync(
+        if (isClaimed)
+        {
+            await events.AddAsync(
                 HealthLevel.Critical,
                 "two-owners",
                 row.VmId,
                 row.HostId,
                 $"{row.VmName}: its protection was ended with the VM staying at the other site, and it was claimed on this host by hand: it is an ordinary VM here, and so is what stands at the other site, or its images are there. "
                     + "Nothing keeps either from running: compare the two, and shut down the one that is not wanted.",
-                cancellationToken)
-            : events.AddAsync(HealthLevel.Warning, "clean-up-refused", row.VmId, row.HostId, $"{row.VmName}: {refusal}", cancellationToken));
+                cancellationToken);
+        }
+        else
+        {
+            _refused[new HostId(row.HostId)] = time.GetUtcNow();
+            await TellRefusalAsync(row, refusal, cancellationToken);
+        }
+
         CleanupRow next = new()
         {
             OperationId = ids.NewGuid(),
@@ -246,6 +267,28 @@ internal sealed partial class HostDuties(
 
         await db.SaveChangesAsync(cancellationToken);
         return (next, !isClaimed);
+    }
+
+    /// <summary>Once for each refusal, however often it is asked again.</summary>
+    private async Task TellRefusalAsync(CleanupRow row, ErrorInfo refusal, CancellationToken cancellationToken)
+    {
+        string text = refusal.ToString();
+        if (_told.GetValueOrDefault((row.HostId, row.Replica)) == text)
+        {
+            return;
+        }
+
+        await (row.Side == Target && refusal.Code == NotCommitted
+            ? events.AddAsync(
+                HealthLevel.Critical,
+                "two-owners",
+                row.VmId,
+                row.HostId,
+                $"{row.VmName}: its protection was ended with the VM staying at its source, and it had been failed over on this host by hand: it is an ordinary VM there and may run here as well. "
+                    + "Compare the two. On this host `understudy local commit` keeps the one here as an ordinary VM, `understudy local cancel` ends it and keeps what it wrote as a branch.",
+                cancellationToken)
+            : events.AddAsync(HealthLevel.Warning, "clean-up-refused", row.VmId, row.HostId, $"{row.VmName}: {text}", cancellationToken));
+        _told[(row.HostId, row.Replica)] = text;
     }
 
     private static SourceUnprotectRequest RequestOf(CleanupRow row) => new(

@@ -1,6 +1,8 @@
+using Understudy.Api.Control;
 using Understudy.Model;
 using Understudy.Plans;
 using Understudy.Protection.Target;
+using Understudy.Protection.Target.Runs;
 using Understudy.Simulation.Sites.Vault;
 
 namespace Understudy.Simulation.Sites;
@@ -72,6 +74,11 @@ internal sealed partial class ModelUser
     public async Task RetireAsync(VmWatch vm)
     {
         VmSituation now = _world.Database.Situation(vm);
+        if (now.State == ProtectionState.Unprotected)
+        {
+            await ClearAtHostAsync(vm);
+        }
+
         await OrderAsync(vm, now switch
         {
             { Mounts: > 0 } => VmCommand.Unmount,
@@ -80,6 +87,31 @@ internal sealed partial class ModelUser
             { State: ProtectionState.CommitPending } => VmCommand.Commit,
             _ => VmCommand.Unprotect,
         });
+    }
+
+    /// <summary>Its protection ended while the target was away, and somebody had given orders there of which the vault knew nothing:
+    /// the person at that host settles them.</summary>
+    private async Task ClearAtHostAsync(VmWatch vm)
+    {
+        foreach (CleanupRow owed in _world.Database.Cleanups.Where(row => row.Vm == vm.Id && !row.AtSource).ToArray())
+        {
+            if (_world.Target.Agent is not { } agent || agent.Target.TryFind(owed.Replica) is not { Status: var status })
+            {
+                continue;
+            }
+
+            var operation = new OperationId(_world.Ids.NewGuid());
+            if (status.Failover is { Step: not FailoverStep.Committed })
+            {
+                _world.Context.Counters.Add("user: commits at the target what nobody protects any more");
+                await agent.AnswerAsync(AgentMethods.Commit, operation, new CommitRequest(vm.Id, owed.Replica));
+            }
+            else if (status.Branches is [var branch, ..])
+            {
+                _world.Context.Counters.Add("user: deletes at the target a branch that nobody protects any more");
+                await agent.AnswerAsync(AgentMethods.BranchDelete, operation, new BranchDeleteRequest(owed.Replica, branch.Branch.Id));
+            }
+        }
     }
 
     /// <summary>Of a protection that was ended at one side, whatever was asked for afterwards.</summary>

@@ -33,6 +33,8 @@ internal sealed class LocalNews(IControlHandler operations, Action<AgentEvent> p
     private static string? CommandOf(string method) =>
         method == AgentMethods.FailoverStart.Name ? "understudy local failover"
         : method == AgentMethods.FailoverCancel.Name ? "understudy local cancel"
+        : method == AgentMethods.Commit.Name ? "understudy local commit"
+        : method == AgentMethods.BranchDelete.Name ? "understudy local delete"
         : method == LocalMethods.Claim.Name ? "understudy local claim"
         : method == LocalMethods.Forget.Name ? "understudy local forget"
         : method == AgentMethods.SourceUnprotect.Name || method == AgentMethods.TargetUnprotect.Name ? "understudy agent leave"

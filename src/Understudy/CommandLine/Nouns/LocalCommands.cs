@@ -30,6 +30,8 @@ internal static partial class LocalCommands
         make.Verb("failover", "Make the VM run here, whatever the state of its source", FailoverAsync,
             [_vm, _point, _confirm, _despiteVault, _data, .. RunOptions.All]),
         make.Verb("cancel", "End a failover that is not committed; the VM goes back to its source", CancelAsync, _vm, _offline, _despiteVault, _data),
+        make.Verb("commit", "Make a failover final; the VM ends on ordinary images, and runs all the while", CommitAsync, _vm, _despiteVault, _data),
+        make.Verb("delete", "Delete a branch, by its name (`local points` shows them)", DeleteAsync, _vm, _branch, _branchAgain, _despiteVault, _data),
         make.Verb("claim", "Say that the VM belongs here although the other side cannot be asked; runs it", ClaimAsync, _vm, _confirm, _despiteVault, _data),
         make.Verb("forget", "Give up a replica whose storage pool is gone for good", ForgetAsync, _vm, _forget, _data),
         make.Verb("export", "Write the disks of a point as ordinary images", ExportAsync, _vm, _point, _folder, _format, _data));
