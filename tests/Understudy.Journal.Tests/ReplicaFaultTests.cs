@@ -204,6 +204,31 @@ public sealed class ReplicaFaultTests
         await replica.DisposeAsync();
     }
 
+    /// <summary>Its sums came back with a power loss, beside no replica, and no other could be made in that folder.</summary>
+    [Fact]
+    public async Task A_removal_that_goes_on_where_another_has_died_makes_the_deletions_of_that_one_durable()
+    {
+        (CrashDisk disk, Replica replica, List<(RecoveryPointId Id, Snapshot Snapshot)> points) = await MakeAsync(2);
+        await replica.ApplyAsync(points[1].Id, default);
+        await replica.DisposeAsync();
+        disk.BeforeChange = change =>
+        {
+            if (change is CrashDisk.Change.FlushFolder { Folder: "base" })
+            {
+                throw new InvalidOperationException("killed");
+            }
+        };
+        await Assert.ThrowsAsync<InvalidOperationException>(async () => await Replica.DeleteAsync(TestRig.Environment(disk), default));
+        disk.BeforeChange = null;
+        int before = disk.Changes.Count;
+
+        await Replica.DeleteAsync(TestRig.Environment(disk), default);
+
+        List<CrashDisk.Change> since = disk.Changes[before..];
+        int flushed = since.FindIndex(change => change is CrashDisk.Change.FlushFolder { Folder: "base" });
+        Assert.InRange(flushed, 0, since.FindIndex(change => change is CrashDisk.Change.Unlink { Name: "manifest" }));
+    }
+
     private static async Task InsistAsync(Replica replica, byte[] record)
     {
         AppendOutcome outcome = await replica.AppendAsync(record, default);

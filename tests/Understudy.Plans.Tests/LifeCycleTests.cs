@@ -45,6 +45,17 @@ public sealed class LifeCycleTests
         Assert.False(LifeCycle.IsOvertaken(retried, later, [new FlowStep(StepKind.CheckFailover, StepState.Failed), new FlowStep(StepKind.FenceSource, StepState.Pending)]));
     }
 
+    /// <summary>A bookmark that was refused once would wait for ever in a state in which no cut is made: a retry is the command anew.</summary>
+    [Theory]
+    [InlineData(JobAction.Mark, VmCommand.Mark)]
+    [InlineData(JobAction.Resync, VmCommand.Resync)]
+    [InlineData(JobAction.Pause, VmCommand.Pause)]
+    [InlineData(JobAction.Resume, VmCommand.Resume)]
+    [InlineData(JobAction.Cancel, null)]
+    [InlineData(JobAction.Test, null)]
+    public void A_retry_of_what_cannot_be_half_done_is_the_command_given_anew(JobAction retried, VmCommand? command) =>
+        Assert.Equal(command, LifeCycle.GivenAnew(retried));
+
     /// <summary>The replica is gone, and a failover that was tried all the same came to nothing: only the rest of the end leads out.</summary>
     [Theory]
     [InlineData(ProtectionStage.FailingOver, true)]

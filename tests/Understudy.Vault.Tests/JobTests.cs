@@ -79,6 +79,24 @@ public sealed class JobTests : IAsyncLifetime
         Assert.Equal((JobState.Failed, 1), (ended.State, asked));
     }
 
+    /// <summary>It would wait for a cut that nobody makes any more.</summary>
+    [Fact]
+    public async Task A_bookmark_that_failed_is_retried_only_where_one_could_be_set()
+    {
+        await _lab.ProtectAsync(_beta, "web1");
+        _alpha.Before["source.cycle"] = _ => throw new UnderstudyException(FaultClass.NeedsOperator, "the guest is off");
+        JobDto mark = await _lab.EndOfAsync((await _lab.Client.MarkAsync("web1", new MarkDto("before the update"), Ct)).Id);
+        Assert.Equal(JobState.Failed, mark.State);
+        _alpha.Before.Clear();
+        await _lab.FailOverAsync("web1");
+
+        ErrorException refused = await Assert.ThrowsAsync<ErrorException>(() => _lab.Client.RetryJobAsync(mark.Id, Ct));
+        ErrorException anew = await Assert.ThrowsAsync<ErrorException>(() => _lab.Client.MarkAsync("web1", new MarkDto("before the update"), Ct));
+
+        Assert.Equal(anew.Error.Code, refused.Error.Code);
+        Assert.Equal(JobState.Failed, (await _lab.Client.GetJobAsync(mark.Id, Ct)).State);
+    }
+
     [Fact]
     public async Task A_test_that_waited_over_a_restart_of_the_vault_can_be_completed_after_it()
     {

@@ -29,6 +29,17 @@ public static partial class LifeCycle
     public static bool IsOvertaken(JobAction retried, JobAction later, IReadOnlyList<FlowStep> steps) =>
         Moves(retried) && Moves(later) && steps.Any(step => step.State != StepState.Pending && step.Kind is not (CheckFailover or RunLastCycle or AssessSource));
 
+    /// <summary>The command that a retry gives anew: it has nothing that could be half done, so it is lawful when the command is, and not
+    /// because it once was. Null for actions that go on where they stopped.</summary>
+    public static VmCommand? GivenAnew(JobAction retried) => retried switch
+    {
+        JobAction.Pause => VmCommand.Pause,
+        JobAction.Resume => VmCommand.Resume,
+        JobAction.Resync => VmCommand.Resync,
+        JobAction.Mark => VmCommand.Mark,
+        _ => null,
+    };
+
     private static bool Moves(JobAction action) => action is JobAction.PlannedFailover or JobAction.UnplannedFailover or JobAction.Promote
         or JobAction.ChangePoint or JobAction.Cancel or JobAction.Commit;
 

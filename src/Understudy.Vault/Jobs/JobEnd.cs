@@ -91,6 +91,20 @@ internal sealed class JobEnd(ReportBoard board, HostDuties duties, Reunions reun
         {
             throw new ErrorException(Errors.JobOutdated(new JobId(job.Id), job.Name, "The VM has changed sides since it was made."));
         }
+
+        if (LifeCycle.GivenAnew(JobView.Action(job)) is { } command
+            && LifeCycle.Decide(await SituationAsync(db, row, said, cancellationToken), command) is Decision.Refuse refusal)
+        {
+            throw new ErrorException(refusal.Error);
+        }
+    }
+
+    private static async Task<VmSituation> SituationAsync(VaultDb db, ProtectionRow row, VmReports said, CancellationToken cancellationToken)
+    {
+        VmId id = new(row.VmId);
+        string target = await db.Hosts.Where(host => host.Id == row.TargetHost).Select(host => host.Name).SingleAsync(cancellationToken);
+        int retired = await db.Retired.CountAsync(old => old.VmId == row.VmId, cancellationToken);
+        return ProtectionRows.Situation(await db.FindProtectedAsync(id, cancellationToken), said, row.Name, target, retired);
     }
 
     private static async Task<bool> CanBeginAgainAsync(VaultDb db, ProtectionRow ended, CancellationToken cancellationToken) =>

@@ -48,6 +48,25 @@ public sealed class SourceLeavingTests
         Assert.Contains(world.Events, happened => happened.Kind == SourceEventKind.Deposed);
     }
 
+    /// <summary>An order had found the source just before the end of the protection took it away: it wrote its record anew, and a file stayed.</summary>
+    [Fact]
+    public async Task An_order_that_meets_the_end_of_the_protection_writes_nothing_after_it()
+    {
+        SourceWorld world = new(Seed());
+        world.RunUntil(() => world.Replica.Points.Count == 2);
+        await world.InProcessAsync(async environment =>
+        {
+            using SourceHost host = (await SourceHost.OpenAsync(environment, world.Policy, default))!;
+            await host.UnprotectAsync(line: null, default);
+            RefusedException late = await Assert.ThrowsAsync<RefusedException>(async () => await host.Guest.WillGoOnAsync(true, default));
+            Assert.Equal(RefusalCode.NotProtected, late.Code);
+            late = await Assert.ThrowsAsync<RefusedException>(async () => await host.FenceAsync("a planned failover", default));
+            Assert.Equal(RefusalCode.NotProtected, late.Code);
+        });
+        Assert.Empty(world.Machine.Disk.ListAll("source/app"));
+        Assert.True(world.Guard.MayStart(world.Vm.Id));
+    }
+
     [Fact]
     public void A_vm_that_was_taken_over_is_claimed_back_and_its_replica_follows_without_a_resynchronisation()
     {

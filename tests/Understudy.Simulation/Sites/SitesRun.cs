@@ -1,6 +1,7 @@
 using Understudy.Blocks;
 using Understudy.Model;
 using Understudy.Plans;
+using Understudy.Protection.Ports;
 using Understudy.Simulation.Machines;
 using Understudy.Simulation.Models;
 using Understudy.Simulation.Running;
@@ -268,7 +269,8 @@ internal sealed class SitesRun
                 }
             }
 
-            if (site.Host.IsUp && site.Machine.Find(_world.Bystander) is { Qemu: null } bystander && await bystander.StartAsync() is { } refused)
+            if (site.Host.IsUp && site.Machine.Find(_world.Bystander) is { Qemu: null } bystander
+                && await bystander.StartAsync() is { Fault: HypervisorFault.Refused } refused)
             {
                 _context.Violations.Report("guard", $"a VM that nobody protects could not be started: {refused.Message}");
             }

@@ -272,7 +272,8 @@ internal sealed class TargetSide : IReplicaDirectory
         PointLedger ledger = Ledger(host);
         ledger.Look(host);
         ledger.Branches.Look(host, _site.Machine, _process.Time.GetUtcNow());
-        if (host.Status.Error is { } error and not StorageException { Kind: FaultKind.FlushFailed or FaultKind.Closed } && (error.Class == FaultClass.Fatal || error.InnerException is not (null or UnderstudyException)))
+        if (host.Status.Error is { } error and not StorageException { Kind: FaultKind.FlushFailed or FaultKind.Closed or FaultKind.Io }
+            && (error.Class == FaultClass.Fatal || error.InnerException is not (null or UnderstudyException)))
         {
             ledger.Violate("crash", $"the replica's own work broke: {error} {error.InnerException}");
         }

@@ -138,7 +138,9 @@ internal sealed partial class ModelVault
     public Task<bool> RetryAsync(JobRow job) => _process.InvokeAsync(async () =>
     {
         await WriteAsync();
-        if (job.State is not (JobState.Failed or JobState.Cancelled) || Db.IsOutdated(job) || !TakeLease(job))
+        bool isRefused = LifeCycle.GivenAnew(job.Action) is { } command
+            && LifeCycle.Decide(Db.Situation(_world.Vms.Single(vm => vm.Id == job.Vm)), command) is Decision.Refuse;
+        if (job.State is not (JobState.Failed or JobState.Cancelled) || Db.IsOutdated(job) || isRefused || !TakeLease(job))
         {
             return false;
         }
