@@ -13,7 +13,7 @@ using Understudy.Vault.Storage;
 namespace Understudy.Vault.Protection.Commands;
 
 /// <summary>Protecting a VM: all that can be refused is refused before the job, in the order a person would ask.</summary>
-internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker fit, Changes changes, IIdSource ids, TimeProvider time)
+internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, HostAsker asker, FitAsker fit, Changes changes, IIdSource ids, TimeProvider time)
 {
     public async Task<VmVerifyDto> VerifyAsync(string vmName, ProtectDto request, CancellationToken cancellationToken)
     {
@@ -24,7 +24,7 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
             return await VerifyProtectedAsync(db, vm, request.To, cancellationToken);
         }
 
-        Candidate candidate = await ExamineAsync(db, vmName, request, cancellationToken);
+        Candidate candidate = await ExamineAsync(db, vmName, request, anew: true, cancellationToken);
         return ToDto(name, candidate.Target, [.. candidate.Findings, .. await SeedFindingsAsync(candidate, request, cancellationToken)]);
     }
 
@@ -32,7 +32,7 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
     private async Task<VmVerifyDto> VerifyProtectedAsync(VaultDb db, ProtectedVm vm, string? to, CancellationToken cancellationToken)
     {
         HostRow source = await db.Hosts.AsNoTracking().SingleAsync(row => row.Id == vm.SourceHost.Value, cancellationToken);
-        HostRow target = await db.Hosts.AsNoTracking().SingleAsync(row => row.Id == vm.TargetHost.Value, cancellationToken);
+        HostRow target = await asker.LookAsync(await db.Hosts.AsNoTracking().SingleAsync(row => row.Id == vm.TargetHost.Value, cancellationToken), cancellationToken);
         if (!string.IsNullOrWhiteSpace(to) && (await db.FindTargetAsync(to, cancellationToken)).Id != target.Id)
         {
             throw new ErrorException(Errors.AlreadyProtected(vm.Name, target.Name));
@@ -104,12 +104,15 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
 
     private async Task<Candidate> RequireSuitableAsync(VaultDb db, string vmName, ProtectDto request, CancellationToken cancellationToken)
     {
-        Candidate candidate = await ExamineAsync(db, vmName, request, cancellationToken);
+        Candidate candidate = await ExamineAsync(db, vmName, request, anew: false, cancellationToken);
         await desk.RequireOnlineAsync(db, new HostId(candidate.Source.Id), cancellationToken);
         await desk.RequireOnlineAsync(db, new HostId(candidate.Target.Id), cancellationToken);
-        return candidate.Findings.FirstOrDefault(finding => finding.Refusal is not null)?.Refusal is { } refusal
-            ? throw new ErrorException(refusal)
-            : candidate;
+        if (candidate.Refusal is not null)
+        {
+            candidate = await ExamineAsync(db, vmName, request, anew: true, cancellationToken); // nobody is refused by an old picture
+        }
+
+        return candidate.Refusal is { } refusal ? throw new ErrorException(refusal) : candidate;
     }
 
     /// <summary>The policy's time of the day when it comes next; null is at once.</summary>
@@ -168,7 +171,8 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
         return answer.Found;
     }
 
-    private async Task<Candidate> ExamineAsync(VaultDb db, string vmName, ProtectDto request, CancellationToken cancellationToken)
+    /// <param name="anew">The target says what it has now; else what it told last is enough.</param>
+    private async Task<Candidate> ExamineAsync(VaultDb db, string vmName, ProtectDto request, bool anew, CancellationToken cancellationToken)
     {
         if (string.IsNullOrWhiteSpace(request.To))
         {
@@ -190,6 +194,7 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
         };
         HostRow target = await db.FindTargetAsync(request.To, cancellationToken);
         (HostRow source, DiscoveredVm vm) = await FindSourceAsync(db, id, name, target, cancellationToken);
+        target = anew ? await asker.LookAsync(target, cancellationToken) : target;
         await SiteLinks.RequireListenerAsync(db, name, source, target, cancellationToken);
         AtTarget.RequireHardware(request.Cpus, request.MemoryBytes, target, vm.MachineType);
         IReadOnlyList<string> excluded = [.. (request.ExcludedDisks ?? []).Distinct().Order(StringComparer.Ordinal)];
@@ -253,5 +258,8 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
         HostPool? Pool,
         IReadOnlyList<string> Excluded,
         IReadOnlyList<Finding> Findings,
-        Decision.Go Go);
+        Decision.Go Go)
+    {
+        public ErrorInfo? Refusal => Findings.FirstOrDefault(finding => finding.Refusal is not null)?.Refusal;
+    }
 }
