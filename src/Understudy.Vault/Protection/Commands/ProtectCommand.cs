@@ -48,7 +48,7 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, HostAske
         if (VaultJson.Read(json, VaultJson.Default.DiscoveredVm) is { } discovered)
         {
             IReadOnlyList<Finding> answers = await fit.CheckAsync(discovered, source, target, cancellationToken);
-            findings.AddRange(VmChecks.EvaluateProtected(discovered, vm, source.Name, target.Name, HostStore.FactsOf(target), answers));
+            findings.AddRange(VmChecks.EvaluateProtected(discovered, vm, source.Name, target.Name, HostStore.FactsOf(target), answers, await NeighboursAsync(db, source, cancellationToken)));
         }
 
         return ToDto(vm.Name, target, findings);
@@ -220,9 +220,13 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, HostAske
             request.Pool, vm, HostStore.FactsOf(source), await StorageMapStore.BetweenAsync(db, source.SiteId, target.SiteId, cancellationToken), target.Name, facts);
         IReadOnlyList<Finding> findings = VmChecks.Evaluate(
             vm, source.Name, target.Name, facts, taken, targetName, nicError, excluded,
-            await fit.CheckAsync(vm, source, target, cancellationToken), pool, poolError);
+            await fit.CheckAsync(vm, source, target, cancellationToken), pool, poolError, await NeighboursAsync(db, source, cancellationToken));
         return new Candidate(vm, source, target, policy, targetName, nics, pool, excluded, findings, go);
     }
+
+    private static async Task<IReadOnlyList<DiscoveredVm>> NeighboursAsync(VaultDb db, HostRow host, CancellationToken cancellationToken) =>
+        [.. (await db.Vms.AsNoTracking().Where(row => row.HostId == host.Id).Select(row => row.VmJson).ToListAsync(cancellationToken))
+            .Select(json => VaultJson.Read(json, VaultJson.Default.DiscoveredVm)!)]; // the column is never null
 
     private static async Task<(HostRow Host, DiscoveredVm Vm)> FindSourceAsync(VaultDb db, VmId id, string name, HostRow target, CancellationToken cancellationToken)
     {
