@@ -121,7 +121,7 @@ public static class VmChecks
     {
         string[] disks = [.. vm.Disks.Where(IsReplicated).Select(disk => disk.TargetDevice)];
         return excluded.FirstOrDefault(name => !disks.Contains(name)) is { } unknown
-                ? Errors.BadValue("disk", unknown, $"{vm.Name} has {string.Join(", ", disks)}")
+                ? Errors.BadValue("disk", unknown, $"VM {vm.Name} has {string.Join(", ", disks)}")
             : disks.Length > 0 && disks.All(excluded.Contains)
                 ? Errors.BadValue("excluded disks", string.Join(", ", excluded), "nothing would be left to protect")
             : null;
@@ -138,15 +138,15 @@ public static class VmChecks
     private static bool IsReplicated(DiscoveredDisk disk) => disk is { Device: "disk", ReadOnly: false };
 
     private static Finding Power(DiscoveredVm vm) => vm.Power is VmPower.Running or VmPower.Paused or VmPower.PausedIoError
-        ? Finding.Pass("running", $"{vm.Name} is {vm.Power.Word()}.")
-        : Finding.Fail("running", $"{vm.Name} is {vm.Power.Word()}, and this version protects running VMs", "Start it.", check => Errors.VmUnsuitable(vm.Name, check));
+        ? Finding.Pass("running", $"VM {vm.Name} is {vm.Power.Word()}.")
+        : Finding.Fail("running", $"VM {vm.Name} is {vm.Power.Word()}, and this version protects running VMs", "Start it.", check => Errors.VmUnsuitable(vm.Name, check));
 
     private static IEnumerable<Finding> Disks(DiscoveredVm vm)
     {
         DiscoveredDisk[] disks = [.. vm.Disks.Where(IsReplicated)];
         if (disks.Length == 0)
         {
-            yield return Unsuitable(vm, "disks", $"{vm.Name} has no disk that could be replicated", "Add one.");
+            yield return Unsuitable(vm, "disks", $"VM {vm.Name} has no disk that could be replicated", "Add one.");
         }
 
         foreach (DiscoveredDisk disk in disks)
@@ -178,7 +178,7 @@ public static class VmChecks
     /// <summary>A machine that the target's QEMU does not know is found out now, not on the night of the failover.</summary>
     private static Finding Machine(DiscoveredVm vm, string targetHost, HostFacts target) =>
         target.HypervisorError is null && !target.MachineTypes.Contains(vm.MachineType)
-            ? Unsuitable(vm, "machine", $"{targetHost} does not know the machine type {vm.MachineType}", "Bring QEMU there to the source's version, or give the VM an older machine type.")
+            ? Unsuitable(vm, "machine", $"host {targetHost} does not know the machine type {vm.MachineType}", "Bring QEMU there to the source's version, or give the VM an older machine type.")
             : Finding.Pass("machine", $"{vm.MachineType}, {vm.Firmware}.");
 
     /// <summary>A replica can grow to the full size of its disks, so thin images do not count as smaller.</summary>

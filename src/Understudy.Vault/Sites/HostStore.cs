@@ -126,7 +126,7 @@ internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, FitA
         RetiredRow[] old = await db.Retired.Where(row => row.SourceHost == host.Id).OrderBy(row => row.VmName).ToArrayAsync(cancellationToken);
         if (old is [var first, ..] && agents.Find(new HostId(host.Id)) is not null)
         {
-            throw new ErrorException(Errors.InUse("host", host.Name, $"the old disks of {first.VmName}, which it keeps blocked as a branch (`understudy point list {first.VmName}`)"));
+            throw new ErrorException(Errors.InUse("host", host.Name, $"the old disks of {first.VmName}, which it keeps blocked as a branch ({Typed.Command("point list", first.VmName)})"));
         }
 
         return old.Length == 0 ? "" : $" It keeps old disks of {string.Join(", ", old.Select(row => row.VmName))}; `understudy agent leave` on it lets go of them.";
