@@ -132,6 +132,7 @@ public sealed partial class LibvirtHypervisor
 
         try
         {
+            await _storage.RequireConnectionAsync("read the disk sizes", cancellationToken);
             return await _storage.OnDomainAsync<IReadOnlyList<VmDiskFacts>>(
                 facts.Id,
                 Lane.Query,
@@ -140,7 +141,7 @@ public sealed partial class LibvirtHypervisor
                 domain => [.. facts.Disks.Select(disk => disk with { SizeBytes = ReadSize(domain, facts.Name, disk) })],
                 cancellationToken);
         }
-        catch (HypervisorException hung) when (hung.Fault is HypervisorFault.TimedOut or HypervisorFault.Busy)
+        catch (HypervisorException hung) when (IsNoAnswer(hung))
         {
             _logger.SizeUnknown("(all)", facts.Name, hung.Message);
             return facts.Disks;
@@ -152,12 +153,12 @@ public sealed partial class LibvirtHypervisor
     {
         try
         {
-            return await _storage.OnStorageAsync<IReadOnlyList<VmDiskFacts>>(
+            return await _storage.OnFilesAsync<IReadOnlyList<VmDiskFacts>>(
                 $"read the disk sizes of VM {facts.Name}",
-                _ => [.. facts.Disks.Select(disk => disk is { SizeBytes: 0, Path: { } path } ? disk with { SizeBytes = ImageSize.Read(path, disk.Format) } : disk)],
+                () => [.. facts.Disks.Select(disk => disk is { SizeBytes: 0, Path: { } path } ? disk with { SizeBytes = ImageSize.Read(path, disk.Format) } : disk)],
                 cancellationToken);
         }
-        catch (HypervisorException hung) when (hung.Fault is HypervisorFault.TimedOut or HypervisorFault.Busy)
+        catch (HypervisorException hung) when (IsNoAnswer(hung))
         {
             _logger.SizeUnknown("(all)", facts.Name, hung.Message);
             return facts.Disks;
