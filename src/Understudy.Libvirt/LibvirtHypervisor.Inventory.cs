@@ -84,9 +84,9 @@ public sealed partial class LibvirtHypervisor
         VmRunState state = ToRunState(found, reason);
         DomainDescription description = DomainXml.Read(NativeResult.Take(LibvirtLibrary.DomainGetXml(domain, 0)));
         bool persistent = NativeResult.Check(LibvirtLibrary.DomainIsPersistent(domain)) == 1;
-        (IReadOnlyList<string> tags, MachineNeeds needs) = persistent && state is not (VmRunState.Off or VmRunState.Crashed)
+        StoredDescription stored = persistent && state is not (VmRunState.Off or VmRunState.Crashed)
             ? ReadStored(domain)
-            : (description.Tags, description.Needs);
+            : new StoredDescription(description.Tags, description.Needs, description.LeftBehind);
         return new VmFacts(
             vm,
             description.Name,
@@ -101,14 +101,15 @@ public sealed partial class LibvirtHypervisor
             description.Disks,
             description.Nics,
             ReadAutostart(domain),
-            tags,
-            needs,
+            stored.Tags,
+            stored.Needs,
             IsSaved(found, reason) || NativeResult.Check(LibvirtLibrary.DomainHasManagedSave(domain, 0)) == 1,
-            EndedByForce(found, reason));
+            EndedByForce(found, reason),
+            stored.LeftBehind);
     }
 
     /// <summary>Tags are changed in what is stored, and a processor that a running VM was given is no more what it asks for.</summary>
-    private static (IReadOnlyList<string> Tags, MachineNeeds Needs) ReadStored(DomainHandle domain) =>
+    private static StoredDescription ReadStored(DomainHandle domain) =>
         DomainXml.ReadStored(NativeResult.Take(LibvirtLibrary.DomainGetXml(domain, LibvirtConstants.XmlInactive)));
 
     private static bool ReadAutostart(DomainHandle domain)
@@ -131,6 +132,7 @@ public sealed partial class LibvirtHypervisor
 
         try
         {
+            await _storage.RequireConnectionAsync("read the disk sizes", cancellationToken);
             return await _storage.OnDomainAsync<IReadOnlyList<VmDiskFacts>>(
                 facts.Id,
                 Lane.Query,
@@ -139,7 +141,7 @@ public sealed partial class LibvirtHypervisor
                 domain => [.. facts.Disks.Select(disk => disk with { SizeBytes = ReadSize(domain, facts.Name, disk) })],
                 cancellationToken);
         }
-        catch (HypervisorException hung) when (hung.Fault is HypervisorFault.TimedOut or HypervisorFault.Busy)
+        catch (HypervisorException hung) when (IsNoAnswer(hung))
         {
             _logger.SizeUnknown("(all)", facts.Name, hung.Message);
             return facts.Disks;
@@ -151,12 +153,12 @@ public sealed partial class LibvirtHypervisor
     {
         try
         {
-            return await _storage.OnStorageAsync<IReadOnlyList<VmDiskFacts>>(
+            return await _storage.OnFilesAsync<IReadOnlyList<VmDiskFacts>>(
                 $"read the disk sizes of VM {facts.Name}",
-                _ => [.. facts.Disks.Select(disk => disk is { SizeBytes: 0, Path: { } path } ? disk with { SizeBytes = ImageSize.Read(path, disk.Format) } : disk)],
+                () => [.. facts.Disks.Select(disk => disk is { SizeBytes: 0, Path: { } path } ? disk with { SizeBytes = ImageSize.Read(path, disk.Format) } : disk)],
                 cancellationToken);
         }
-        catch (HypervisorException hung) when (hung.Fault is HypervisorFault.TimedOut or HypervisorFault.Busy)
+        catch (HypervisorException hung) when (IsNoAnswer(hung))
         {
             _logger.SizeUnknown("(all)", facts.Name, hung.Message);
             return facts.Disks;

@@ -17,13 +17,17 @@ public sealed partial class LibvirtHypervisor
         {
             _pools = await _storage.OnStorageAsync("list the storage pools", ReadPools, cancellationToken);
         }
-        catch (HypervisorException hung) when (hung.Fault is HypervisorFault.TimedOut or HypervisorFault.Busy)
+        catch (HypervisorException hung) when (IsNoAnswer(hung))
         {
             _logger.PoolsUnknown(hung.Message);
         }
 
         return _pools;
     }
+
+    /// <summary>Also when the connection for such questions cannot be had, be it that libvirtd takes no more clients: what was asked on
+    /// the other one just now stands.</summary>
+    private static bool IsNoAnswer(HypervisorException fault) => fault.Fault is HypervisorFault.TimedOut or HypervisorFault.Busy or HypervisorFault.Unreachable;
 
     /// <summary>A libvirt without its storage driver has no pools.</summary>
     private static List<PoolFacts> ReadPools(ConnectHandle connect)

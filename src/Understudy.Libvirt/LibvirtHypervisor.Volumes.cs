@@ -23,7 +23,7 @@ public sealed partial class LibvirtHypervisor
             return await _storage.OnStorageAsync<IReadOnlyList<VmDiskFacts>>(
                 $"find the volumes of VM {vmName}", connect => [.. disks.Select(disk => FindVolume(connect, disk))], cancellationToken);
         }
-        catch (HypervisorException hung) when (hung.Fault is HypervisorFault.TimedOut or HypervisorFault.Busy)
+        catch (HypervisorException hung) when (IsNoAnswer(hung))
         {
             _logger.VolumeUnknown("(all)", vmName, hung.Message);
             return disks;

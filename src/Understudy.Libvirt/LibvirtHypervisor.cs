@@ -30,6 +30,12 @@ public sealed partial class LibvirtHypervisor : IHypervisor, IVmEvents, IStartTr
     private readonly CaptureHost _captures;
 
     public LibvirtHypervisor(LibvirtSettings settings, TimeProvider time, IIdSource ids, IImageTool images, ILogger logger)
+        : this(settings, settings, time, ids, images, logger)
+    {
+    }
+
+    /// <param name="storage">Of the connection for storage pools.</param>
+    internal LibvirtHypervisor(LibvirtSettings settings, LibvirtSettings storage, TimeProvider time, IIdSource ids, IImageTool images, ILogger logger)
     {
         _settings = settings;
         _time = time;
@@ -37,7 +43,7 @@ public sealed partial class LibvirtHypervisor : IHypervisor, IVmEvents, IStartTr
         _images = images;
         _logger = logger;
         _connection = new LibvirtConnection(settings, time, logger);
-        _storage = new LibvirtConnection(settings, time, logger, StorageThreads);
+        _storage = new LibvirtConnection(storage, time, logger, StorageThreads);
         _captures = new CaptureHost(_connection, settings, time, logger);
     }
 

@@ -165,7 +165,7 @@ public sealed partial class VaultServer : IAsyncDisposable
         services.AddSingleton(new VaultAddresses(settings.Name, PublicUrls(settings)));
         services.AddSingleton<Changes>().AddSingleton<Events.EventJournal>().AddSingleton<UserTokens>();
         services.AddSingleton<AgentRegistry>().AddSingleton<AgentNews>().AddSingleton<HostDuties>().AddSingleton<AgentEndpoint>();
-        services.AddSingleton<SiteStore>().AddSingleton<SiteLinks>().AddSingleton<LinkCommand>().AddSingleton<LinkKeeper>().AddSingleton<Registration>().AddSingleton<HostStore>().AddSingleton<HostSettings>().AddSingleton<FitAsker>().AddSingleton<MappingStore>().AddSingleton<StorageMapStore>();
+        services.AddSingleton<SiteStore>().AddSingleton<SiteLinks>().AddSingleton<LinkCommand>().AddSingleton<LinkKeeper>().AddSingleton<Registration>().AddSingleton<HostStore>().AddSingleton<HostSettings>().AddSingleton<FitAsker>().AddSingleton<HostAsker>().AddSingleton<MappingStore>().AddSingleton<StorageMapStore>();
         services.AddSingleton<ReportNews>().AddSingleton<Reunions>().AddSingleton<VaultLoops>();
         ProtectionServices.Add(services);
     }

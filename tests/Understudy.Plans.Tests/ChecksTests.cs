@@ -98,6 +98,26 @@ public sealed class ChecksTests
         Assert.Equal(expected, findings.FirstOrDefault(finding => finding.Refusal is not null)?.Refusal?.Code);
     }
 
+    /// <summary>Said before there is a failover, of a VM that is off as well.</summary>
+    [Theory]
+    [InlineData(VmPower.Running)]
+    [InlineData(VmPower.Off)]
+    public void What_stays_behind_and_who_else_has_its_disk_is_said_beforehand(VmPower power)
+    {
+        DiscoveredVm vm = Web1 with { Power = power, LeftBehind = ["A host device passed through (PCI 0000:06:02.0)"] };
+        DiscoveredVm other = Web1 with { Id = new VmId(Guid.NewGuid()), Name = "old-web" };
+        DiscoveredVm stranger = other with { Name = "stranger", Disks = [Disk with { Source = "/images/other.qcow2" }] };
+
+        Finding[] findings = [.. VmChecks.Evaluate(vm, "alpha", "beta", Good, [], "web1", null, neighbours: [vm, other, stranger])];
+        CheckResult device = findings.Single(finding => finding.Check.Name == "devices").Check;
+        CheckResult disk = findings.Single(finding => finding.Check.Name == "same disk").Check;
+
+        Assert.Equal((CheckLevel.Warning, CheckLevel.Warning), (device.Level, disk.Level));
+        Assert.Contains("PCI 0000:06:02.0", device.Finding, StringComparison.Ordinal);
+        Assert.Contains("old-web", disk.Finding, StringComparison.Ordinal);
+        Assert.DoesNotContain(VmChecks.Evaluate(vm, "alpha", "beta", Good, [], "web1", null, excluded: ["vda"], neighbours: [vm, other]), finding => finding.Check.Name == "same disk");
+    }
+
     [Fact]
     public void A_taken_name_comes_with_a_free_one()
     {

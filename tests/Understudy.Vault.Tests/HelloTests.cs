@@ -18,7 +18,7 @@ public sealed class HelloTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _storage = await VaultStorage.OpenAsync(Path.Combine(_folder, "vault.db"), Ct);
-        _news = new AgentNews(_storage, null!, null!, null!, new MappingStore(_storage), null!, new MovableTime()); // no reports and no duties here
+        _news = new AgentNews(_storage, null!, null!, null!, new MappingStore(_storage, null!), null!, new MovableTime()); // no reports, no duties and no questions here
     }
 
     public ValueTask DisposeAsync()

@@ -63,6 +63,30 @@ public sealed class PoolTests : IAsyncLifetime
         Assert.Empty(_beta.Replicas);
     }
 
+    [Fact]
+    public async Task A_pool_that_was_started_and_emptied_a_moment_ago_is_not_refused_by_what_was_told_before()
+    {
+        HostPool small = _beta.Pools.Single(pool => pool.Name == "small");
+        _beta.Pools.Remove(small);
+        _beta.Pools.Add(small with { FreeBytes = 1L << 40 }); // its agent tells that later
+        _beta.Pools.Add(new HostPool("new", "dir", "/new", true, 1L << 40, 1L << 41));
+
+        VmVerifyDto found = await _lab.Client.VerifyVmAsync("web1", new ProtectDto("beta", null, null, null, Pool: "small"), Ct);
+        Assert.DoesNotContain(found.Checks, check => check.Level == CheckLevel.Error);
+        Assert.Equal("new", (await _lab.Client.MapStorageAsync(new MapStorageDto("images", "new"), Ct)).TargetPool);
+        Assert.Equal("small", (await ProtectAsync("small")).Request.Pool);
+    }
+
+    [Fact]
+    public async Task A_pool_that_was_stopped_a_moment_ago_is_found_by_verify()
+    {
+        _beta.Pools.RemoveAll(pool => pool.Name == "tank");
+        _beta.Pools.Add(new HostPool("tank", "fs", "/tank", false, 0, 0));
+
+        VmVerifyDto found = await _lab.Client.VerifyVmAsync("web1", new ProtectDto("beta", null, null, null, Pool: "tank"), Ct);
+        Assert.Contains(found.Checks, check => check is { Name: "pool", Level: CheckLevel.Error });
+    }
+
     [Theory]
     [InlineData("nowhere", "tank", "pool-unknown")]
     [InlineData("images", "nowhere", "pool-unknown")]

@@ -111,6 +111,29 @@ public sealed class RefusalTests : IAsyncLifetime
         });
     }
 
+    /// <summary>Whoever ends the named one only to be told of the next looks at them one after the other.</summary>
+    [Fact]
+    public async Task A_host_that_is_in_use_names_all_who_use_it_up_to_five()
+    {
+        for (int i = 2; i <= 7; i++)
+        {
+            _alpha.Vms.Add(Lab.Vm($"web{i}"));
+        }
+
+        await _alpha.RestartAsync();
+        await Lab.UntilAsync(async () => (await _lab.Client.ListVmsAsync(Ct)).Count == 7);
+        await _lab.ProtectAsync(_beta, "web1");
+        await _lab.ProtectAsync(_beta, "web2");
+        Assert.Contains("the protection of web1, web2.", (await Assert.ThrowsAsync<ErrorException>(() => _lab.Client.RemoveHostAsync("beta", "sold", Ct))).Error.Why, StringComparison.Ordinal);
+
+        for (int i = 3; i <= 7; i++)
+        {
+            await _lab.ProtectAsync(_beta, $"web{i}");
+        }
+
+        Assert.Contains("web1, web2, web3, web4, web5 and 2 more.", (await Assert.ThrowsAsync<ErrorException>(() => _lab.Client.RemoveHostAsync("beta", "sold", Ct))).Error.Why, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Failover_takes_its_word_and_nothing_else()
     {

@@ -52,12 +52,29 @@ internal sealed class DomainLanes
         try
         {
             AsyncGate.Pass pass = await entry.Gate.EnterAsync(cancellationToken);
+            lock (_lock)
+            {
+                entry.IsInside = true;
+            }
+
             return new Stay(this, vm, lane, entry, pass);
         }
         catch
         {
             Leave(vm, lane, entry);
             throw;
+        }
+    }
+
+    /// <summary>The call inside has been waited for as long as anybody waits, by one behind it. No error when it has just ended.</summary>
+    public void MarkOverdue(VmId vm, Lane lane)
+    {
+        lock (_lock)
+        {
+            if (_entries.TryGetValue((vm, lane), out Entry? entry))
+            {
+                entry.Overdue = entry.IsInside;
+            }
         }
     }
 
@@ -96,6 +113,8 @@ internal sealed class DomainLanes
         /// <summary>Inside and waiting; under the lock.</summary>
         public int Users { get; set; }
 
+        public bool IsInside { get; set; } // under the lock
+
         /// <summary>Of the one inside; under the lock.</summary>
         public bool Overdue { get; set; }
     }
@@ -118,7 +137,7 @@ internal sealed class DomainLanes
         {
             lock (lanes._lock)
             {
-                (_left, entry.Overdue) = (true, false);
+                (_left, entry.IsInside, entry.Overdue) = (true, false, false);
             }
 
             _pass.Dispose();

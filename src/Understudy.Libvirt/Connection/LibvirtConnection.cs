@@ -11,7 +11,7 @@ namespace Understudy.Libvirt.Connection;
 /// Opens the connection when it is needed, replaces it when it has ended, and runs calls on it. A call is never repeated
 /// here: whether a call that failed in the middle took effect is for the caller to read back.
 /// </summary>
-internal sealed class LibvirtConnection : IAsyncDisposable
+internal sealed partial class LibvirtConnection : IAsyncDisposable
 {
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(5);
@@ -69,7 +69,7 @@ internal sealed class LibvirtConnection : IAsyncDisposable
     public async Task<T> CallAsync<T>(string what, TimeSpan limit, Func<ConnectHandle, T> call, CancellationToken cancellationToken)
     {
         LibvirtSession session = await GetSessionAsync(cancellationToken);
-        return await RunAsync(session, what, limit, null, call, cancellationToken);
+        return await RunAsync(session, what, limit, null, () => call(session.Connect), cancellationToken);
     }
 
     /// <summary>Runs a call on a domain, found by its id, alone in its lane. The limit covers waiting and the call.</summary>
@@ -84,32 +84,12 @@ internal sealed class LibvirtConnection : IAsyncDisposable
             whole,
             Remaining(limit, start),
             stay,
-            connect =>
+            () =>
             {
-                using DomainHandle domain = NativeResult.Check(LibvirtLibrary.DomainLookupByUuid(connect, vm.ToString()));
+                using DomainHandle domain = NativeResult.Check(LibvirtLibrary.DomainLookupByUuid(session.Connect, vm.ToString()));
                 return call(domain);
             },
             cancellationToken);
-    }
-
-    /// <summary>
-    /// Runs a call that touches storage pools. Each such call may hang for as long as one pool's server is gone, and libvirt
-    /// reads no more than a few requests of a client at once: one call of ours is there at a time, and while one is overdue
-    /// the others fail at once instead of waiting behind it.
-    /// </summary>
-    public async Task<T> OnStorageAsync<T>(string what, Func<ConnectHandle, T> call, CancellationToken cancellationToken)
-    {
-        TimeSpan limit = _settings.StorageLimit;
-        if (_lanes.IsOverdue(Nobody, Lane.Storage))
-        {
-            throw StorageHangs(what); // Before the connection, which may have to be opened anew: that takes longer than an answer may.
-        }
-
-        LibvirtSession session = await GetSessionAsync(cancellationToken);
-
-        long start = _time.GetTimestamp();
-        DomainLanes.Stay? stay = await EnterAsync(Nobody, Lane.Storage, what, limit, cancellationToken);
-        return await RunAsync(session, what, Remaining(limit, start), stay, call, cancellationToken);
     }
 
     /// <summary>False while earlier questions of this kind hang, of this VM or of a few others: one more would not be answered
@@ -118,6 +98,7 @@ internal sealed class LibvirtConnection : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        await _ending.CancelAsync();
         using (await _opening.EnterAsync(CancellationToken.None))
         {
             if (_disposed)
@@ -130,6 +111,7 @@ internal sealed class LibvirtConnection : IAsyncDisposable
         }
 
         await _queue.DisposeAsync();
+        _ending.Dispose();
     }
 
     /// <summary>A call that got its turn in the last moment still has one second.</summary>
@@ -149,6 +131,7 @@ internal sealed class LibvirtConnection : IAsyncDisposable
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
+            _lanes.MarkOverdue(vm, lane); // Whoever called there may have gone long ago.
             throw lane == Lane.Storage ? StorageHangs(what) : new HypervisorException(
                 HypervisorFault.Busy,
                 $"could not {what}: an earlier call has not ended within {limit.TotalSeconds:0} s",
@@ -156,17 +139,18 @@ internal sealed class LibvirtConnection : IAsyncDisposable
         }
     }
 
-    private static HypervisorException StorageHangs(string what) => new(
-        HypervisorFault.Busy,
-        $"could not {what}: an earlier question about storage pools has not been answered",
-        "The server or disk of a pool does not answer: virsh pool-list, then df of each pool's folder.");
-
+    /// <param name="session">On which the call is made; null for one that needs no libvirt.</param>
     private async Task<T> RunAsync<T>(
-        LibvirtSession session, string what, TimeSpan limit, DomainLanes.Stay? held, Func<ConnectHandle, T> call, CancellationToken cancellationToken)
+        LibvirtSession? session, string what, TimeSpan limit, DomainLanes.Stay? held, Func<T> call, CancellationToken cancellationToken)
     {
         try
         {
-            return await _queue.RunAsync(what, limit, held, () => call(session.Connect), cancellationToken);
+            return await _queue.RunAsync(what, limit, held, call, cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            held?.MarkOverdue(); // Given up, as below: nobody is left who would see that it takes too long.
+            throw;
         }
         catch (HypervisorException given) when (given.Fault == HypervisorFault.TimedOut)
         {
@@ -177,7 +161,7 @@ internal sealed class LibvirtConnection : IAsyncDisposable
         {
             if (error.FromConnection)
             {
-                session.MarkClosed(error.Message);
+                session?.MarkClosed(error.Message);
             }
 
             throw Faults.From(error, what);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Xml.Linq;
 using Understudy.Protection.Ports;
+using Understudy.Protection.Target.Definition;
 
 namespace Understudy.Libvirt.Xml;
 
@@ -15,7 +16,11 @@ internal sealed record DomainDescription(
     IReadOnlyList<VmDiskFacts> Disks,
     IReadOnlyList<VmNicFacts> Nics,
     IReadOnlyList<string> Tags,
-    MachineNeeds Needs);
+    MachineNeeds Needs,
+    IReadOnlyList<string> LeftBehind);
+
+/// <summary>What counts at the next start, here or elsewhere.</summary>
+internal sealed record StoredDescription(IReadOnlyList<string> Tags, MachineNeeds Needs, IReadOnlyList<string> LeftBehind);
 
 /// <summary>Reads domain XML. Pure.</summary>
 internal static class DomainXml
@@ -45,14 +50,14 @@ internal static class DomainXml
             [.. devices?.Elements("disk").Where(disk => !IsGivenOut(disk)).Select(ReadDisk) ?? []],
             [.. devices?.Elements("interface").Select(ReadNic) ?? []],
             ReadTags(domain),
-            ReadNeeds(domain));
+            ReadNeeds(domain),
+            SourceThings.LeftBehind(domain));
     }
 
-    /// <summary>What counts at the next start, here or elsewhere.</summary>
-    public static (IReadOnlyList<string> Tags, MachineNeeds Needs) ReadStored(string xml)
+    public static StoredDescription ReadStored(string xml)
     {
         XElement domain = SafeXml.Parse(xml);
-        return (ReadTags(domain), ReadNeeds(domain));
+        return new StoredDescription(ReadTags(domain), ReadNeeds(domain), SourceThings.LeftBehind(domain));
     }
 
     /// <summary>True while the disk's copy or active commit can be pivoted: QEMU has said ready, which "done equals total" alone does not mean.</summary>

@@ -25,5 +25,5 @@ public static partial class Errors
         "Its protection was ended there, and that end has not come through.", "Let it go on: retry its job (`understudy job list`), then protect the VM again.");
 
     public static ErrorInfo ReplicaIsThere(string vm, string why) => new(Refused, "replica-there", $"The replica of {vm} is not given up",
-        Sentence(why), $"To remove it with all its points: `understudy vm unprotect {vm}`.");
+        Sentence(why), $"To remove it with all its points: {Typed.Command("vm unprotect", vm)}.");
 }

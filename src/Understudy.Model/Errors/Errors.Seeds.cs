@@ -15,5 +15,5 @@ public static partial class Errors
         "A VM or a tool has it open: what is read of it now would be half old and half new.", "Shut that VM down or end that tool first, or copy the image and give the copy.");
 
     public static ErrorInfo SeedDiskUnknown(string disk, string vm) => new(WrongUse, "seed-disk-unknown", $"{vm} has no disk {Quote(disk)} that takes part",
-        "A seed is given for a disk by its device at the guest.", $"See `understudy vm show {vm}`.");
+        "A seed is given for a disk by its device at the guest.", $"See {Typed.Command("vm show", vm)}.");
 }

@@ -11,7 +11,7 @@ public static partial class Errors
         "No connected host has reported a VM of that name or id.", "See `understudy vm list`; a host that is offline shows its VMs as last seen.");
 
     public static ErrorInfo NotProtected(string vm) => new(Refused, "vm-not-protected", $"{vm} is not protected",
-        "This command needs a replica.", $"Protect it: `understudy vm protect {vm} --to HOST`.");
+        "This command needs a replica.", $"Protect it: {Typed.Command("vm protect", vm, "--to HOST")}.");
 
     public static ErrorInfo NothingSelected(string selection) => new(NoSuchThing, "nothing-selected", $"No VM is meant by {Quote(selection)}",
         "No VM that is known here, and that the command could be for, has such a name or tag; a host may hide some.", "See `understudy vm list`, which takes the same rule, and `understudy host show`.");
@@ -29,7 +29,7 @@ public static partial class Errors
         "No job has that number.", "See `understudy job list`.");
 
     public static ErrorInfo UnknownPoint(string vm, string point) => new(NoSuchThing, "point-unknown", $"{vm} has no recovery point {Quote(point)}",
-        "No listed point has that id, time or rule; it may have left the retention window.", $"See `understudy point list {vm}`.");
+        "No listed point has that id, time or rule; it may have left the retention window.", $"See {Typed.Command("point list", vm)}.");
 
     public static ErrorInfo UnknownMapping(string network) => new(NoSuchThing, "mapping-unknown", $"Network {Quote(network)} is not mapped",
         "There is no mapping to remove.", "See `understudy network list`.");
@@ -90,7 +90,7 @@ public static partial class Errors
         $"Wait until {source} is back, or cancel all the same: `--confirm {Confirmation.Offline}`.");
 
     public static ErrorInfo AlreadyProtected(string vm, string target) => new(Refused, "vm-already-protected", $"{vm} is protected already",
-        $"Its replica is at {target}.", $"See `understudy vm show {vm}`; `understudy vm unprotect {vm}` ends it.");
+        $"Its replica is at {target}.", $"See {Typed.Command("vm show", vm)}; {Typed.Command("vm unprotect", vm)} ends it.");
 
     public static ErrorInfo NameTaken(string host, string name, string proposal) => new(Refused, "name-taken", $"{host} has a VM called {name} already",
         "Two VMs of one name cannot be on one host.", $"Choose another: `--name {proposal}`.");
@@ -99,20 +99,20 @@ public static partial class Errors
         $"It needs {Sizes.Format(neededBytes)} and {Sizes.Format(freeBytes)} are free.", "Free space there, or choose another host.");
 
     public static ErrorInfo SavedState(string vm) => new(Refused, "saved-state", $"{Quote(vm)} has a saved state",
-        "What its guest had not written yet is in that, and not on its disks: the target would not have it.", $"Start it: `virsh restore FILE` where it was saved to a file. To give a managed state up, `virsh managedsave-remove {vm}` first.");
+        "What its guest had not written yet is in that, and not on its disks: the target would not have it.", $"Start it: `virsh restore FILE` where it was saved to a file. To give a managed state up, `{Typed.Line("virsh managedsave-remove", vm)}` first.");
 
     public static ErrorInfo NoMemory(string host, long neededBytes, long freeBytes) => new(Refused, "no-memory", $"{host} has not enough memory for the VM",
         $"It needs {Sizes.Format(neededBytes)} and {Sizes.Format(freeBytes)} are free.", "Free memory there, or give the VM less at the target: `understudy vm set VM --memory`.");
 
     public static ErrorInfo DiskCopying(string vm, string disk, long doneBytes, long totalBytes) => new(Refused, "disk-copying", $"Disk {disk} of {vm} is still being copied",
         $"{Sizes.Format(doneBytes)} of {Sizes.Format(totalBytes)} are at the target, and no recovery point has the disk before it is whole.",
-        $"Wait for it (`understudy vm show {vm}`), or exclude the disk: `understudy vm set {vm} --exclude {disk}`.");
+        $"Wait for it ({Typed.Command("vm show", vm)}), or exclude the disk: {Typed.Command("vm set", vm, $"--exclude {disk}")}.");
 
     public static ErrorInfo NetworkUnmapped(string network, string from, string to) => new(Refused, "network-unmapped", $"Network {Quote(network)} has no place at site {to}",
-        "A NIC of the VM is on it and the policy uses the network map.", $"Map it: `understudy network map {network} --to NETWORK --from-site {from} --to-site {to}`, or name a network for the NIC.");
+        "A NIC of the VM is on it and the policy uses the network map.", $"Map it: {Typed.Command("network map", network, $"--to NETWORK --from-site {from} --to-site {to}")}, or name a network for the NIC.");
 
     public static ErrorInfo NetworkInactive(string host, string network) => new(Refused, "network-inactive", $"Network {Quote(network)} of {host} is not active",
-        "A VM with a NIC on it cannot be started.", $"Start it there: `virsh net-start {network}` (and `net-autostart`), or choose another network.");
+        "A VM with a NIC on it cannot be started.", $"Start it there: `{Typed.Line("virsh net-start", network)}` (and `net-autostart`), or choose another network.");
 
     public static ErrorInfo HostOffline(string host) => new(Refused, "host-offline", $"{host} is not connected",
         "Its agent has no connection to the vault.", "Start the agent there and see its log; the link to the vault is dialled by the agent.");
@@ -157,16 +157,16 @@ public static partial class Errors
     // --- ownership ---
     public static ErrorInfo TokenInTransit(string vm, string target) => new(Refused, "token-in-transit", $"{vm} is in transit to {target}",
         "It was offered, and only that host can say whether it took it.",
-        $"Retry the job when {target} is back; or decide by hand on one side: `understudy local claim {vm} --confirm FAILOVER`.");
+        $"Retry the job when {target} is back; or decide by hand on one side: {Typed.Command("local claim", vm, "--confirm FAILOVER")}.");
 
     public static ErrorInfo PointGone(string vm, string point) => new(NoSuchThing, "point-gone", $"Point {point} of {vm} is gone",
-        "It was listed when the job was made, and has left the retention window or was merged since.", $"Choose another: `understudy point list {vm}`.");
+        "It was listed when the job was made, and has left the retention window or was merged since.", $"Choose another: {Typed.Command("point list", vm)}.");
 
     public static ErrorInfo BranchUnknown(string vm, string branch) => new(NoSuchThing, "branch-unknown", $"{vm} has no branch {Quote(branch)}",
-        "It may have expired, or been deleted.", $"See `understudy point list {vm}`.");
+        "It may have expired, or been deleted.", $"See {Typed.Command("point list", vm)}.");
 
     public static ErrorInfo MountUnknown(string vm, string mount) => new(NoSuchThing, "mount-unknown", $"{vm} has no point out as {Quote(mount)}",
-        "It may have been taken back already.", $"See `understudy vm show {vm}`.");
+        "It may have been taken back already.", $"See {Typed.Command("vm show", vm)}.");
 
     public static ErrorInfo BranchElsewhere(string vm, string branch, string host) => new(Refused, "branch-at-source", $"Branch {branch} of {vm} is the old disks at {host}",
         "They are ordinary images there, which no replica reads.", "Use them at that host, or delete the branch by name.");
@@ -175,17 +175,17 @@ public static partial class Errors
         $"On it stand {string.Join(", ", by)}.", "End that use first.");
 
     public static ErrorInfo OldDisksNeeded(string vm) => new(Refused, "not-committed", $"The old disks of {vm} are what a cancel gives it back to",
-        "Its failover is not committed; without them a cancel, by hand or by a countdown, would leave it running nowhere.", $"Commit first: `understudy vm commit {vm}`.");
+        "Its failover is not committed; without them a cancel, by hand or by a countdown, would leave it running nowhere.", $"Commit first: {Typed.Command("vm commit", vm)}.");
 
     public static ErrorInfo GuardOff(string host, string problem) => new(Refused, "start-guard-off", $"The start guard of {host} is not in force",
         $"{problem}. While the VM is moved nothing would keep it from being started there.", $"Mend that, see it with `understudy host check {host}`, and say it again.");
 
     public static ErrorInfo StayUnsaid(string vm, string target) => new(Refused, "stay-unsaid", $"{vm} runs at {target}, and nobody has said that it is to stay there",
         "Without the protection it becomes an ordinary VM there; its old source stays blocked and is listed as a branch until it is deleted by name.",
-        $"Say so: `understudy vm unprotect {vm} --keep-at-target`.");
+        $"Say so: {Typed.Command("vm unprotect", vm, "--keep-at-target")}.");
 
     public static ErrorInfo OldDisksThere(string vm, string host) => new(Refused, "old-disks-there", $"{host} still has the old disks of {vm}",
-        "They are kept as a branch and block the VM there.", $"Delete them by name first: `understudy point delete {vm} BRANCH`.");
+        "They are kept as a branch and block the VM there.", $"Delete them by name first: {Typed.Command("point delete", vm, "BRANCH")}.");
 
     // --- registration ---
     public static ErrorInfo KeyUnknown { get; } = new(NotAllowed, "key-unknown", "The registration key is not known here",

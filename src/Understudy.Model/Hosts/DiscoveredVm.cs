@@ -7,6 +7,7 @@ namespace Understudy.Model;
 /// <param name="Needs">Of a host that starts it; null from an agent that does not say.</param>
 /// <param name="OnlyWhileProtected">The host's rule hides it; it is shown until it is not protected any more.</param>
 /// <param name="HasSavedState">It is off, and its memory is kept: its disks alone are not the whole VM.</param>
+/// <param name="LeftBehind">Devices of its host that it starts without elsewhere; null from an agent that does not say.</param>
 public sealed record DiscoveredVm(
     VmId Id,
     string Name,
@@ -23,7 +24,8 @@ public sealed record DiscoveredVm(
     IReadOnlyList<string>? Tags = null,
     bool OnlyWhileProtected = false,
     MachineNeeds? Needs = null,
-    bool HasSavedState = false);
+    bool HasSavedState = false,
+    IReadOnlyList<string>? LeftBehind = null);
 
 /// <param name="Device">disk, cdrom, floppy, …: only "disk" is replicated.</param>
 /// <param name="Source">Path of the image, or the source as the hypervisor names it.</param>

@@ -42,7 +42,7 @@ public static class FitChecks
     private static Finding Named(string vm, string target, MachineNeeds needs, MachineFit fit)
     {
         string model = needs.CpuModel ?? "the model of its definition";
-        string lacks = $"{target} cannot provide {model}: {fit.CpuProblem}";
+        string lacks = $"Host {target} cannot provide {model}: {fit.CpuProblem}";
         const string Remedy = "Give the VM a model that both hosts have: `virsh domcapabilities` lists those that are usable.";
         return fit.Cpu switch
         {
@@ -58,7 +58,7 @@ public static class FitChecks
         const string Remedy = "Install the package that has it there (UEFI on Debian and Ubuntu: ovmf).";
         if (needs.Loader is { } loader && !fit.LoaderThere)
         {
-            return Unsuitable(vm, "firmware", $"{target} has no {loader}, or not in a folder of installed packages", $"{Remedy} Or let libvirt choose: `<os firmware='efi'>`.");
+            return Unsuitable(vm, "firmware", $"host {target} has no {loader}, or not in a folder of installed packages", $"{Remedy} Or let libvirt choose: `<os firmware='efi'>`.");
         }
 
         if (needs.Kernel is { } kernel && !fit.KernelThere)
@@ -66,13 +66,13 @@ public static class FitChecks
             return Unsuitable(
                 vm,
                 "kernel",
-                $"{vm} boots the kernel {kernel} directly, and {target} has no such file, or not where a VM from another host may name it",
+                $"VM {vm} boots the kernel {kernel} directly, and {target} has no such file, or not where a VM from another host may name it",
                 "Put kernel and initrd into /var/lib/libvirt/boot on both hosts and name them there, or let the VM boot from its disk.");
         }
 
         if (needs.NvramTemplate is { } template && !fit.NvramTemplateThere)
         {
-            return Unsuitable(vm, "firmware", $"{target} has no {template}, which the firmware's variables begin with", Remedy);
+            return Unsuitable(vm, "firmware", $"host {target} has no {template}, which the firmware's variables begin with", Remedy);
         }
 
         if (needs is { Loader: null, Firmware: { } firmware } && !fit.Firmwares.Contains(firmware))

@@ -25,7 +25,7 @@ public static class HardwareChecks
         }
 
         return memoryBytes is { } wanted && facts is { MemoryBytes: > 0 } && wanted > facts.MemoryBytes
-            ? Errors.BadValue("memoryBytes", $"{wanted}", $"{target} has {Sizes.Format(facts.MemoryBytes)} in all")
+            ? Errors.BadValue("memoryBytes", $"{wanted}", $"host {target} has {Sizes.Format(facts.MemoryBytes)} in all")
             : null;
     }
 }

@@ -11,6 +11,7 @@ public static class VmChecks
     /// <param name="fit">What the target's hypervisor said of processor and firmware (<see cref="FitChecks"/>).</param>
     /// <param name="pool">Where the replica is made; null for the agent's own folders.</param>
     /// <param name="poolError">Why it cannot be made there.</param>
+    /// <param name="neighbours">All VMs of the source host.</param>
     /// <param name="nicError">Why a NIC has no place at the target; null when all have.</param>
     public static IReadOnlyList<Finding> Evaluate(
         DiscoveredVm vm,
@@ -23,7 +24,8 @@ public static class VmChecks
         IReadOnlyList<string>? excluded = null,
         IReadOnlyList<Finding>? fit = null,
         HostPool? pool = null,
-        ErrorInfo? poolError = null)
+        ErrorInfo? poolError = null,
+        IReadOnlyList<DiscoveredVm>? neighbours = null)
     {
         vm = vm with { Disks = [.. vm.Disks.Where(disk => excluded?.Contains(disk.TargetDevice) != true)] }; // what is left out may be as it likes
         List<Finding> findings = [Power(vm), .. Disks(vm), Name(targetHost, targetVmNames, targetName)];
@@ -51,14 +53,17 @@ public static class VmChecks
             findings.Add(Space(vm, targetHost, space.FreeBytes));
         }
 
-        findings.AddRange(Remarks(vm, sourceHost));
+        findings.AddRange(Remarks(vm, sourceHost, targetHost, neighbours ?? []));
         return findings;
     }
 
     /// <summary>Of a VM that is protected already: would it start at its target, and is something to be known of it?</summary>
-    public static IReadOnlyList<Finding> EvaluateProtected(DiscoveredVm vm, ProtectedVm protection, string sourceHost, string targetHost, HostFacts? target, IReadOnlyList<Finding> fit)
+    /// <param name="neighbours">All VMs of the source host.</param>
+    public static IReadOnlyList<Finding> EvaluateProtected(
+        DiscoveredVm vm, ProtectedVm protection, string sourceHost, string targetHost, HostFacts? target, IReadOnlyList<Finding> fit, IReadOnlyList<DiscoveredVm> neighbours)
     {
-        List<Finding> findings = [.. fit, .. Remarks(vm, sourceHost)];
+        vm = vm with { Disks = [.. vm.Disks.Where(disk => !protection.ExcludedDisks.Contains(disk.TargetDevice))] };
+        List<Finding> findings = [.. fit, .. Remarks(vm, sourceHost, targetHost, neighbours)];
         if (target is null)
         {
             return findings;
@@ -86,8 +91,20 @@ public static class VmChecks
     /// <summary>The hypervisor itself has said what is wrong with it.</summary>
     private static bool SaysMachine(IReadOnlyList<Finding>? fit) => fit?.Any(finding => finding.Check.Name == "machine") == true;
 
-    private static IEnumerable<Finding> Remarks(DiscoveredVm vm, string sourceHost)
+    private static IEnumerable<Finding> Remarks(DiscoveredVm vm, string sourceHost, string targetHost, IReadOnlyList<DiscoveredVm> neighbours)
     {
+        foreach (string thing in vm.LeftBehind ?? [])
+        {
+            yield return Finding.Warn("devices", $"{thing} is of {sourceHost}, and {vm.Name} starts without it at {targetHost}.",
+                "See with a test failover that it works without; the recovered VM can be given such a device of its own host's.");
+        }
+
+        foreach ((DiscoveredDisk disk, DiscoveredVm other) in SameImages(vm, neighbours))
+        {
+            yield return Finding.Warn("same disk", $"Disk {disk.TargetDevice} of {vm.Name} ({disk.Source}) is a disk of {other.Name} at {sourceHost} as well.",
+                $"Take it out of one of them: what {other.Name} writes to it while {vm.Name} is off may be in no recovery point, and after a failover neither may start at {sourceHost}.");
+        }
+
         if (!vm.HasGuestAgentChannel)
         {
             yield return Finding.Warn("guest agent", $"{vm.Name} has no guest agent channel.", "Points are crash-consistent without it; install qemu-guest-agent for more.");
@@ -104,24 +121,32 @@ public static class VmChecks
     {
         string[] disks = [.. vm.Disks.Where(IsReplicated).Select(disk => disk.TargetDevice)];
         return excluded.FirstOrDefault(name => !disks.Contains(name)) is { } unknown
-                ? Errors.BadValue("disk", unknown, $"{vm.Name} has {string.Join(", ", disks)}")
+                ? Errors.BadValue("disk", unknown, $"VM {vm.Name} has {string.Join(", ", disks)}")
             : disks.Length > 0 && disks.All(excluded.Contains)
                 ? Errors.BadValue("excluded disks", string.Join(", ", excluded), "nothing would be left to protect")
             : null;
     }
 
+    /// <summary>By the names that the definitions give: two that lead to one file by links are not seen here.</summary>
+    private static IEnumerable<(DiscoveredDisk Disk, DiscoveredVm Other)> SameImages(DiscoveredVm vm, IReadOnlyList<DiscoveredVm> neighbours) =>
+        from disk in vm.Disks.Where(IsReplicated)
+        where disk is { SourceType: "file" or "block" or "volume", Source: not null }
+        from other in neighbours
+        where other.Id != vm.Id && other.Disks.Any(its => its.SourceType is "file" or "block" or "volume" && its.Source == disk.Source)
+        select (disk, other);
+
     private static bool IsReplicated(DiscoveredDisk disk) => disk is { Device: "disk", ReadOnly: false };
 
     private static Finding Power(DiscoveredVm vm) => vm.Power is VmPower.Running or VmPower.Paused or VmPower.PausedIoError
-        ? Finding.Pass("running", $"{vm.Name} is {vm.Power.Word()}.")
-        : Finding.Fail("running", $"{vm.Name} is {vm.Power.Word()}, and this version protects running VMs", "Start it.", check => Errors.VmUnsuitable(vm.Name, check));
+        ? Finding.Pass("running", $"VM {vm.Name} is {vm.Power.Word()}.")
+        : Finding.Fail("running", $"VM {vm.Name} is {vm.Power.Word()}, and this version protects running VMs", "Start it.", check => Errors.VmUnsuitable(vm.Name, check));
 
     private static IEnumerable<Finding> Disks(DiscoveredVm vm)
     {
         DiscoveredDisk[] disks = [.. vm.Disks.Where(IsReplicated)];
         if (disks.Length == 0)
         {
-            yield return Unsuitable(vm, "disks", $"{vm.Name} has no disk that could be replicated", "Add one.");
+            yield return Unsuitable(vm, "disks", $"VM {vm.Name} has no disk that could be replicated", "Add one.");
         }
 
         foreach (DiscoveredDisk disk in disks)
@@ -153,7 +178,7 @@ public static class VmChecks
     /// <summary>A machine that the target's QEMU does not know is found out now, not on the night of the failover.</summary>
     private static Finding Machine(DiscoveredVm vm, string targetHost, HostFacts target) =>
         target.HypervisorError is null && !target.MachineTypes.Contains(vm.MachineType)
-            ? Unsuitable(vm, "machine", $"{targetHost} does not know the machine type {vm.MachineType}", "Bring QEMU there to the source's version, or give the VM an older machine type.")
+            ? Unsuitable(vm, "machine", $"host {targetHost} does not know the machine type {vm.MachineType}", "Bring QEMU there to the source's version, or give the VM an older machine type.")
             : Finding.Pass("machine", $"{vm.MachineType}, {vm.Firmware}.");
 
     /// <summary>A replica can grow to the full size of its disks, so thin images do not count as smaller.</summary>

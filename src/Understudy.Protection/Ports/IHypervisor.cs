@@ -216,6 +216,7 @@ public sealed record HostFacts(
 /// <param name="Needs">Likewise: at its next start, here or elsewhere.</param>
 /// <param name="HasSavedState">It is off, and its memory is kept, by libvirt or in a file of somebody's: its disks alone are not
 /// the whole VM.</param>
+/// <param name="LeftBehind">Devices of the host that a VM made from this definition elsewhere starts without.</param>
 /// <param name="EndedByForce">It is off, and known not to have shut down in order: its disks are as after a power cut.</param>
 public sealed record VmFacts(
     VmId Id,
@@ -234,7 +235,8 @@ public sealed record VmFacts(
     IReadOnlyList<string>? Tags = null,
     MachineNeeds? Needs = null,
     bool HasSavedState = false,
-    bool EndedByForce = false);
+    bool EndedByForce = false,
+    IReadOnlyList<string>? LeftBehind = null);
 
 /// <param name="Source">Path of the image or block device, also where the definition names a volume of a pool; otherwise, or
 /// while the volume is not found, the source as libvirt names it.</param>

@@ -89,6 +89,9 @@ public sealed partial class ReplicaHost : IAsyncDisposable
     /// <summary>It comes back by itself: a source tries again.</summary>
     public bool IsReopening => _context.Slot.IsReopening;
 
+    /// <summary>The base has become the VM's own disk: nothing is ever received here again.</summary>
+    public bool IsClosed => _context.Slot.IsClosed;
+
     /// <summary>What a source is told that may not write here.</summary>
     public CurrentLine CurrentLine => _failover.DescribeLine();
 

@@ -73,7 +73,16 @@ public sealed record Refusal(
         what,
         "Compare the software versions of both agents; a proxy between them must not touch the stream.");
 
-    public static Refusal StaleLine(LineId theirs, CurrentLine current) => new(
+    /// <summary>Where the very line that calls is the newest, and there is no replica that could take its records: the VM was claimed
+    /// at its source after the replica had become the VM's own disk here.</summary>
+    private static Refusal NoReplicaFor(LineId line) => new(
+        RefusalCode.Closed,
+        FaultClass.NeedsOperator,
+        $"line {line} owns the VM, and there is no replica any more that could take its records: it became the disk of the VM at this host",
+        "Two copies of the VM stand. See with 'understudy vm show' which one is to stay, end the protection, and protect the VM anew where it runs.");
+
+    /// <param name="theirs">Of the source that is refused.</param>
+    public static Refusal StaleLine(LineId theirs, CurrentLine current) => theirs == current.Line ? NoReplicaFor(theirs) : new(
         RefusalCode.StaleLine,
         FaultClass.NeedsOperator,
         $"line {theirs} does not own this replica: line {current.Line} does",

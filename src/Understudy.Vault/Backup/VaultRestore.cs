@@ -96,7 +96,7 @@ public static class VaultRestore
         }
 
         return new[] { CopyMaker.Database, VaultAuthority.CertificateFile, VaultAuthority.KeyFile }.FirstOrDefault(name => !found.Contains(name)) is { } missing
-            ? throw new ErrorException(Errors.VaultCopyUnusable(copyFile, $"{missing} is not in it"))
+            ? throw new ErrorException(Errors.VaultCopyUnusable(copyFile, $"it has no {missing}"))
             : header;
     }
 

@@ -45,7 +45,7 @@ internal sealed class PointFinder(VaultStorage storage, AgentRegistry agents, Ti
         ErrorInfo unknown = Errors.UnknownPoint(vm.Name, wanted ?? PointChoice.Latest);
         return PointChoice.Find(all.Points, wanted)
             ?? throw new ErrorException(wanted is not null && all.Branches?.Any(branch => BranchName.Is(branch, wanted)) == true
-                ? unknown with { Why = "That is the name of a branch, and this takes a recovery point.", Next = $"See `understudy point list {vm.Name}`, which shows both." }
+                ? unknown with { Why = "That is the name of a branch, and this takes a recovery point.", Next = $"See {Typed.Command("point list", vm.Name)}, which shows both." }
                 : unknown);
     }
 

@@ -13,6 +13,7 @@ namespace Understudy.Vault.Sites;
 internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, FitAsker fit, EventJournal events)
 {
     private const int LongestReason = 500;
+    private const int MostNames = 5;
 
     public async Task<IReadOnlyList<HostDto>> ListAsync(CancellationToken cancellationToken)
     {
@@ -95,11 +96,11 @@ internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, FitA
 
         await using VaultDb db = storage.Open();
         HostRow host = await FindAsync(db, nameOrId, cancellationToken);
-        string? vm = await db.Protections.Where(row => row.SourceHost == host.Id || row.TargetHost == host.Id)
-            .Select(row => row.Name).FirstOrDefaultAsync(cancellationToken);
-        if (vm is not null)
+        string[] vms = await db.Protections.Where(row => row.SourceHost == host.Id || row.TargetHost == host.Id).OrderBy(row => row.Name)
+            .Select(row => row.Name).ToArrayAsync(cancellationToken);
+        if (vms.Length > 0)
         {
-            throw new ErrorException(Errors.InUse("host", host.Name, $"the protection of {vm}"));
+            throw new ErrorException(Errors.InUse("host", host.Name, $"the protection of {Names(vms)}"));
         }
 
         string left = await OldDisksAsync(db, host, cancellationToken) + await UntoldAsync(db, host, cancellationToken) + await ReplicasAsync(db, host, cancellationToken);
@@ -113,6 +114,10 @@ internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, FitA
         await events.AddAsync(HealthLevel.Normal, "host-removed", null, host.Id, $"{host.Name} was removed by {user}: {why.TrimEnd('.')}. Its certificate is no longer accepted.{left}", CancellationToken.None);
     }
 
+    /// <summary>Nobody reads a hundred names; how many there are says the rest.</summary>
+    private static string Names(string[] names) =>
+        string.Join(", ", names.Take(MostNames)) + (names.Length > MostNames ? $" and {names.Length - MostNames} more" : "");
+
     /// <summary>Old disks that the host keeps, blocked, must not get off every list. A host that is gone cannot delete them: then
     /// they are named once more.</summary>
     /// <exception cref="ErrorException">The host is there, and can delete them.</exception>
@@ -121,7 +126,7 @@ internal sealed class HostStore(VaultStorage storage, AgentRegistry agents, FitA
         RetiredRow[] old = await db.Retired.Where(row => row.SourceHost == host.Id).OrderBy(row => row.VmName).ToArrayAsync(cancellationToken);
         if (old is [var first, ..] && agents.Find(new HostId(host.Id)) is not null)
         {
-            throw new ErrorException(Errors.InUse("host", host.Name, $"the old disks of {first.VmName}, which it keeps blocked as a branch (`understudy point list {first.VmName}`)"));
+            throw new ErrorException(Errors.InUse("host", host.Name, $"the old disks of {first.VmName}, which it keeps blocked as a branch ({Typed.Command("point list", first.VmName)})"));
         }
 
         return old.Length == 0 ? "" : $" It keeps old disks of {string.Join(", ", old.Select(row => row.VmName))}; `understudy agent leave` on it lets go of them.";

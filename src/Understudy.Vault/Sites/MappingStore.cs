@@ -7,7 +7,7 @@ using Understudy.Vault.Storage;
 namespace Understudy.Vault.Sites;
 
 /// <summary>Networks as hosts report them, and where each goes at another site (CFG-6).</summary>
-internal sealed class MappingStore(VaultStorage storage)
+internal sealed class MappingStore(VaultStorage storage, HostAsker asker)
 {
     public async Task<IReadOnlyList<NetworkDto>> ListNetworksAsync(CancellationToken cancellationToken)
     {
@@ -36,7 +36,7 @@ internal sealed class MappingStore(VaultStorage storage)
     public async Task<MappingDto> MapAsync(MapNetworkDto request, CancellationToken cancellationToken)
     {
         await using VaultDb db = storage.Open();
-        List<HostRow> hosts = await db.Hosts.AsNoTracking().ToListAsync(cancellationToken);
+        List<HostRow> hosts = await asker.LookAsync(await db.Hosts.AsNoTracking().ToListAsync(cancellationToken), cancellationToken); // as pools are
         (SiteRow source, SiteRow target) = await SitePair.FindAsync(
             db, request.SourceSite, request.TargetSite, hosts, host => Has(host, request.SourceNetwork), Errors.UnknownNetwork("no host", request.SourceNetwork), cancellationToken);
         RequireNetwork(hosts, source, request.SourceNetwork);

@@ -6,7 +6,7 @@ using Understudy.Vault.Storage;
 namespace Understudy.Vault.Sites;
 
 /// <summary>Storage pools as hosts report them, and where each one's VMs go at another site (CFG-6).</summary>
-internal sealed class StorageMapStore(VaultStorage storage)
+internal sealed class StorageMapStore(VaultStorage storage, HostAsker asker)
 {
     public async Task<IReadOnlyList<PoolDto>> ListPoolsAsync(CancellationToken cancellationToken)
     {
@@ -29,7 +29,7 @@ internal sealed class StorageMapStore(VaultStorage storage)
     public async Task<StorageMappingDto> MapAsync(MapStorageDto request, CancellationToken cancellationToken)
     {
         await using VaultDb db = storage.Open();
-        List<HostRow> hosts = await db.Hosts.AsNoTracking().ToListAsync(cancellationToken);
+        List<HostRow> hosts = await asker.LookAsync(await db.Hosts.AsNoTracking().ToListAsync(cancellationToken), cancellationToken); // it may have been defined a moment ago
         (SiteRow source, SiteRow target) = await SitePair.FindAsync(
             db, request.SourceSite, request.TargetSite, hosts, host => Has(host, request.SourcePool), Errors.UnknownPool("No host", request.SourcePool), cancellationToken);
         RequirePool(hosts, source, request.SourcePool);

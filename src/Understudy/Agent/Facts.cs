@@ -24,7 +24,8 @@ internal static class Facts
         vm.Tags,
         onlyWhileProtected,
         vm.Needs is { } needs ? Of(needs) : null,
-        vm.HasSavedState);
+        vm.HasSavedState,
+        vm.LeftBehind);
 
     public static Protection.Ports.MachineNeeds Of(Model.MachineNeeds needs) => new(
         needs.DomainType, needs.Architecture, needs.MachineType, needs.CpuMode, needs.CpuModel, needs.CpuChecked, needs.CpuXml, needs.Firmware, needs.Loader, needs.NvramTemplate, needs.Kernel, needs.Initrd);

@@ -246,8 +246,8 @@ internal sealed partial class TargetSide(
         _calls[hello.Replica] = services.Time.GetTimestamp();
         await host.HeardAsync(hello.Line, cancellationToken);
         return host.TryGetSink() is { } sink ? new DirectoryAnswer.Found(sink)
-            : host.IsReopening ? new DirectoryAnswer.Refused(Refusal.Reopening())
-            : new DirectoryAnswer.Refused(Refusal.StaleLine(hello.Line, host.CurrentLine)); // The replica has become the VM's own disk.
+            : host.IsClosed ? new DirectoryAnswer.Refused(Refusal.StaleLine(hello.Line, host.CurrentLine)) // The replica has become the VM's own disk.
+            : new DirectoryAnswer.Refused(Refusal.Reopening()); // Or is open again just now: the next call finds it.
     }
 
     /// <summary>Whether the replica's source called just now, be it to be refused: a source that is not the owner asks every few seconds.</summary>

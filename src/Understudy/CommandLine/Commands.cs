@@ -37,11 +37,12 @@ internal static class Commands
     public static async Task<int> InvokeAsync(string[] args, CommandIo io)
     {
         ParseResult parse = Build(io).Parse(args);
-        if (parse.Errors.Count > 0)
+        string[] wrong = [.. parse.Errors.Select(WrongUse.Explain), .. WrongUse.Misspelt(parse) is { } option ? [option] : (string[])[]];
+        if (wrong.Length > 0)
         {
-            foreach (var error in parse.Errors)
+            foreach (string error in wrong)
             {
-                io.Error.WriteLine($"understudy: {WrongUse.Explain(error)}");
+                io.Error.WriteLine($"understudy: {error}");
             }
 
             io.Error.WriteLine("See `understudy --help`, or --help after any command.");

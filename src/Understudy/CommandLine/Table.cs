@@ -16,7 +16,7 @@ internal sealed class Table(params string[] headings)
 
     public void WriteTo(TextWriter writer)
     {
-        int[] widths = [.. headings.Select((heading, i) => Math.Max(heading.Length, _rows.Count == 0 ? 0 : _rows.Max(r => r[i].Length)))];
+        int[] widths = [.. headings.Select((heading, i) => Math.Max(heading.Length, _rows.Count == 0 ? 0 : _rows.Max(r => DisplayWidth.Of(r[i]))))];
         WriteLine(writer, [.. headings.Select(h => h.ToUpperInvariant())], widths);
         foreach (string[] row in _rows)
         {
@@ -28,7 +28,11 @@ internal sealed class Table(params string[] headings)
     {
         for (int i = 0; i < cells.Length; i++)
         {
-            writer.Write(i == cells.Length - 1 ? cells[i] : cells[i].PadRight(widths[i] + 2));
+            writer.Write(cells[i]);
+            if (i < cells.Length - 1)
+            {
+                writer.Write(new string(' ', widths[i] + 2 - DisplayWidth.Of(cells[i]))); // as the terminal counts, not in chars
+            }
         }
 
         writer.WriteLine();

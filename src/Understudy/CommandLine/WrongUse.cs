@@ -27,6 +27,24 @@ internal static partial class WrongUse
         return $"{name} does not take {given}: write {Example(Nullable.GetUnderlyingType(type) ?? type)}";
     }
 
+    /// <summary>A word that may be left out takes a misspelt option for itself. After "--" all words are names, and a name may begin
+    /// with a dash: the parser's validators are not told of it, so it is looked at when all is parsed.</summary>
+    public static string? Misspelt(ParseResult parse)
+    {
+        bool namesOnly = false;
+        foreach (Token token in parse.Tokens)
+        {
+            namesOnly |= token.Type == TokenType.DoubleDash;
+            if (!namesOnly && token is { Type: TokenType.Argument, Value: ['-', ..] }
+                && parse.CommandResult.Children.OfType<ArgumentResult>().Any(result => result.Argument.Arity.MinimumNumberOfValues == 0 && result.Tokens.Any(own => own.Value == token.Value)))
+            {
+                return $"Unrecognized option '{token.Value}'.";
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>Nothing is a name, a file or a place, and what comes of it further on is hard to understand.</summary>
     /// <exception cref="ErrorException">An argument or option is empty.</exception>
     public static void RefuseEmpty(ParseResult parse)

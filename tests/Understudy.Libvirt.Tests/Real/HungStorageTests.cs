@@ -4,6 +4,8 @@ using Understudy.Libvirt.Calls;
 using Understudy.Libvirt.Connection;
 using Understudy.Libvirt.Tests.Hosting;
 using Understudy.Protection.Ports;
+using Understudy.Qemu;
+using Understudy.Testing;
 
 namespace Understudy.Libvirt.Tests.Real;
 
@@ -48,6 +50,59 @@ public sealed class HungStorageTests(PrivateHost host)
 
         server.Set();
         await UntilAsync(async () => await Ask() == 0);
+    }
+
+    /// <summary>Nobody is left who would see that it takes too long, and each of the next ones waited for its own time.</summary>
+    [Fact]
+    public async Task A_call_that_its_caller_gave_up_counts_as_one_that_hangs()
+    {
+        await using LibvirtConnection connection = new(host.Settings with { StorageLimit = TimeSpan.FromMinutes(5) }, TimeProvider.System, NullLogger.Instance);
+        using ManualResetEventSlim server = new();
+        using ManualResetEventSlim begun = new();
+        using CancellationTokenSource gone = new();
+        Task<int> given = connection.OnStorageAsync(
+            "list the storage pools",
+            _ =>
+            {
+                begun.Set();
+                server.Wait();
+                return 0;
+            },
+            gone.Token);
+        Assert.True(begun.Wait(TimeSpan.FromMinutes(1)));
+        await gone.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => given);
+
+        Task<int> next = connection.OnStorageAsync("list the storage pools", _ => 1, default);
+        HypervisorException atOnce = await Assert.ThrowsAsync<HypervisorException>(() => next.WaitAsync(TimeSpan.FromMinutes(1)));
+        Assert.Equal(HypervisorFault.Busy, atOnce.Fault);
+
+        server.Set();
+        await UntilAsync(async () => await connection.OnStorageAsync("list the storage pools", _ => 1, default) == 1);
+    }
+
+    /// <summary>As when libvirtd takes no more clients.</summary>
+    [Fact]
+    public async Task A_host_whose_second_connection_cannot_be_had_is_known_without_its_pools()
+    {
+        await using LibvirtHypervisor usual = host.Connect();
+        await using TestVm vm = await TestVm.StartAsync(host, usual, disks: 1);
+        await using LibvirtHypervisor hypervisor = new(
+            Settings,
+            Settings with { Uri = "qemu+unix:///system?socket=/nonexistent/libvirt-sock" },
+            TimeProvider.System,
+            new SeededIdSource(7),
+            new ImageTool(new QemuSettings { DaemonFolder = "/nonexistent" }),
+            NullLogger.Instance);
+
+        HostFacts facts = await hypervisor.GetHostAsync(default);
+        VmFacts? found = await hypervisor.FindVmAsync(vm.Id, default);
+
+        Assert.True(facts.FreeMemoryBytes > 0);
+        Assert.Null(facts.Pools);
+        Assert.Equal(VmRunState.Running, found?.State);
+        await usual.DestroyAsync(vm.Id, default);
+        Assert.True(Assert.Single((await hypervisor.FindVmAsync(vm.Id, default))!.Disks).SizeBytes > 0); // read from the file itself
     }
 
     [Fact]

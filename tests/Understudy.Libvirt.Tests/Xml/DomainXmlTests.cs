@@ -34,6 +34,24 @@ public sealed class DomainXmlTests
         """;
 
     [Fact]
+    public void Devices_of_the_host_are_named_as_they_are_left_out_elsewhere()
+    {
+        const string Xml = """
+            <domain><name>a</name><devices>
+              <hostdev mode='subsystem' type='pci'><source><address domain='0x0000' bus='0x06' slot='0x02' function='0x1'/></source></hostdev>
+              <hostdev mode='subsystem' type='usb'><source><vendor id='0x1234'/><product id='0xbeef'/></source></hostdev>
+              <filesystem type='mount'><source dir='/srv'/><target dir='share'/></filesystem>
+              <rng model='virtio'/>
+            </devices></domain>
+            """;
+        string[] expected = ["A host device passed through (PCI 0000:06:02.1)", "A host device passed through (usb)", "The shared folder share"];
+
+        Assert.Equal(expected, DomainXml.Read(Xml).LeftBehind);
+        Assert.Equal(expected, DomainXml.ReadStored(Xml).LeftBehind);
+        Assert.Empty(DomainXml.Read("<domain><name>bare</name></domain>").LeftBehind);
+    }
+
+    [Fact]
     public void Everything_a_definition_says_is_read()
     {
         DomainDescription read = DomainXml.Read(Full);

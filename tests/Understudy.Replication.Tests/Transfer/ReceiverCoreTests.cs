@@ -30,6 +30,18 @@ public sealed class ReceiverCoreTests
     public void Every_outcome_of_an_append_has_its_refusal_or_none(AppendOutcome outcome, RefusalCode? code) =>
         Assert.Equal(code, new ReceiverCore(0).Appended(outcome, Header, Current)?.Code);
 
+    /// <summary>"line X does not own this replica: line X does" was said of a VM that was claimed at its source after a commit.</summary>
+    [Fact]
+    public void A_line_that_is_the_newest_is_never_told_that_it_does_not_own()
+    {
+        LineId line = new(5, 7);
+        Refusal refusal = Refusal.StaleLine(line, new CurrentLine(line));
+
+        Assert.Equal(RefusalCode.Closed, refusal.Code);
+        Assert.DoesNotContain("does not own", refusal.What, StringComparison.Ordinal);
+        Assert.Contains($"line {line} owns", refusal.What, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Every_outcome_there_is_stands_in_the_table() =>
         Assert.Equal(

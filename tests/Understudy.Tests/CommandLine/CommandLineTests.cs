@@ -53,6 +53,24 @@ public sealed class CommandLineTests
         Assert.DoesNotContain("System.", run.Error, StringComparison.Ordinal);
     }
 
+    /// <summary>libvirt takes such names; "--" says that no options follow.</summary>
+    [Theory]
+    [InlineData("vm protect --to south -- -rf", true)]
+    [InlineData("vm protect --to south -rf", false)]
+    [InlineData("vm protect --to south --rf", false)]
+    [InlineData("vm verify --to south -- -rf", true)]
+    [InlineData("vm list -- -rf", true)]
+    [InlineData("vm list --rf", false)]
+    [InlineData("vm pause -- --json", true)]
+    [InlineData("vm pause --rf", false)]
+    public async Task A_name_may_begin_with_a_dash_behind_two_of_them(string line, bool isName)
+    {
+        CommandRun run = await CommandRun.OfAsync(line.Split(' '), NobodyThere);
+
+        Assert.Equal(isName ? 1 : 2, run.ExitCode);
+        Assert.Contains(isName ? "vault-unreachable" : "Unrecognized", run.Error, StringComparison.Ordinal);
+    }
+
     /// <summary>Of every command: each of its words and options that take a text, given as nothing.</summary>
     public static TheoryData<string, string> EveryText => [.. Leaves(Commands.Build(CommandIo.Console), "").SelectMany(leaf =>
         leaf.Command.Arguments.Where(argument => argument.ValueType == typeof(string)).Select(argument => (leaf.Path, argument.Name))

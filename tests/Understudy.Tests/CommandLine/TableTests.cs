@@ -13,6 +13,23 @@ public sealed class TableTests
         Assert.Equal("NAME           STATE\nweb1           protected\na-longer-name  -\n", output.ToString());
     }
 
+    /// <summary>Each cell of the first column is as wide on a terminal as its heading and two spaces.</summary>
+    [Theory]
+    [InlineData("服务器")] // three of two columns
+    [InlineData("ｗeb")]
+    [InlineData("한국-1")]
+    [InlineData("u\u0308ber")] // a mark on the character before it
+    [InlineData("web🚀1")]
+    public void Columns_stand_below_one_another_whatever_the_names_are(string name)
+    {
+        StringWriter output = new();
+        new Table("name-here", "state").Row(name, "protected").WriteTo(output);
+        string[] lines = output.ToString().Split('\n');
+
+        Assert.Equal(lines[0].IndexOf("STATE", StringComparison.Ordinal), DisplayWidth.Of(lines[1][..lines[1].IndexOf("protected", StringComparison.Ordinal)]));
+        Assert.Equal(name.EnumerateRunes().Sum(rune => rune.Value is 0x308 ? 0 : rune.Value > 0x1000 ? 2 : 1), DisplayWidth.Of(name));
+    }
+
     [Theory]
     [InlineData(0.85, "850 ms")]
     [InlineData(4.24, "4.2 s")]

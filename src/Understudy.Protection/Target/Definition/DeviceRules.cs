@@ -48,9 +48,25 @@ internal static class DeviceRules
         }
     }
 
+    /// <summary>What of a definition a recovered VM starts without, for whoever asks before there is a failover.</summary>
+    public static IReadOnlyList<string> LeftBehind(XElement? devices) => [.. devices?.Elements().Select(LeftOut).OfType<string>() ?? []];
+
+    private static string Address(XElement device)
+    {
+        XElement? address = device.Element("source")?.Element("address");
+        return (string?)device.Attribute("type") switch
+        {
+            "pci" when address is not null => $" (PCI {Digits("domain")}:{Digits("bus")}:{Digits("slot")}.{Digits("function")})",
+            { } type => $" ({type})",
+            null => "",
+        };
+
+        string Digits(string name) => ((string?)address.Attribute(name) ?? "0").Replace("0x", "", StringComparison.Ordinal);
+    }
+
     private static string? LeftOut(XElement device) => device.Name.LocalName switch
     {
-        "hostdev" => "A host device passed through",
+        "hostdev" => $"A host device passed through{Address(device)}",
         "filesystem" => $"The shared folder {(string?)device.Element("target")?.Attribute("dir")}",
         "lease" => "A disk lease",
         "redirdev" when (string?)device.Attribute("type") != "spicevmc" => "A redirected USB device",

@@ -13,7 +13,7 @@ using Understudy.Vault.Storage;
 namespace Understudy.Vault.Protection.Commands;
 
 /// <summary>Protecting a VM: all that can be refused is refused before the job, in the order a person would ask.</summary>
-internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker fit, Changes changes, IIdSource ids, TimeProvider time)
+internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, HostAsker asker, FitAsker fit, Changes changes, IIdSource ids, TimeProvider time)
 {
     public async Task<VmVerifyDto> VerifyAsync(string vmName, ProtectDto request, CancellationToken cancellationToken)
     {
@@ -24,7 +24,7 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
             return await VerifyProtectedAsync(db, vm, request.To, cancellationToken);
         }
 
-        Candidate candidate = await ExamineAsync(db, vmName, request, cancellationToken);
+        Candidate candidate = await ExamineAsync(db, vmName, request, anew: true, cancellationToken);
         return ToDto(name, candidate.Target, [.. candidate.Findings, .. await SeedFindingsAsync(candidate, request, cancellationToken)]);
     }
 
@@ -32,7 +32,7 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
     private async Task<VmVerifyDto> VerifyProtectedAsync(VaultDb db, ProtectedVm vm, string? to, CancellationToken cancellationToken)
     {
         HostRow source = await db.Hosts.AsNoTracking().SingleAsync(row => row.Id == vm.SourceHost.Value, cancellationToken);
-        HostRow target = await db.Hosts.AsNoTracking().SingleAsync(row => row.Id == vm.TargetHost.Value, cancellationToken);
+        HostRow target = await asker.LookAsync(await db.Hosts.AsNoTracking().SingleAsync(row => row.Id == vm.TargetHost.Value, cancellationToken), cancellationToken);
         if (!string.IsNullOrWhiteSpace(to) && (await db.FindTargetAsync(to, cancellationToken)).Id != target.Id)
         {
             throw new ErrorException(Errors.AlreadyProtected(vm.Name, target.Name));
@@ -48,7 +48,7 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
         if (VaultJson.Read(json, VaultJson.Default.DiscoveredVm) is { } discovered)
         {
             IReadOnlyList<Finding> answers = await fit.CheckAsync(discovered, source, target, cancellationToken);
-            findings.AddRange(VmChecks.EvaluateProtected(discovered, vm, source.Name, target.Name, HostStore.FactsOf(target), answers));
+            findings.AddRange(VmChecks.EvaluateProtected(discovered, vm, source.Name, target.Name, HostStore.FactsOf(target), answers, await NeighboursAsync(db, source, cancellationToken)));
         }
 
         return ToDto(vm.Name, target, findings);
@@ -104,12 +104,15 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
 
     private async Task<Candidate> RequireSuitableAsync(VaultDb db, string vmName, ProtectDto request, CancellationToken cancellationToken)
     {
-        Candidate candidate = await ExamineAsync(db, vmName, request, cancellationToken);
+        Candidate candidate = await ExamineAsync(db, vmName, request, anew: false, cancellationToken);
         await desk.RequireOnlineAsync(db, new HostId(candidate.Source.Id), cancellationToken);
         await desk.RequireOnlineAsync(db, new HostId(candidate.Target.Id), cancellationToken);
-        return candidate.Findings.FirstOrDefault(finding => finding.Refusal is not null)?.Refusal is { } refusal
-            ? throw new ErrorException(refusal)
-            : candidate;
+        if (candidate.Refusal is not null)
+        {
+            candidate = await ExamineAsync(db, vmName, request, anew: true, cancellationToken); // nobody is refused by an old picture
+        }
+
+        return candidate.Refusal is { } refusal ? throw new ErrorException(refusal) : candidate;
     }
 
     /// <summary>The policy's time of the day when it comes next; null is at once.</summary>
@@ -168,7 +171,8 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
         return answer.Found;
     }
 
-    private async Task<Candidate> ExamineAsync(VaultDb db, string vmName, ProtectDto request, CancellationToken cancellationToken)
+    /// <param name="anew">The target says what it has now; else what it told last is enough.</param>
+    private async Task<Candidate> ExamineAsync(VaultDb db, string vmName, ProtectDto request, bool anew, CancellationToken cancellationToken)
     {
         if (string.IsNullOrWhiteSpace(request.To))
         {
@@ -190,6 +194,7 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
         };
         HostRow target = await db.FindTargetAsync(request.To, cancellationToken);
         (HostRow source, DiscoveredVm vm) = await FindSourceAsync(db, id, name, target, cancellationToken);
+        target = anew ? await asker.LookAsync(target, cancellationToken) : target;
         await SiteLinks.RequireListenerAsync(db, name, source, target, cancellationToken);
         AtTarget.RequireHardware(request.Cpus, request.MemoryBytes, target, vm.MachineType);
         IReadOnlyList<string> excluded = [.. (request.ExcludedDisks ?? []).Distinct().Order(StringComparer.Ordinal)];
@@ -215,9 +220,13 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
             request.Pool, vm, HostStore.FactsOf(source), await StorageMapStore.BetweenAsync(db, source.SiteId, target.SiteId, cancellationToken), target.Name, facts);
         IReadOnlyList<Finding> findings = VmChecks.Evaluate(
             vm, source.Name, target.Name, facts, taken, targetName, nicError, excluded,
-            await fit.CheckAsync(vm, source, target, cancellationToken), pool, poolError);
+            await fit.CheckAsync(vm, source, target, cancellationToken), pool, poolError, await NeighboursAsync(db, source, cancellationToken));
         return new Candidate(vm, source, target, policy, targetName, nics, pool, excluded, findings, go);
     }
+
+    private static async Task<IReadOnlyList<DiscoveredVm>> NeighboursAsync(VaultDb db, HostRow host, CancellationToken cancellationToken) =>
+        [.. (await db.Vms.AsNoTracking().Where(row => row.HostId == host.Id).Select(row => row.VmJson).ToListAsync(cancellationToken))
+            .Select(json => VaultJson.Read(json, VaultJson.Default.DiscoveredVm)!)]; // the column is never null
 
     private static async Task<(HostRow Host, DiscoveredVm Vm)> FindSourceAsync(VaultDb db, VmId id, string name, HostRow target, CancellationToken cancellationToken)
     {
@@ -253,5 +262,8 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, FitAsker
         HostPool? Pool,
         IReadOnlyList<string> Excluded,
         IReadOnlyList<Finding> Findings,
-        Decision.Go Go);
+        Decision.Go Go)
+    {
+        public ErrorInfo? Refusal => Findings.FirstOrDefault(finding => finding.Refusal is not null)?.Refusal;
+    }
 }

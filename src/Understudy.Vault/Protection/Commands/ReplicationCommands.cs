@@ -39,7 +39,7 @@ internal sealed class ReplicationCommands(CommandDesk desk)
         }
 
         return request.KeepAtTarget && !atTarget
-            ? throw new ErrorException(Errors.BadValue("keepAtTarget", "true", $"{subject.Vm.Name} does not run at its target"))
+            ? throw new ErrorException(Errors.BadValue("keepAtTarget", "true", $"VM {subject.Vm.Name} does not run at its target"))
             : await desk.StartAsync(subject, new PlainInput(subject.Vm.Replica), user, cancellationToken);
     }
 

@@ -72,8 +72,8 @@ internal sealed record ReplicaPlace(string Pool, string Path, Guid Mark, Guid Vm
             throw new ErrorException(Errors.ReplicaUnavailable(
                 VmName,
                 $"it is in storage pool {Pool}, and {why}",
-                $"Mount it there (`virsh pool-start {Pool}`); the replica is opened by itself then, with all its points. Nothing is cleaned up or begun anew meanwhile. "
-                    + $"If that pool is gone for good: `understudy local forget {VmName}` on that host gives the replica up."));
+                $"Mount it there (`{Typed.Line("virsh pool-start", Pool)}`); the replica is opened by itself then, with all its points. Nothing is cleaned up or begun anew meanwhile. "
+                    + $"If that pool is gone for good: {Typed.Command("local forget", VmName)} on that host gives the replica up."));
         }
     }
 

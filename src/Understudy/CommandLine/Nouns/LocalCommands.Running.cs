@@ -52,7 +52,7 @@ internal static partial class LocalCommands
             string[] on = [.. new[] { s.Network }.Concat(nics.Nics.Select(nic => nic.Network)).OfType<string>().Distinct()];
             o.WriteLine($"{s.VmName} runs from {Show.Time(point.CutAt)}{(on.Length > 0 ? $" on network {string.Join(", ", on)}" : ", without a network")}");
             WriteNotes(s.Notes, o);
-            o.WriteLine($"End it: understudy local test {replica.VmName} --complete {s.VmName}");
+            o.WriteLine($"End it: {Typed.Line("understudy local test", replica.VmName, $"--complete {s.VmName}")}");
         });
     }
 

@@ -125,7 +125,7 @@ internal static partial class LocalCommands
         return c.Show(removed, CommandContext.Types.Removed, (r, o) =>
         {
             o.WriteLine($"Given up: {string.Join(", ", r.Gone)}. Left as it is: {string.Join(", ", r.Kept)}.");
-            o.WriteLine($"Then end its protection: understudy vm unprotect {named}");
+            o.WriteLine($"Then end its protection: {Typed.Line("understudy vm unprotect", named)}");
         });
     }
 

@@ -10,7 +10,12 @@ namespace Understudy.CommandLine.Nouns;
 /// </summary>
 internal static class VmSelection
 {
-    public static readonly Argument<string?> Vms = NewVms();
+    /// <summary>It may be left out, so a misspelt option would be taken for it: <see cref="WrongUse.Misspelt"/>.</summary>
+    public static readonly Argument<string?> Vms = new("vm")
+    {
+        Description = "Name or id of the VM; or several, by a rule such as 'web*', 'web*,tag:prod,!web-old' or all",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
 
     public static readonly Option<string[]> Tag = new("--tag") { Description = "Those that also have this tag; may be given again", DefaultValueFactory = _ => [] };
     public static readonly Option<bool> DryRun = new("--dry-run") { Description = "Only show which VMs are meant, and what would be refused" };
@@ -49,24 +54,6 @@ internal static class VmSelection
 
         SelectionDto started = await several(vms, tags, false);
         return await FollowAsync(c, started, ct);
-    }
-
-    /// <summary>It may be left out, so a misspelt option would be taken for it.</summary>
-    private static Argument<string?> NewVms()
-    {
-        Argument<string?> vms = new("vm")
-        {
-            Description = "Name or id of the VM; or several, by a rule such as 'web*', 'web*,tag:prod,!web-old' or all",
-            Arity = ArgumentArity.ZeroOrOne,
-        };
-        vms.Validators.Add(given =>
-        {
-            if (given.Tokens is [{ Value: ['-', ..] and var option }, ..])
-            {
-                given.AddError($"Unrecognized option '{option}'.");
-            }
-        });
-        return vms;
     }
 
     private static async Task<ExitCode> FollowAsync(CommandContext c, SelectionDto started, CancellationToken ct)

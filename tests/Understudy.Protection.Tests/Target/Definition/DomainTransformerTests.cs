@@ -103,7 +103,7 @@ public sealed class DomainTransformerTests
     [Theory]
     [InlineData("Disk vdb is not replicated")]
     [InlineData("The medium in drive sdb was ejected")]
-    [InlineData("A host device passed through was left out")]
+    [InlineData("A host device passed through (PCI 0000:06:02.0) was left out")]
     [InlineData("The shared folder share was left out")]
     [InlineData("Packet filter clean-traffic")]
     [InlineData("Pinning")]
