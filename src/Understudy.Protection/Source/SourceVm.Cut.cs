@@ -17,6 +17,7 @@ public sealed partial class SourceVm
     private const string CopiedWhileOff = "it was copied while it was off, and what has changed since is not known";
 
     private double _sliceScale = 1;
+    private volatile bool _isCutting; // Read by whoever looks after the guest.
 
     /// <summary>
     /// Cuts all disks at one instant and drains the cycle, or the next slice of a copy, to the spool. Until the pending
@@ -24,6 +25,19 @@ public sealed partial class SourceVm
     /// merges their changes back. Cancelled only as a whole.
     /// </summary>
     private async ValueTask CutAsync(CancellationToken cancellationToken)
+    {
+        _isCutting = true; // Before the VM's disks are looked up.
+        try
+        {
+            await CutNowAsync(cancellationToken);
+        }
+        finally
+        {
+            _isCutting = false;
+        }
+    }
+
+    private async ValueTask CutNowAsync(CancellationToken cancellationToken)
     {
         if (NextFinal() is { } final)
         {
@@ -35,6 +49,7 @@ public sealed partial class SourceVm
         {
             _waitsForVm = true;
             RefuseWanted(_ => true, IsOff());
+            _isCutting = false; // Nothing is read.
             if (IsConnected)
             {
                 await WaitAsync(SourceWait.VmToRun, VmPoll, cancellationToken);

@@ -57,8 +57,9 @@ public sealed partial class SourceVm
         StatusChanged.Beat();
     }
 
-    /// <summary>The highest sequence ever given to a record.</summary>
-    internal ulong UsedSequence => _state.UsedSequence;
+    /// <summary>The highest sequence ever given to a record; <see cref="NotedDisk.Undecided"/> while disks are read whose records
+    /// have none yet.</summary>
+    internal ulong UsedSequence => _isCutting ? NotedDisk.Undecided : _state.UsedSequence;
 
     /// <summary>Of these disks of the VM, the target devices of those that the target's points hold: a disk that took another one's
     /// place has its name, and is in no point before the next one.</summary>

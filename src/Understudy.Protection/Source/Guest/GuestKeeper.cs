@@ -61,7 +61,7 @@ public sealed partial class GuestKeeper
     /// <summary>What the VM had when it was last owned here; empty once that is deleted.</summary>
     public IReadOnlyList<NotedDisk> Disks => _record.Disks ?? [];
 
-    /// <summary>The highest sequence ever given to a record of the replica; the engine's to say.</summary>
+    /// <summary>The highest sequence ever given to a record of the replica, or <see cref="NotedDisk.Undecided"/>; the engine's to say.</summary>
     public Func<ulong> UsedSequence { private get; set; } = () => 0;
 
     /// <summary>Why the guest cannot be brought to where the token wants it; null while it can. It is tried again.</summary>

@@ -26,6 +26,10 @@ public enum DiskBelonging
 /// Only a later point holds it. Null for what was there when the protection began.</param>
 public sealed record NotedDisk(string TargetDevice, string Source, bool IsPath, DiskBelonging Belongs, ulong? After = null)
 {
+    /// <summary>For a disk that came while a cycle was being read: which point is the first with it is known when that has its
+    /// records. Until then none has it.</summary>
+    public const ulong Undecided = ulong.MaxValue;
+
     private const string Devices = "/dev/";
 
     /// <summary>What can be deleted: a block device is somebody else's to give and to take.</summary>
@@ -34,7 +38,7 @@ public sealed record NotedDisk(string TargetDevice, string Source, bool IsPath, 
     public static bool IsDevice(string path) => path.StartsWith(Devices, StringComparison.Ordinal);
 
     /// <param name="before">The disks as they were noted last: a volume whose pool is not started is still where it was.</param>
-    /// <param name="used">The highest sequence ever given to a record of the replica.</param>
+    /// <param name="used">The highest sequence ever given to a record of the replica, or <see cref="Undecided"/>.</param>
     public static IReadOnlyList<NotedDisk> Of(VmFacts vm, IReadOnlyList<NotedDisk> before, ulong used)
     {
         List<NotedDisk> disks = [];
@@ -54,7 +58,7 @@ public sealed record NotedDisk(string TargetDevice, string Source, bool IsPath, 
         return disks;
 
         ulong? AfterOf(string device, string source) => before.Count == 0 ? null
-            : before.FirstOrDefault(known => known.TargetDevice == device && known.Source == source) is { } same ? same.After
+            : before.FirstOrDefault(known => known.TargetDevice == device && known.Source == source) is { } same && same.After != Undecided ? same.After
             : used;
     }
 

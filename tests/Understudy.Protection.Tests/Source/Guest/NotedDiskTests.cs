@@ -56,6 +56,20 @@ public sealed class NotedDiskTests
         Assert.Equal([DiskBelonging.Own], NotedDisk.Of(Vm(found with { Source = "default/b.qcow2" }), late, 0).Select(disk => disk.Belongs));
     }
 
+    /// <summary>The cycle that was being read had the disk before it, and got its sequence only when it was over.</summary>
+    [Fact]
+    public void A_disk_that_came_while_a_cycle_was_read_is_in_no_point_until_it_is_known_which()
+    {
+        VmDiskFacts first = new("vda", "virtio", "disk", "qcow2", "file", "/a.qcow2", 0, ReadOnly: false, Shareable: false);
+        VmDiskFacts second = first with { Source = "/b.qcow2" };
+        IReadOnlyList<NotedDisk> noted = NotedDisk.Of(Vm(second), NotedDisk.Of(Vm(first), [], 0), NotedDisk.Undecided);
+        Assert.Equal(NotedDisk.Undecided, Assert.Single(noted).After);
+
+        noted = NotedDisk.Of(Vm(second), noted, 7);
+        Assert.Equal(7UL, Assert.Single(noted).After);
+        Assert.Equal(7UL, Assert.Single(NotedDisk.Of(Vm(second), noted, NotedDisk.Undecided)).After);
+    }
+
     /// <summary>The name at the guest says nothing of which disk is behind it.</summary>
     [Fact]
     public void A_disk_that_took_anothers_place_is_in_later_points_only()

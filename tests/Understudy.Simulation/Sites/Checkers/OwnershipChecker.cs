@@ -95,6 +95,18 @@ internal sealed class OwnershipChecker(SitesWorld world)
     private bool HasEnded(Site site, VmId id) => site == _world.Source
         && ((string[])[SourceStateStore.Name, GuestFile.Name]).All(file => site.Host.Disk.DurableNodeOf($"{SourceSide.FolderOf(id)}/{file}") is null);
 
+    /// <summary>The fence of a source whose VM stays at the other side is to be taken away, because it was claimed there: so says its
+    /// report, and so it must be by its record, with a human's word.</summary>
+    public void LookAtUnguarding(VmId id, LineId stays)
+    {
+        VmWatch vm = _world.Watch(id);
+        if (_world.Source.TokenOf(id).Now is { } record
+            && !(record.State is OwnershipState.Here && record.Line.IsNewerThan(stays) && Of(vm).ByWord.Contains(record.Line)))
+        {
+            vm.Violate("guard", $"it stays at the target by line {stays}, and its source is to be let go, which is {record.State} on line {record.Line} by no human's word");
+        }
+    }
+
     /// <summary>A VM has begun or ceased to run.</summary>
     public void LookAtCopies(VmId id)
     {

@@ -288,6 +288,7 @@ internal sealed partial class ModelVault
                     if (isClaimed)
                     {
                         Db.Retired.Remove(row.Replica);
+                        _world.Owners.LookAtUnguarding(row.Vm, row.Retirement!.Line!.Value); // Asked for with a line only.
                         _world.Context.Counters.Add("claimed at its source, and ended with the VM staying at the target");
                     }
                 }
