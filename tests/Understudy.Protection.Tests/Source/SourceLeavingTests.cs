@@ -3,6 +3,7 @@ using Understudy.Blocks.Storage;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Ports;
 using Understudy.Protection.Source;
+using Understudy.Protection.Source.Guest;
 using Understudy.Protection.Tests.Source.World;
 
 namespace Understudy.Protection.Tests.Source;
@@ -253,6 +254,30 @@ public sealed class SourceLeavingTests
         });
         Assert.True(world.Guard.MayStart(world.Vm.Id));
         Assert.Empty(world.Machine.Disk.ListAll("source/app"));
+    }
+
+    /// <summary>Cut off from the network and left running, by policy, for whoever has to look into it.</summary>
+    [Fact]
+    public async Task Old_disks_of_a_copy_that_still_runs_are_not_deleted()
+    {
+        SourceWorld world = new(Seed());
+        world.Policy = world.Policy with { WhenDeposed = DeposedAction.CutNics };
+        world.RunUntil(() => world.Replica.Points.Count == 2);
+        OldDisksTests.AddImages(world);
+        int images = world.Images.Images.Count;
+        await world.InProcessAsync(async environment =>
+        {
+            using SourceHost host = (await SourceHost.OpenAsync(environment, world.Policy, default))!;
+            await host.DeposeAsync(_second, world.Time.GetUtcNow(), null, default);
+            Assert.Equal(VmRunState.Running, world.Vm.State);
+            RefusedException refused = await Assert.ThrowsAsync<RefusedException>(async () => await host.DeleteKeptAsync(host.Kept!.Branch, default));
+            Assert.Equal(RefusalCode.Busy, refused.Code);
+            Assert.Equal((VmRunState.Running, images), (world.Vm.State, world.Images.Images.Count));
+
+            world.Vm.State = VmRunState.Off;
+            await host.DeleteKeptAsync(host.Kept!.Branch, default);
+        });
+        Assert.Empty(world.Images.Images);
     }
 
     private static ulong Seed() => (ulong)Understudy.Testing.Seed.Next();
