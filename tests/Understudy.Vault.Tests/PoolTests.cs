@@ -23,6 +23,7 @@ public sealed class PoolTests : IAsyncLifetime
         await _alpha.RestartAsync();
         await _beta.RestartAsync();
         await Lab.UntilAsync(async () => (await _lab.Client.ListPoolsAsync(Ct)).Count == 3);
+        await Lab.UntilAsync(async () => (await _lab.Client.ListHostsAsync(Ct)).All(host => host.Online)); // their facts are known before they count as connected
     }
 
     public ValueTask DisposeAsync() => _lab.DisposeAsync();
@@ -78,13 +79,15 @@ public sealed class PoolTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_pool_that_was_stopped_a_moment_ago_is_found_by_verify()
+    public async Task A_pool_that_was_stopped_a_moment_ago_is_found_before_there_is_a_job()
     {
         _beta.Pools.RemoveAll(pool => pool.Name == "tank");
         _beta.Pools.Add(new HostPool("tank", "fs", "/tank", false, 0, 0));
 
         VmVerifyDto found = await _lab.Client.VerifyVmAsync("web1", new ProtectDto("beta", null, null, null, Pool: "tank"), Ct);
         Assert.Contains(found.Checks, check => check is { Name: "pool", Level: CheckLevel.Error });
+        Assert.Equal("pool-unusable", (await Assert.ThrowsAsync<ErrorException>(() => _lab.Client.ProtectAsync("web1", new ProtectDto("beta", null, null, null, Pool: "tank"), Ct))).Error.Code);
+        Assert.Empty(await _lab.Client.ListJobsAsync(10, Ct));
     }
 
     [Theory]

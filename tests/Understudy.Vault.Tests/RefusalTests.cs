@@ -120,7 +120,7 @@ public sealed class RefusalTests : IAsyncLifetime
             _alpha.Vms.Add(Lab.Vm($"web{i}"));
         }
 
-        await _alpha.RestartAsync();
+        _alpha.PostInventory();
         await Lab.UntilAsync(async () => (await _lab.Client.ListVmsAsync(Ct)).Count == 7);
         await _lab.ProtectAsync(_beta, "web1");
         await _lab.ProtectAsync(_beta, "web2");

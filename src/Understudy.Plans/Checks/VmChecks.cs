@@ -99,10 +99,11 @@ public static class VmChecks
                 "See with a test failover that it works without; the recovered VM can be given such a device of its own host's.");
         }
 
-        foreach ((DiscoveredDisk disk, DiscoveredVm other) in SameImages(vm, neighbours))
+        foreach (IGrouping<DiscoveredVm, DiscoveredDisk> both in SameImages(vm, neighbours).ToLookup(found => found.Other, found => found.Disk))
         {
-            yield return Finding.Warn("same disk", $"Disk {disk.TargetDevice} of {vm.Name} ({disk.Source}) is a disk of {other.Name} at {sourceHost} as well.",
-                $"Take it out of one of them: what {other.Name} writes to it while {vm.Name} is off may be in no recovery point, and after a failover neither may start at {sourceHost}.");
+            string disks = string.Join(", ", both.Select(disk => $"{disk.TargetDevice} ({disk.Source})"));
+            yield return Finding.Warn("same disk", $"{both.Key.Name} at {sourceHost} has the same image as {vm.Name} for {disks}.",
+                $"Let one of them have it: what {both.Key.Name} writes while {vm.Name} is off may be in no recovery point, and after a failover neither may start at {sourceHost}.");
         }
 
         if (!vm.HasGuestAgentChannel)

@@ -107,9 +107,10 @@ internal sealed class ProtectCommand(CommandDesk desk, HostStore hosts, HostAske
         Candidate candidate = await ExamineAsync(db, vmName, request, anew: false, cancellationToken);
         await desk.RequireOnlineAsync(db, new HostId(candidate.Source.Id), cancellationToken);
         await desk.RequireOnlineAsync(db, new HostId(candidate.Target.Id), cancellationToken);
-        if (candidate.Refusal is not null)
+        if (candidate.Refusal is not null || candidate.Pool is not null)
         {
-            candidate = await ExamineAsync(db, vmName, request, anew: true, cancellationToken); // nobody is refused by an old picture
+            // Nobody is refused by an old picture. And a pool that was stopped since is not found out by a job that fails.
+            candidate = await ExamineAsync(db, vmName, request, anew: true, cancellationToken);
         }
 
         return candidate.Refusal is { } refusal ? throw new ErrorException(refusal) : candidate;
