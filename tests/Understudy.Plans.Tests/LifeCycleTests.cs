@@ -45,16 +45,20 @@ public sealed class LifeCycleTests
         Assert.False(LifeCycle.IsOvertaken(retried, later, [new FlowStep(StepKind.CheckFailover, StepState.Failed), new FlowStep(StepKind.FenceSource, StepState.Pending)]));
     }
 
-    /// <summary>A bookmark that was refused once would wait for ever in a state in which no cut is made: a retry is the command anew.</summary>
+    /// <summary>A bookmark that was refused once would wait for ever in a state in which no cut is made: a retry is the command anew.
+    /// What is so already, because only the answer was lost, may be asked for again.</summary>
     [Theory]
-    [InlineData(JobAction.Mark, VmCommand.Mark)]
-    [InlineData(JobAction.Resync, VmCommand.Resync)]
-    [InlineData(JobAction.Pause, VmCommand.Pause)]
-    [InlineData(JobAction.Resume, VmCommand.Resume)]
-    [InlineData(JobAction.Cancel, null)]
-    [InlineData(JobAction.Test, null)]
-    public void A_retry_of_what_cannot_be_half_done_is_the_command_given_anew(JobAction retried, VmCommand? command) =>
-        Assert.Equal(command, LifeCycle.GivenAnew(retried));
+    [InlineData(JobAction.Mark, ProtectionState.Protected, true)]
+    [InlineData(JobAction.Mark, ProtectionState.FailedOver, false)]
+    [InlineData(JobAction.Resync, ProtectionState.Protected, true)]
+    [InlineData(JobAction.Resync, ProtectionState.CommitPending, false)]
+    [InlineData(JobAction.Pause, ProtectionState.Paused, true)]
+    [InlineData(JobAction.Pause, ProtectionState.FailedOver, false)]
+    [InlineData(JobAction.Resume, ProtectionState.Protected, true)]
+    [InlineData(JobAction.Resume, ProtectionState.FailedOver, false)]
+    [InlineData(JobAction.Cancel, ProtectionState.FailedOver, true)] // has rules of its own
+    public void A_retry_of_what_cannot_be_half_done_is_the_command_given_anew(JobAction retried, ProtectionState state, bool isLawful) =>
+        Assert.Equal(isLawful, LifeCycle.WhyNotAnew(new VmSituation { Vm = "web1", State = state, Target = "beta", HasPoints = true }, retried) is null);
 
     /// <summary>The replica is gone, and a failover that was tried all the same came to nothing: only the rest of the end leads out.</summary>
     [Theory]

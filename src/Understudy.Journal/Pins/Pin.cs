@@ -15,6 +15,7 @@ internal sealed class Pin(PinId id, PointState point, PinSpan span)
 {
     private ImmutableArray<Layer> _layers = [];
     private ImmutableArray<SegmentFile> _segments = [];
+    private ulong _published; // The newest record of its pre-images that views read.
     private int _version;
 
     public PinId Id { get; } = id;
@@ -81,12 +82,13 @@ internal sealed class Pin(PinId id, PointState point, PinSpan span)
     public void Publish()
     {
         Layer journal = new(_segments, Span.Base, Span.Through);
-        _layers = PreImages is { } saved ? [new Layer(saved.Segments, 0, saved.FlushedSequence), journal] : [journal];
+        Volatile.Write(ref _published, PreImages?.FlushedSequence ?? 0);
+        _layers = PreImages is { } saved ? [new Layer(saved.Segments, 0, _published), journal] : [journal];
         Interlocked.Increment(ref _version);
     }
 
-    /// <summary>Whether a block has been saved before, durably. What was written for an apply that could not go on is not seen by
-    /// any view yet, and saved again: the base has not changed since.</summary>
+    /// <summary>Whether a block has been saved before, for every view to see. What was written for an apply that could not go on is in
+    /// none yet, durable or not, and saved again: the base has not changed since.</summary>
     public async ValueTask<bool> HasPreImageAsync(DiskId disk, long block, CancellationToken cancellationToken)
     {
         if (PreImages is not { } saved)
@@ -97,7 +99,7 @@ internal sealed class Pin(PinId id, PointState point, PinSpan span)
         List<SegmentExtent> found = [];
         foreach (SegmentFile segment in saved.Segments)
         {
-            await segment.CollectAsync(disk, RecordLimits.BlockRange(block), 0, saved.FlushedSequence, found, cancellationToken);
+            await segment.CollectAsync(disk, RecordLimits.BlockRange(block), 0, Volatile.Read(ref _published), found, cancellationToken);
         }
 
         return found.Count > 0;

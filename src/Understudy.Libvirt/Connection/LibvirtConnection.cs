@@ -98,7 +98,11 @@ internal sealed partial class LibvirtConnection : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _ending.CancelAsync();
+        if (!_disposed)
+        {
+            await _ending.CancelAsync(); // An opening that goes on for nobody gives its gate back.
+        }
+
         using (await _opening.EnterAsync(CancellationToken.None))
         {
             if (_disposed)

@@ -48,7 +48,7 @@ public static partial class Errors
         "No replica here has that VM name, target name or id.", "See `understudy local list`.");
 
     public static ErrorInfo NoBranchHere(string vm, string branch) => new(NoSuchThing, "branch-not-here", $"{vm} has no branch {Quote(branch)} here",
-        "It may have expired, or been deleted.", $"See `understudy local points {vm}`.");
+        "It may have expired, or been deleted.", $"See {Typed.Command("local points", vm)}.");
 
     public static ErrorInfo NoTestHere(string vm, string test) => new(NoSuchThing, "test-not-here", $"{vm} has no test {Quote(test)} here",
         "No test of that name stands.", "See `understudy local list`.");

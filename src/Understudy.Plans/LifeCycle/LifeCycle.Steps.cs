@@ -29,16 +29,23 @@ public static partial class LifeCycle
     public static bool IsOvertaken(JobAction retried, JobAction later, IReadOnlyList<FlowStep> steps) =>
         Moves(retried) && Moves(later) && steps.Any(step => step.State != StepState.Pending && step.Kind is not (CheckFailover or RunLastCycle or AssessSource));
 
-    /// <summary>The command that a retry gives anew: it has nothing that could be half done, so it is lawful when the command is, and not
-    /// because it once was. Null for actions that go on where they stopped.</summary>
-    public static VmCommand? GivenAnew(JobAction retried) => retried switch
+    /// <summary>
+    /// Why a job cannot be retried now. One that has nothing that could be half done is the command given anew: lawful when the command is,
+    /// or when what it wants is so already and only the answer was lost. Null when nothing is in the way, and for actions that go on
+    /// where they stopped.
+    /// </summary>
+    public static ErrorInfo? WhyNotAnew(VmSituation vm, JobAction retried)
     {
-        JobAction.Pause => VmCommand.Pause,
-        JobAction.Resume => VmCommand.Resume,
-        JobAction.Resync => VmCommand.Resync,
-        JobAction.Mark => VmCommand.Mark,
-        _ => null,
-    };
+        (VmCommand Command, bool IsSo)? anew = retried switch
+        {
+            JobAction.Pause => (VmCommand.Pause, vm.State == ProtectionState.Paused),
+            JobAction.Resume => (VmCommand.Resume, vm.State == ProtectionState.Protected),
+            JobAction.Resync => (VmCommand.Resync, vm.State == ProtectionState.Resynchronising),
+            JobAction.Mark => (VmCommand.Mark, false),
+            _ => null,
+        };
+        return anew is { IsSo: false } given && Decide(vm, given.Command) is Decision.Refuse refusal ? refusal.Error : null;
+    }
 
     private static bool Moves(JobAction action) => action is JobAction.PlannedFailover or JobAction.UnplannedFailover or JobAction.Promote
         or JobAction.ChangePoint or JobAction.Cancel or JobAction.Commit;

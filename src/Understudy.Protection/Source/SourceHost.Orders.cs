@@ -1,3 +1,4 @@
+using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Protection.Ownership;
 using Understudy.Protection.Source.Guest;
@@ -116,8 +117,15 @@ public sealed partial class SourceHost
         return Ownership.Record.Line;
     }
 
+    /// <summary>In turn with the end of the protection: a VM that was retired in the meantime stays where it is.</summary>
     private async ValueTask ComeHomeAsync(OwnershipMessage message, bool start, CancellationToken cancellationToken)
     {
+        using AsyncGate.Pass inside = await _sides.EnterAsync(cancellationToken);
+        if (Guest.Retired is not null)
+        {
+            throw OwnershipToken.Closed(Ownership.Record);
+        }
+
         switch (OwnershipRules.Apply(Ownership.Record, message, Ownership.Boot))
         {
             case OwnershipOutcome.Changed:

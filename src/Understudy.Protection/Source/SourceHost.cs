@@ -14,6 +14,7 @@ namespace Understudy.Protection.Source;
 public sealed partial class SourceHost : IDisposable
 {
     private readonly SourceHostEnvironment _environment;
+    private readonly AsyncGate _sides = new(); // whether the VM comes home, or its protection ends
     private volatile SourcePolicy _policy;
 
     private SourceHost(SourceHostEnvironment environment, SourcePolicy policy, OwnershipToken ownership, GuestKeeper guest, SourceVm engine)
@@ -104,6 +105,7 @@ public sealed partial class SourceHost : IDisposable
     /// <exception cref="RefusedException">The VM is owned by the other side, or may be: without its fence it would run twice.</exception>
     public async ValueTask UnprotectAsync(LineId? line, CancellationToken cancellationToken)
     {
+        using AsyncGate.Pass inside = await _sides.EnterAsync(cancellationToken);
         OwnershipRecord record = Ownership.Record;
         if (record.State is not OwnershipState.Here && !(line is { } known && known.IsNewerThan(record.Line)))
         {
@@ -131,6 +133,7 @@ public sealed partial class SourceHost : IDisposable
     /// <exception cref="RefusedException">The VM is owned here.</exception>
     public async ValueTask RetireAsync(NewerLine? owner, CancellationToken cancellationToken)
     {
+        using AsyncGate.Pass inside = await _sides.EnterAsync(cancellationToken);
         if (owner is { } news && news.Line.IsNewerThan(Ownership.Record.Line))
         {
             await DeposeAsync(news.Line, news.MintedAt, action: null, cancellationToken);
@@ -170,8 +173,8 @@ public sealed partial class SourceHost : IDisposable
 
     public void Dispose() => Engine.Dispose();
 
-    /// <summary>Orders that had found this object before write nothing beside what is deleted now, and nothing after it.</summary>
-    private async ValueTask CloseAsync(CancellationToken cancellationToken)
+    /// <summary>Orders that had found this object before write nothing from now on: what is in the store is deleted, or somebody else's.</summary>
+    public async ValueTask CloseAsync(CancellationToken cancellationToken)
     {
         await Guest.CloseAsync(cancellationToken);
         await Ownership.CloseAsync(cancellationToken);

@@ -90,7 +90,7 @@ public sealed partial class ReplicaHost
             {
                 string all = string.Join("; ", _context.Branches.Current.Select(kept => _context.Branches.Describe(kept.Branch.Id.Value)));
                 throw new RefusedException(
-                    RefusalCode.BranchesKept, $"{_context.Vm}: what ran and lost is kept: {all}.", "Delete each by name (`understudy point list` shows them; on this host, also once nobody protects the VM any more, `understudy local points`).");
+                    RefusalCode.BranchesKept, $"{_context.Vm}: what ran and lost is kept: {all}.", "Delete each by name (`understudy point list` shows them; once nobody protects the VM any more, on this host: `understudy local points`, `understudy local delete --despite-vault`).");
             }
 
             gone.AddRange((await _context.Branches.DeleteAsync(status.Branch.Id, cancellationToken)).Gone);

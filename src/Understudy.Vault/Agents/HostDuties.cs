@@ -40,7 +40,7 @@ internal sealed partial class HostDuties(
     private readonly ConcurrentDictionary<HostId, ValueTuple> _waiting = new(); // in the channel
     private readonly ConcurrentDictionary<HostId, ValueTuple> _undone = new();
     private readonly ConcurrentDictionary<HostId, DateTimeOffset> _refused = new(); // when
-    private readonly Dictionary<(Guid Host, Guid Replica), string> _told = []; // of refusals, so that each is told once; the loop's alone
+    private readonly Dictionary<(Guid Host, Guid Replica), string> _told = []; // codes of refusals, so that each is told once in a life of the vault; the loop's alone
 
     /// <summary>Every job's end calls it for both hosts: a host that waits already is told then what is true then.</summary>
     public void Post(HostId host)
@@ -269,11 +269,10 @@ internal sealed partial class HostDuties(
         return (next, !isClaimed);
     }
 
-    /// <summary>Once for each refusal, however often it is asked again.</summary>
+    /// <summary>Once for each kind of refusal, however often it is asked again.</summary>
     private async Task TellRefusalAsync(CleanupRow row, ErrorInfo refusal, CancellationToken cancellationToken)
     {
-        string text = refusal.ToString();
-        if (_told.GetValueOrDefault((row.HostId, row.Replica)) == text)
+        if (_told.GetValueOrDefault((row.HostId, row.Replica)) == refusal.Code) // The words change with every step that is made there.
         {
             return;
         }
@@ -284,11 +283,12 @@ internal sealed partial class HostDuties(
                 "two-owners",
                 row.VmId,
                 row.HostId,
-                $"{row.VmName}: its protection was ended with the VM staying at its source, and it had been failed over on this host by hand: it is an ordinary VM there and may run here as well. "
-                    + "Compare the two. On this host `understudy local commit` keeps the one here as an ordinary VM, `understudy local cancel` ends it and keeps what it wrote as a branch.",
+                $"{row.VmName}: its protection was ended with the VM staying at its source, and it was failed over to this host without this vault, which is not committed: it is an ordinary VM there and may run here as well. "
+                    + $"Compare the two. On this host `understudy local commit {row.Replica} --despite-vault` keeps the one here as an ordinary VM, "
+                    + $"`understudy local cancel {row.Replica} --confirm OFFLINE --despite-vault` ends it and keeps what it wrote as a branch.",
                 cancellationToken)
-            : events.AddAsync(HealthLevel.Warning, "clean-up-refused", row.VmId, row.HostId, $"{row.VmName}: {text}", cancellationToken));
-        _told[(row.HostId, row.Replica)] = text;
+            : events.AddAsync(HealthLevel.Warning, "clean-up-refused", row.VmId, row.HostId, $"{row.VmName}: {refusal}", cancellationToken));
+        _told[(row.HostId, row.Replica)] = refusal.Code;
     }
 
     private static SourceUnprotectRequest RequestOf(CleanupRow row) => new(

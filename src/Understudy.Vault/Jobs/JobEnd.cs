@@ -92,10 +92,9 @@ internal sealed class JobEnd(ReportBoard board, HostDuties duties, Reunions reun
             throw new ErrorException(Errors.JobOutdated(new JobId(job.Id), job.Name, "The VM has changed sides since it was made."));
         }
 
-        if (LifeCycle.GivenAnew(JobView.Action(job)) is { } command
-            && LifeCycle.Decide(await SituationAsync(db, row, said, cancellationToken), command) is Decision.Refuse refusal)
+        if (LifeCycle.WhyNotAnew(await SituationAsync(db, row, said, cancellationToken), JobView.Action(job)) is { } refusal)
         {
-            throw new ErrorException(refusal.Error);
+            throw new ErrorException(refusal);
         }
     }
 

@@ -34,6 +34,7 @@ internal sealed partial class SourceSide
         catch
         {
             // As after a restart: what is left of its files decides whether it goes on or ends.
+            await running.Source.CloseAsync(CancellationToken.None);
             Forget(running);
             await TryOpenAsync(FolderOf(request.Vm), CancellationToken.None);
             throw;
@@ -64,6 +65,15 @@ internal sealed partial class SourceSide
         running.Source.Dispose();
     }
 
+    /// <inheritdoc cref="Forget(RunningSource)"/>
+    private void Forget(RetiredVm retired)
+    {
+        lock (_lock)
+        {
+            _retired.Remove(retired.Source.Ownership.Vm.Value);
+        }
+    }
+
     /// <summary>Deletes old disks that are kept as a branch, with the VM that has them. Asked for what is gone, there is nothing to do.</summary>
     public async Task<Removed> DeleteBranchAsync(SourceBranchDeleteRequest request, CancellationToken cancellationToken)
     {
@@ -88,15 +98,12 @@ internal sealed partial class SourceSide
         }
         catch
         {
-            retired.Loop.Start();
+            Forget(retired);
+            await TryOpenAsync(FolderOf(request.Vm), CancellationToken.None); // As above.
             throw;
         }
 
-        lock (_lock)
-        {
-            _retired.Remove(request.Vm.Value);
-        }
-
+        Forget(retired);
         ReplicaFolders.RemoveEmpty(FolderOf(request.Vm));
         return new Removed([$"VM {retired.Source.Ownership.VmName}", .. disks], left);
     }

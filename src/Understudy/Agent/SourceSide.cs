@@ -270,6 +270,7 @@ internal sealed partial class SourceSide(
         }
 
         await running.Loop.DisposeAsync();
+        await running.Source.CloseAsync(CancellationToken.None);
         running.Source.Dispose();
         PeerReach reach = ReachOf(order);
         SourceHost? source = await OpenAsync(folder, order, reach, CancellationToken.None);

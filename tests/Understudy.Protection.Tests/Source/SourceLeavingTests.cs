@@ -256,6 +256,28 @@ public sealed class SourceLeavingTests
         Assert.Empty(world.Machine.Disk.ListAll("source/app"));
     }
 
+    /// <summary>Both were lawful when they were given. Without turns the VM would have run at both sides, with its old disks listed as such.</summary>
+    [Fact]
+    public async Task A_claim_that_comes_while_the_source_is_retired_is_refused()
+    {
+        SourceWorld world = new(Seed());
+        HandOver walk = new(world) { StopsAtTarget = true };
+        world.RunUntil(() => walk.Step());
+        OldDisksTests.AddImages(world);
+        await world.InProcessAsync(async environment =>
+        {
+            using SourceHost host = (await SourceHost.OpenAsync(environment, world.Policy, default))!;
+            Task retiring = host.RetireAsync(null, default).AsTask();
+            Task<LineId> claiming = host.ClaimAsync(start: true, default).AsTask();
+            await retiring;
+            RefusedException refused = await Assert.ThrowsAsync<RefusedException>(() => claiming);
+            Assert.Equal(RefusalCode.NotProtected, refused.Code);
+            Assert.NotNull(await RetiredSource.OpenAsync(environment, default));
+        });
+        Assert.False(world.Guard.MayStart(world.Vm.Id));
+        Assert.NotEqual(VmRunState.Running, world.Vm.State);
+    }
+
     /// <summary>Cut off from the network and left running, by policy, for whoever has to look into it.</summary>
     [Fact]
     public async Task Old_disks_of_a_copy_that_still_runs_are_not_deleted()

@@ -13,6 +13,7 @@ internal sealed class ReplicaSlot : IViews
 {
     private volatile Replica? _replica;
     private volatile Replica? _before;
+    private volatile bool _isClosed;
 
     /// <summary>Null when there is none. Read it once: it may be closed at any time.</summary>
     public Replica? TryGet() => _replica;
@@ -24,7 +25,7 @@ internal sealed class ReplicaSlot : IViews
     public bool IsReopening => _replica is null && _before is not null;
 
     /// <summary>For good: there is none any more.</summary>
-    public bool IsClosed => _replica is null && _before is null;
+    public bool IsClosed => _isClosed;
 
     /// <exception cref="RefusedException">It has been closed for a commit.</exception>
     /// <exception cref="StorageException">It is being opened anew.</exception>
@@ -39,12 +40,14 @@ internal sealed class ReplicaSlot : IViews
     {
         _replica = replica;
         _before = null;
+        _isClosed = false;
     }
 
     /// <summary>For good.</summary>
     public ValueTask CloseAsync()
     {
         Replica? open = _replica;
+        _isClosed = true;
         _before = null;
         _replica = null;
         return open?.DisposeAsync() ?? default;

@@ -175,6 +175,7 @@ internal sealed class SourceSide : ICalledSources
         }
         catch
         {
+            await running.Subject.CloseAsync(default);
             _sources.Remove(running);
             running.Subject.Dispose();
             await TryOpenAsync(_world.Watch(request.Vm)); // As the executable's: the files decide whether it goes on or ends.
@@ -215,7 +216,8 @@ internal sealed class SourceSide : ICalledSources
         }
         catch
         {
-            retired.Start(_process, _died);
+            _retired.Remove(retired);
+            await TryOpenAsync(_world.Watch(request.Vm));
             throw;
         }
     }

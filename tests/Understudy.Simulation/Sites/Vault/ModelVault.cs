@@ -138,8 +138,7 @@ internal sealed partial class ModelVault
     public Task<bool> RetryAsync(JobRow job) => _process.InvokeAsync(async () =>
     {
         await WriteAsync();
-        bool isRefused = LifeCycle.GivenAnew(job.Action) is { } command
-            && LifeCycle.Decide(Db.Situation(_world.Vms.Single(vm => vm.Id == job.Vm)), command) is Decision.Refuse;
+        bool isRefused = LifeCycle.WhyNotAnew(Db.Situation(_world.Vms.Single(vm => vm.Id == job.Vm)), job.Action) is not null;
         if (job.State is not (JobState.Failed or JobState.Cancelled) || Db.IsOutdated(job) || isRefused || !TakeLease(job))
         {
             return false;
