@@ -168,6 +168,33 @@ public sealed class EndOfProtectionTests : IAsyncLifetime
         Assert.Empty(_beta.Replicas);
     }
 
+    /// <summary>Nothing is refused then, and without a word of it a VM would stand at both sides.</summary>
+    [Fact]
+    public async Task A_target_at_which_the_VM_was_committed_while_it_was_away_ends_and_a_person_is_told_of_the_two()
+    {
+        await _beta.StopAsync();
+        await Lab.UntilAsync(async () => !(await _lab.Client.GetHostAsync("beta", Ct)).Online);
+        await _lab.EndOfAsync((await _lab.Client.UnprotectAsync("web1", keepAtTarget: false, Ct)).Id);
+        _beta.VmStays = true;
+
+        await _beta.RestartAsync(() => { });
+        await Lab.UntilAsync(() => _lab.HasEventAsync("cleaned-up"));
+
+        Assert.Equal(HealthLevel.Critical, Assert.Single(await _lab.Client.ListEventsAsync(0, 1000, Ct), news => news.Kind == "two-owners").Severity);
+    }
+
+    [Fact]
+    public async Task An_end_says_where_the_VM_stays()
+    {
+        await _lab.EndOfAsync((await _lab.Client.UnprotectAsync("web1", keepAtTarget: false, Ct)).Id);
+        Assert.True(_beta.LastUnprotected!.AtSource);
+        _replica = await _lab.ProtectAsync(_beta, "web1");
+        await _lab.FailOverAsync("web1");
+        await _lab.EndOfAsync((await _lab.Client.CommitAsync("web1", Ct)).Id);
+        await _lab.EndOfAsync((await _lab.Client.UnprotectAsync("web1", keepAtTarget: true, Ct)).Id);
+        Assert.False(_beta.LastUnprotected!.AtSource);
+    }
+
     /// <summary>What both have posted so far has been taken in: news of one connection keep their order.</summary>
     private async Task ArrivedAsync(CancellationToken cancellationToken)
     {

@@ -111,7 +111,7 @@ internal sealed partial class FakeAgent
         {
             LastUnprotected = request;
             Replicas.TryRemove(request.Replica, out _);
-            return new Removed(["replica"], []);
+            return new Removed(["replica"], VmStays ? ["VM"] : [], VmStays);
         });
         RegisterFailover(operations);
     }

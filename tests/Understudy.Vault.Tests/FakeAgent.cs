@@ -61,6 +61,9 @@ internal sealed partial class FakeAgent(string name) : IAsyncDisposable
 
     public TargetUnprotectRequest? LastUnprotected { get; private set; }
 
+    /// <summary>What is removed had been failed over to this host and committed.</summary>
+    public bool VmStays { get; set; }
+
     public string? LastConfigured { get; private set; }
 
     public async Task JoinAsync(RegistrationKeyFile key)

@@ -28,7 +28,8 @@ public sealed record TestStarted(string VmName, string? Network, IReadOnlyList<s
 public sealed record TestCompleteRequest(ReplicaId Replica, TestId Test, string? Note = null);
 
 /// <param name="Kept">What still stands, with the reason; empty when nothing does.</param>
-public sealed record Removed(IReadOnlyList<string> Gone, IReadOnlyList<string> Kept);
+/// <param name="VmStays">A replica: the VM itself stays at its target, where it was failed over to and committed.</param>
+public sealed record Removed(IReadOnlyList<string> Gone, IReadOnlyList<string> Kept, bool VmStays = false);
 
 /// <summary>Target: make the VM run here from a point. A new line begins; the old source is refused from now on.</summary>
 /// <param name="Transfer">Planned: the hand-over to accept. Its point must be <paramref name="Point"/> and the newest here. Null: unplanned.</param>

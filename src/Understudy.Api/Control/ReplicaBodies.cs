@@ -50,4 +50,6 @@ public sealed record ReplicaConfigureRequest(ReplicaId Replica, ReplicaSettings 
 /// <summary>Target: remove the replica; a VM that was failed over and committed stays as an ordinary VM.</summary>
 /// <param name="DeleteBranches">What ran and lost may go with it; otherwise branches are in the way, and named.</param>
 /// <param name="SourceUntold">The VM stays here, and its source is away and has not heard of it: it is told when it calls.</param>
-public sealed record TargetUnprotectRequest(VmId Vm, ReplicaId Replica, bool DeleteBranches = false, bool SourceUntold = false);
+/// <param name="AtSource">The protection ends with the VM at its source: refused where it was failed over to here and committed, of which
+/// whoever asks has not heard.</param>
+public sealed record TargetUnprotectRequest(VmId Vm, ReplicaId Replica, bool DeleteBranches = false, bool SourceUntold = false, bool AtSource = false);

@@ -22,7 +22,8 @@ public sealed partial class ReplicaHost
     /// must have ended.
     /// </summary>
     /// <param name="withBranches">Branches that are kept go too; otherwise they are in the way and named.</param>
-    public async ValueTask<RemovedThings> UnprotectAsync(bool withBranches, CancellationToken cancellationToken)
+    /// <param name="atSource">The VM is said to stay at its source: in the way is then also that it was committed here.</param>
+    public async ValueTask<RemovedThings> UnprotectAsync(bool withBranches, bool atSource, CancellationToken cancellationToken)
     {
         List<string> gone;
         _context.IsLeaving = true;
@@ -30,6 +31,7 @@ public sealed partial class ReplicaHost
         {
             await _tests.DrainAsync(cancellationToken);
             await _mounts.DrainAsync(cancellationToken);
+            RequireNotTaken(atSource);
             gone = await ClearTheWayAsync(withBranches, cancellationToken);
             ReplicaSpec leaving = _spec with { Removal = _failover.Current is null ? ReplicaRemoval.WithImages : ReplicaRemoval.KeepingImages };
             await RunFiles.ReplicaDocument.SaveAsync(_stores.State, RunFiles.Replica, leaving, cancellationToken);
@@ -99,6 +101,18 @@ public sealed partial class ReplicaHost
         return gone;
     }
 
+    /// <summary>A removal that has begun goes on: what it was told then was so.</summary>
+    private void RequireNotTaken(bool atSource)
+    {
+        if (atSource && _failover.Current is { Step: >= FailoverStep.EndingViews } taken && !HasLost && _spec.Removal == ReplicaRemoval.None)
+        {
+            throw new RefusedException(
+                RefusalCode.AlreadyCommitted,
+                $"{_context.Vm} was failed over to this host and committed: VM {taken.VmName} is here.",
+                "End its protection with the VM staying here: `understudy vm unprotect --keep-at-target`.");
+        }
+    }
+
     private void RequireCommittable()
     {
         if (_failover.Current is { Step: < FailoverStep.EndingViews } && !HasLost)
@@ -129,6 +143,7 @@ public sealed partial class ReplicaHost
     {
         gone.Insert(0, $"replica {_spec.Replica} of {_spec.VmName}");
         List<string> kept = [];
+        bool vmStays = false;
         await _context.Slot.CloseAsync();
         if (await IsClaimedElsewhereAsync(cancellationToken))
         {
@@ -137,6 +152,7 @@ public sealed partial class ReplicaHost
         else if (_failover.Current is { } committed)
         {
             await RemoveTrackingAsync(committed, gone, cancellationToken);
+            vmStays = true;
             kept.Add($"VM {committed.VmName} ({_spec.Vm}), an ordinary VM on {string.Join(", ", committed.Disks.Select(disk => disk.Base))}");
         }
 
@@ -173,7 +189,7 @@ public sealed partial class ReplicaHost
 
         await EndTokenAsync(cancellationToken);
         await DurableDocument<ReplicaSpec>.DeleteAsync(_stores.State, RunFiles.Replica, cancellationToken); // Last: it says that this goes on.
-        return new RemovedThings(gone, kept);
+        return new RemovedThings(gone, kept, vmStays);
     }
 
     /// <summary>Whoever asked got no answer from the process that died, and gets none from the next, where there is no such replica.</summary>

@@ -204,7 +204,7 @@ internal sealed partial class HostDuties(
         switch (reply)
         {
             case AgentReply<Removed>.Answered answered:
-                if (row.KeepGuard && answered.Value.Kept.Count == 0)
+                if (row is { Side: Source, KeepGuard: true } && answered.Value.Kept.Count == 0)
                 {
                     await db.ForgetRetiredAsync(row.Replica, cancellationToken);
                 }
@@ -212,6 +212,11 @@ internal sealed partial class HostDuties(
                 db.Cleanups.Remove(row);
                 await db.SaveChangesAsync(cancellationToken);
                 _told.Remove((row.HostId, row.Replica));
+                if (answered.Value.VmStays && !row.KeepGuard)
+                {
+                    await TellOfTwoAsync(row, "was committed there: it is an ordinary VM at both", "Compare the two, and shut down the one that is not wanted; nothing keeps either from running.", cancellationToken);
+                }
+
                 await events.AddAsync(HealthLevel.Normal, "cleaned-up", row.VmId, row.HostId, $"What was left of {row.VmName}'s protection has been removed.", cancellationToken);
                 return null;
             case AgentReply<Removed>.Refused { Error.Error: var error }:
@@ -277,19 +282,24 @@ internal sealed partial class HostDuties(
             return;
         }
 
-        await (row.Side == Target && refusal.Code == NotCommitted
-            ? events.AddAsync(
-                HealthLevel.Critical,
-                "two-owners",
-                row.VmId,
-                row.HostId,
-                $"{row.VmName}: its protection was ended with the VM staying at its source, and it was failed over to this host without this vault, which is not committed: it is an ordinary VM there and may run here as well. "
-                    + $"Compare the two. On this host `understudy local commit {row.Replica} --despite-vault` keeps the one here as an ordinary VM, "
+        await (row is { Side: Target, KeepGuard: false } && refusal.Code == NotCommitted
+            ? TellOfTwoAsync(
+                row,
+                "is not committed there: it is an ordinary VM at its source, and may run here as well",
+                $"Compare the two. On this host `understudy local commit {row.Replica} --despite-vault` keeps the one here as an ordinary VM, "
                     + $"`understudy local cancel {row.Replica} --confirm OFFLINE --despite-vault` ends it and keeps what it wrote as a branch.",
                 cancellationToken)
             : events.AddAsync(HealthLevel.Warning, "clean-up-refused", row.VmId, row.HostId, $"{row.VmName}: {refusal}", cancellationToken));
         _told[(row.HostId, row.Replica)] = refusal.Code;
     }
+
+    private Task TellOfTwoAsync(CleanupRow row, string how, string next, CancellationToken cancellationToken) => events.AddAsync(
+        HealthLevel.Critical,
+        "two-owners",
+        row.VmId,
+        row.HostId,
+        $"{row.VmName}: its protection was ended with the VM staying at its source. It had been failed over to this host, of which this vault had not heard, and {how}. {next}",
+        cancellationToken);
 
     private static SourceUnprotectRequest RequestOf(CleanupRow row) => new(
         new VmId(row.VmId), new ReplicaId(row.Replica), row.KeepGuard, LineId.TryParse(row.Line, out LineId line) ? line : null, row.MintedAt);

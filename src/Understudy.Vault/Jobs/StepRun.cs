@@ -3,6 +3,7 @@ using Understudy.Api.Control;
 using Understudy.Blocks;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
+using Understudy.Plans;
 using Understudy.Vault.Agents;
 using Understudy.Vault.Storage;
 
@@ -39,6 +40,9 @@ internal sealed class StepRun(JobRow job, OperationId operation, AgentRegistry a
     public JobInput Input { get; } = JobView.Input(job);
 
     public string JobName => job.Name;
+
+    /// <summary>Whether the job has such a step.</summary>
+    public bool Has(StepKind kind) => JobView.Flow(job).Any(step => step.Kind == kind);
 
     /// <exception cref="UnreachableException">The job is of another action.</exception>
     public TInput InputAs<TInput>()

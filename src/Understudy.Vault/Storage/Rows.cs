@@ -287,7 +287,7 @@ internal sealed class CleanupRow
 
     public required string Side { get; set; }
 
-    /// <summary>The VM stays at the target: the old one stays blocked.</summary>
+    /// <summary>The VM stays at the target: the old one at the source stays blocked.</summary>
     public bool KeepGuard { get; set; }
 
     /// <summary>The line that owns it there, which a source that was away has not heard of.</summary>

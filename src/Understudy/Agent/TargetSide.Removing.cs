@@ -28,7 +28,7 @@ internal sealed partial class TargetSide
         try
         {
             await NoteDepartureAsync(running.Host, request.SourceUntold, cancellationToken);
-            things = await running.Host.UnprotectAsync(request.DeleteBranches, cancellationToken);
+            things = await running.Host.UnprotectAsync(request.DeleteBranches, request.AtSource, cancellationToken);
         }
         catch
         {
@@ -44,7 +44,7 @@ internal sealed partial class TargetSide
 
         await running.Host.DisposeAsync();
         RemoveFolder(ReplicaFolders.FolderOf(config, running.Host.Spec.Vm));
-        return new Removed(things.Gone, things.Kept);
+        return new Removed(things.Gone, things.Kept, things.VmStays);
     }
 
     /// <summary>

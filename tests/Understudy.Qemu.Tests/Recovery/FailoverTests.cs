@@ -44,7 +44,7 @@ public sealed class FailoverTests(PrivateHost libvirtHost, ITestOutputHelper out
         Assert.Contains(await _site.Hypervisor.ListCheckpointsAsync(SourceFeed.Vm, default), name => name == _site.Host.Status.Failover!.Bitmap);
 
         await _site.StopAgentAsync();
-        RemovedThings removed = await _site.Host.UnprotectAsync(withBranches: false, default);
+        RemovedThings removed = await _site.Host.UnprotectAsync(withBranches: false, atSource: false, default);
         Assert.Contains(removed.Kept, kept => kept.Contains("web1", StringComparison.Ordinal));
         await AssertNothingOfOursAsync();
         await AssertDisksAsync(guest);
@@ -67,7 +67,7 @@ public sealed class FailoverTests(PrivateHost libvirtHost, ITestOutputHelper out
         Assert.Contains(bitmap, await QemuFolder.Run("qemu-img", "info", "-U", _site.At("pool/web1/vda-0.qcow2")), StringComparison.Ordinal);
 
         await _site.StopAgentAsync();
-        await _site.Host.UnprotectAsync(withBranches: false, default);
+        await _site.Host.UnprotectAsync(withBranches: false, atSource: false, default);
         await AssertNothingOfOursAsync();
     }
 

@@ -104,7 +104,7 @@ public sealed class LeavingTests(PrivateHost libvirtHost, ITestOutputHelper outp
         IReadOnlyList<string> files = await _site.Host.ExportBranchAsync(branch, _site.At("export"), "raw", default);
         Assert.Equal(Overwritten(_site.Source.Content[newest][0], 0xee), await File.ReadAllBytesAsync(files[0], TestContext.Current.CancellationToken));
         Assert.Equal(_site.Source.Content[newest][1], await File.ReadAllBytesAsync(files[1], TestContext.Current.CancellationToken));
-        RefusedException refused = await Assert.ThrowsAsync<RefusedException>(() => _site.Host.UnprotectAsync(withBranches: false, default).AsTask());
+        RefusedException refused = await Assert.ThrowsAsync<RefusedException>(() => _site.Host.UnprotectAsync(withBranches: false, atSource: false, default).AsTask());
         Assert.Equal(RefusalCode.BranchesKept, refused.Code);
         Assert.Contains(name, refused.Message, StringComparison.Ordinal);
 

@@ -65,7 +65,7 @@ public sealed class FoundInSitesTests
         {
             RecoveryPoint point = await bench.FeedAsync(self, host);
             bench.Machine.Host.Disk.Faults.Full = true;
-            await Assert.ThrowsAsync<StorageException>(async () => await host.UnprotectAsync(withBranches: false, default));
+            await Assert.ThrowsAsync<StorageException>(async () => await host.UnprotectAsync(withBranches: false, atSource: false, default));
             bench.Machine.Host.Disk.Faults.Full = false;
             await host.ConfigureAsync(TimeSpan.FromHours(2), default);
             await host.StartFailoverAsync(HostBench.Failover(point), default);
@@ -116,7 +116,7 @@ public sealed class FoundInSitesTests
                     self.Kill();
                 }
             };
-            await host.UnprotectAsync(withBranches: false, default);
+            await host.UnprotectAsync(withBranches: false, atSource: false, default);
             hasEnded = true;
         });
         bench.Machine.Host.Disk.OnOperation = null;

@@ -10,5 +10,8 @@ internal interface IPointOwner
     /// <summary>It was ordered at some time that a disk takes no part.</summary>
     bool LeavesDisksOut => false;
 
+    /// <summary>Its end was ordered: its points may go at any moment, also under whoever reads one.</summary>
+    bool IsEnding => false;
+
     void Violate(string checker, string what);
 }

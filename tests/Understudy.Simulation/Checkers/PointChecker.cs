@@ -65,6 +65,10 @@ internal sealed class PointChecker(IPointOwner watch, SimProcess process, SimRan
         {
             // Apply has moved past it meanwhile: no longer listed, nothing promised.
         }
+        catch (StorageException gone) when (gone.Kind == FaultKind.Missing && _watch.IsEnding)
+        {
+            // It was being read slowly, and the replica was removed meanwhile.
+        }
         catch (StorageException wrong) when (wrong.Kind is FaultKind.Corrupt or FaultKind.Missing or FaultKind.Torn)
         {
             _watch.Violate("point content", $"{point.Id} is listed but cannot be read: {wrong.Message}");

@@ -111,7 +111,12 @@ internal sealed partial class FailoverRuns
     private async ValueTask TakeOverAsync(FailoverRecord failover, CancellationToken cancellationToken)
     {
         await Token.SetDisksAsync(failover.VmName, [.. failover.Disks.SelectMany(disk => (string[])[disk.Overlay, disk.SecondOverlay, disk.Base])], cancellationToken);
-        await Token.TakeAsync(TakingMessage(failover), cancellationToken);
+        using (await _guestGate.EnterAsync(cancellationToken))
+        {
+            // In turn with whoever keeps a mere replica's VM from running: from here on somebody may start this one by hand.
+            await Token.TakeAsync(TakingMessage(failover), cancellationToken);
+        }
+
         string mintedBy = failover.Transfer is { } transfer ? $"planned failover {transfer}" : $"unplanned failover {failover.Id}";
         await context.Slot.Replica.MintLineAsync(failover.Line, failover.Point, mintedBy, cancellationToken);
     }
@@ -127,7 +132,12 @@ internal sealed partial class FailoverRuns
         }
 
         using AsyncGate.Pass inside = await _guestGate.EnterAsync(cancellationToken);
-        if (await Hypervisor.GetRunStateAsync(context.Spec.Vm, cancellationToken) is VmRunState.Off or VmRunState.Crashed)
+        VmRunState state = await Hypervisor.GetRunStateAsync(context.Spec.Vm, cancellationToken);
+        if (state == VmRunState.Paused)
+        {
+            await Hypervisor.ResumeAsync(context.Spec.Vm, cancellationToken); // Somebody has started it by hand, and not let it run.
+        }
+        else if (state is VmRunState.Off or VmRunState.Crashed)
         {
             using AsyncGate.Pass daemon = await _daemonGate.EnterAsync(cancellationToken);
             await context.RunDisks.StartGuestAsync(WatchedOf(failover), cancellationToken);

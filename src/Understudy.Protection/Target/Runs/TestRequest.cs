@@ -25,7 +25,8 @@ public sealed record TestCard(string Mac, string? Network, bool InBubble, string
 public sealed record TestStarted(string VmName, string? Network, IReadOnlyList<string> Made, IReadOnlyList<string> Notes);
 
 /// <param name="Kept">What still stands, with the reason.</param>
-public sealed record RemovedThings(IReadOnlyList<string> Gone, IReadOnlyList<string> Kept)
+/// <param name="VmStays">The VM itself is among it: it was failed over to here and committed.</param>
+public sealed record RemovedThings(IReadOnlyList<string> Gone, IReadOnlyList<string> Kept, bool VmStays = false)
 {
     public static RemovedThings Nothing { get; } = new([], []);
 }

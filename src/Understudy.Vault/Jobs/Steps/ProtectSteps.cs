@@ -2,6 +2,7 @@ using Microsoft.EntityFrameworkCore;
 using Understudy.Api.Control;
 using Understudy.Blocks.Identity;
 using Understudy.Model;
+using Understudy.Plans;
 using Understudy.Vault.Agents;
 using Understudy.Vault.Protection;
 using Understudy.Vault.Protection.Commands;
@@ -176,7 +177,13 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, SiteLinks l
 
         await using VaultDb db = scene.Open();
         await NameNewestOwnerAsync(db, vm, stopping);
-        TargetUnprotectRequest end = new(vm.Vm, vm.Replica, SourceUntold: await db.IsSourceUntoldAsync(vm.Replica.Value, stopping));
+        VmReports said = board.Get(vm.Vm);
+        bool claimedBack = vm.Stage == ProtectionStage.FailedOver && Standing.IsOwnedAtSource(said.Source, said.Target);
+        TargetUnprotectRequest end = new(
+            vm.Vm,
+            vm.Replica,
+            SourceUntold: await db.IsSourceUntoldAsync(vm.Replica.Value, stopping),
+            AtSource: !run.Has(StepKind.RetireSource) && !claimedBack);
         Removed removed = await run.AskAsync(target, AgentMethods.TargetUnprotect, end, cancel, stopping);
         return StepWords.AfterRemoval(target, removed);
     }
@@ -216,7 +223,7 @@ internal sealed class ProtectSteps(StepScene scene, BothSides sides, SiteLinks l
                 Replica = vm.Replica.Value,
                 VmName = vm.Name,
                 Side = side,
-                KeepGuard = atSource is { KeepGuard: true },
+                KeepGuard = run.Has(StepKind.RetireSource),
                 Line = atSource?.Line?.ToString(),
                 MintedAt = atSource?.MintedAt,
             });

@@ -107,7 +107,7 @@ public sealed class EveryDeathTests(ITestOutputHelper output) : EveryDeath(outpu
         await site.EndLoopsAsync();
         try
         {
-            await site.Host.UnprotectAsync(withBranches: false, default);
+            await site.Host.UnprotectAsync(withBranches: false, atSource: false, default);
             return false;
         }
         catch (AgentDiedException)
@@ -115,7 +115,7 @@ public sealed class EveryDeathTests(ITestOutputHelper output) : EveryDeath(outpu
             if (await site.NextAgentAsync(Life.Forever()))
             {
                 await site.EndLoopsAsync();
-                await site.Host.UnprotectAsync(withBranches: false, default); // It died before it had noted the order.
+                await site.Host.UnprotectAsync(withBranches: false, atSource: false, default); // It died before it had noted the order.
             }
 
             return true;

@@ -80,7 +80,7 @@ public sealed class SeedIntakeTests(ITestOutputHelper output) : EveryDeath(outpu
         await TellDisksAsync(site);
         await UntilAsync(() => _seeds.Opened > 0);
         await site.EndLoopsAsync();
-        await site.Host.UnprotectAsync(withBranches: false, default);
+        await site.Host.UnprotectAsync(withBranches: false, atSource: false, default);
         Assert.Empty(site.Machine.ImagePaths());
         Assert.Empty(site.Machine.DaemonNames());
         Assert.Empty(await site.State.ListAsync("", default));

@@ -192,10 +192,10 @@ internal sealed class TargetSide : IReplicaDirectory
         try
         {
             Ledger(running.Subject).IsEnding = true;
-            RemovedThings things = await running.Subject.UnprotectAsync(request.DeleteBranches, cancellationToken);
+            RemovedThings things = await running.Subject.UnprotectAsync(request.DeleteBranches, request.AtSource, cancellationToken);
             _replicas.Remove(running);
             await running.Subject.DisposeAsync();
-            return new Removed(things.Gone, things.Kept);
+            return new Removed(things.Gone, things.Kept, things.VmStays);
         }
         catch
         {

@@ -223,7 +223,10 @@ internal sealed partial class ModelVault
             }
         }
 
-        Removed removed = await AskAsync(_world.Target, step, AgentMethods.TargetUnprotect, new TargetUnprotectRequest(job.Vm, job.Input.Replica));
+        Removed removed = await AskAsync(_world.Target, step, AgentMethods.TargetUnprotect, new TargetUnprotectRequest(
+            job.Vm,
+            job.Input.Replica,
+            AtSource: job.Steps.All(other => other.Kind != StepKind.RetireSource) && !Standing.IsOwnedAtSource(Db.Sources.GetValueOrDefault(job.Vm), Db.Targets.GetValueOrDefault(job.Vm))));
         Db.Kept.AddRange(removed.Kept);
         return StepOutcome.Done;
     }
