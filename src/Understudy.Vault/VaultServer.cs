@@ -12,8 +12,9 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Understudy.Api.Json;
 using Understudy.Api.Rest;
-using Understudy.Blocks;
 using Understudy.Blocks.Storage;
+using Understudy.Blocks;
+using Understudy.Model;
 using Understudy.Vault.Agents;
 using Understudy.Vault.Backup;
 using Understudy.Vault.Jobs;
@@ -166,7 +167,7 @@ public sealed partial class VaultServer : IAsyncDisposable
         services.AddSingleton<Changes>().AddSingleton<Events.EventJournal>().AddSingleton<UserTokens>();
         services.AddSingleton<AgentRegistry>().AddSingleton<AgentNews>().AddSingleton<HostDuties>().AddSingleton<AgentEndpoint>();
         services.AddSingleton<SiteStore>().AddSingleton<SiteLinks>().AddSingleton<LinkCommand>().AddSingleton<LinkKeeper>().AddSingleton<Registration>().AddSingleton<HostStore>().AddSingleton<HostSettings>().AddSingleton<FitAsker>().AddSingleton<HostAsker>().AddSingleton<MappingStore>().AddSingleton<StorageMapStore>();
-        services.AddSingleton<ReportNews>().AddSingleton<Reunions>().AddSingleton<VaultLoops>();
+        services.AddSingleton(all => ActivatorUtilities.CreateInstance<ReportNews>(all, (Func<HostId, bool>)(host => all.GetRequiredService<AgentRegistry>().Find(host) is not null))).AddSingleton<Reunions>().AddSingleton<VaultLoops>();
         ProtectionServices.Add(services);
     }
 

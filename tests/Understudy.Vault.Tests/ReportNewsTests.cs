@@ -26,6 +26,7 @@ public sealed class ReportNewsTests : IAsyncLifetime
 
     private readonly string _folder = Directory.CreateTempSubdirectory("us-news-").FullName;
     private readonly MovableTime _time = new();
+    private bool _targetIsThere = true;
     private readonly ReportBoard _board = new();
     private VaultStorage _storage = null!; // set by InitializeAsync, as the next
     private ReportNews _news = null!;
@@ -43,7 +44,8 @@ public sealed class ReportNewsTests : IAsyncLifetime
             new Reunions(_storage, new AgentRegistry(changes, _time), _board, new SeededIdSource(1), _time, NullLogger<Reunions>.Instance),
             new EventJournal(_storage, changes, _time),
             changes,
-            _time);
+            _time,
+            _ => _targetIsThere);
         await using VaultDb db = _storage.Open();
         db.Policies.Add(new PolicyRow { Name = PolicyName, PolicyJson = "{}" });
         db.Protections.Add(ProtectionRows.ToRow(new ProtectedVm
@@ -111,6 +113,21 @@ public sealed class ReportNewsTests : IAsyncLifetime
             Assert.Equal(round, await CountAsync(TwoOwners));
             await _news.OnTargetAsync(Beta, Target(OwnershipState.Elsewhere, Older), Ct);
         }
+    }
+
+    /// <summary>A cancel makes the source's line newer than all that a target that was away since has said.</summary>
+    [Fact]
+    public async Task A_source_that_owns_the_VM_by_a_newer_line_is_no_claim_as_long_as_the_target_has_not_said_what_it_knows()
+    {
+        await _news.OnTargetAsync(Beta, Target(OwnershipState.Here, Older), Ct);
+        _targetIsThere = false;
+        await _news.OnSourceAsync(Alpha, Source(OwnershipState.Here, Newer), Ct);
+        Assert.Equal(0, await CountAsync(TwoOwners));
+
+        _targetIsThere = true;
+        await _news.OnTargetAsync(Beta, Target(OwnershipState.Here, Older), Ct);
+        await _news.OnSourceAsync(Alpha, Source(OwnershipState.Here, Newer), Ct);
+        Assert.Equal(1, await CountAsync(TwoOwners));
     }
 
     /// <summary>Of a protection, and of old disks that had outlived theirs.</summary>

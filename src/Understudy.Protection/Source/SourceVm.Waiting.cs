@@ -56,7 +56,7 @@ public sealed partial class SourceVm
                     return; // It was offered back.
                 }
             }
-            catch (UnderstudyException unkept) when (unkept is StorageException or HypervisorException)
+            catch (UnderstudyException unkept)
             {
                 (fault, isHeard) = (unkept, false); // Said again at the next contact.
             }

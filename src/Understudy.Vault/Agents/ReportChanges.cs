@@ -11,8 +11,11 @@ internal static class ReportChanges
 {
     /// <summary>Kind of the news that replication does not go on.</summary>
     public const string Stopped = "replication-stopped";
+    public const string TwoOwners = "two-owners";
 
-    public static IEnumerable<News> Between(string vm, VmReports before, VmReports now)
+    /// <param name="targetIsThere">What is known of the target is what it says now: from the last word of one that is away a hand-over
+    /// that it had a part in since looks like a claim.</param>
+    public static IEnumerable<News> Between(string vm, VmReports before, VmReports now, bool targetIsThere)
     {
         if (now.Source?.Error is { } error && before.Source?.Error?.Code != error.Code)
         {
@@ -34,16 +37,16 @@ internal static class ReportChanges
             yield return new News(HealthLevel.Critical, "source-deposed", Deposed(vm, deposed));
         }
 
-        if (IsClaimed(now) && !IsClaimed(before))
+        if (targetIsThere && IsClaimed(now))
         {
-            yield return new News(HealthLevel.Critical, "two-owners",
+            yield return new News(HealthLevel.Critical, TwoOwners,
                 $"{vm} was claimed at its source (line {now.Source?.Ownership?.Line}) while it belongs to its target (line {now.Target?.Ownership?.Line}). "
                 + "The newer line stands; see that only one of the two runs.");
         }
     }
 
     /// <summary>The other way round, a newer line at the target, is every unplanned failover until its source has heard of it.</summary>
-    private static bool IsClaimed(VmReports reports) =>
+    public static bool IsClaimed(VmReports reports) =>
         Reunion.IsContested(reports.Source?.Ownership, reports.Target?.Ownership)
         && reports.Source!.Ownership!.Line.IsNewerThan(reports.Target!.Ownership!.Line); // both are there: they are contested
 

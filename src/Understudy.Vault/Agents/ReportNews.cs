@@ -16,14 +16,16 @@ namespace Understudy.Vault.Agents;
 /// stumbled has not told is told when the agent says it again. One at a time, so that each is judged against the one before;
 /// the database has one writer in any case.
 /// </summary>
+/// <param name="isConnected">Whether what a host said last is what it says now.</param>
 internal sealed class ReportNews(
-    VaultStorage storage, ReportBoard board, RpoHistory history, Reunions reunions, EventJournal events, Changes changes, TimeProvider time)
+    VaultStorage storage, ReportBoard board, RpoHistory history, Reunions reunions, EventJournal events, Changes changes, TimeProvider time, Func<HostId, bool> isConnected)
 {
     /// <summary>A report that was on its way while its protection ended.</summary>
     private static readonly TimeSpan _late = TimeSpan.FromMinutes(1);
 
     private readonly AsyncGate _oneByOne = new();
     private readonly HashSet<ReplicaId> _strangers = []; // already told of; only within the gate, as the next
+    private readonly HashSet<VmId> _claimed = []; // of which a person knows
     private readonly Dictionary<VmId, HashSet<string>> _stops = []; // why replication stands still, as told since it last went on
 
     public async ValueTask OnSourceAsync(HostId host, SourceReport report, CancellationToken cancellationToken)
@@ -129,9 +131,21 @@ internal sealed class ReportNews(
     /// <summary>What is worth an event becomes true with the report.</summary>
     private async Task AddNewsAsync(VaultDb db, ProtectionRow row, HostId host, VmReports before, VmReports now, CancellationToken cancellationToken)
     {
-        foreach (News news in ReportChanges.Between(row.Name, before, now))
+        VmId vm = new(row.VmId);
+        if (!ReportChanges.IsClaimed(now))
         {
-            if (news.Kind == ReportChanges.Stopped && (IsTold(new VmId(row.VmId), now) || await IsEndingAsync(db, row.VmId, cancellationToken)))
+            _claimed.Remove(vm);
+        }
+
+        bool targetIsThere = host.Value == row.TargetHost || isConnected(new HostId(row.TargetHost));
+        foreach (News news in ReportChanges.Between(row.Name, before, now, targetIsThere))
+        {
+            if (news.Kind == ReportChanges.TwoOwners && !_claimed.Add(vm))
+            {
+                continue;
+            }
+
+            if (news.Kind == ReportChanges.Stopped && (IsTold(vm, now) || await IsEndingAsync(db, row.VmId, cancellationToken)))
             {
                 continue; // somebody knows, or it is what was asked for
             }

@@ -1,6 +1,7 @@
 using Understudy.Api.Control;
 using Understudy.Model;
 using Understudy.Plans;
+using Understudy.Protection.Ports;
 using Understudy.Protection.Target;
 using Understudy.Protection.Target.Runs;
 using Understudy.Simulation.Sites.Vault;
@@ -66,6 +67,19 @@ internal sealed partial class ModelUser
         Site source = _world.Source;
         if (vm.Claims > 0 && source.TokenOf(vm.Id).Now is { } owner && owner.MayRun(source.Machine.Boot) && source.Machine.Find(vm.Id)?.Qemu is { } qemu)
         {
+            qemu.Resume();
+        }
+    }
+
+    /// <summary>A guest that stands on its own images again after a failover, and met an error of their disk, is its owner's to resume.</summary>
+    public void ResumeAfterError(VmWatch vm)
+    {
+        Site target = _world.Target;
+        bool isOffViews = target.Agent is { } agent && agent.Target.Hosts.Any(
+            host => host.Spec.Vm == vm.Id && host.Status.Failover is { Step: >= FailoverStep.EndingViews });
+        if (isOffViews && target.Machine.Find(vm.Id) is { State: VmRunState.PausedIoError, Qemu: { } qemu })
+        {
+            _world.Context.Counters.Add("user: resumes after an error of a disk");
             qemu.Resume();
         }
     }

@@ -98,6 +98,7 @@ internal sealed class SitesRun
             }
 
             _user.ResumeClaimed(vm);
+            _user.ResumeAfterError(vm);
             await TryAsync(() => _user.SettleAsync(vm));
             return false;
         });

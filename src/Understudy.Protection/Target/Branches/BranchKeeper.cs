@@ -145,7 +145,7 @@ internal sealed class BranchKeeper(ReplicaContext context)
         await SaveAsync(branch with { Step = BranchStep.Deleting }, cancellationToken);
         await RemoveAsync(branch, cancellationToken);
         Publish();
-        return new RemovedThings([$"branch {id}", .. branch.Disks.Select(disk => $"overlay {disk.Overlay}")], []);
+        return new RemovedThings([$"branch {branch.Name} of {context.Vm}", .. branch.Disks.Select(disk => $"overlay {disk.Overlay}")], []);
     }
 
     /// <summary>For the housekeeping: goes on with deletions that were cut short, and deletes what has been kept for as long as was promised, and a day, and is not in use.</summary>

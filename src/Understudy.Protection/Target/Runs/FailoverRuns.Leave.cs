@@ -89,6 +89,7 @@ internal sealed partial class FailoverRuns
         if (failover.Leave?.Back?.Transfer != order.Transfer)
         {
             RequireNotLeaving(failover);
+            RequireNew(order.Transfer);
             Replica replica = context.Slot.Replica;
             GiveBack back = new(order.Transfer, order.To, NextLine(), replica.Points[^1].Id);
             RequireAllowed(new OwnershipMessage.Offer(order.Transfer, back.To, back.Parent, back.Line));
@@ -247,6 +248,16 @@ internal sealed partial class FailoverRuns
     }
 
     private BranchId? KeptOf(Guid run) => context.Branches.Current.FirstOrDefault(status => status.Branch.Id.Value == run)?.Branch.Id;
+
+    /// <summary>A hand-over's number is settled once: an order that is repeated when the VM has been failed over again is not for this failover.</summary>
+    private void RequireNew(TransferId transfer)
+    {
+        if (context.Branches.Current.Any(status => status.Branch.EndedBy == transfer))
+        {
+            throw new RefusedException(
+                RefusalCode.TransferOutdated, $"That failover of {context.Vm} was cancelled; the VM has been failed over again since.", "Cancel this one anew: `understudy vm cancel`.");
+        }
+    }
 
     private FailoverCancelled? FindCancelled(TransferId transfer)
     {

@@ -19,7 +19,7 @@ internal sealed class LocalNews(IControlHandler operations, Action<AgentEvent> p
         ResponseMessage response = await operations.AnswerAsync(request, progress, connectionEnded);
         if (response.Error is null && CommandOf(request.Method) is { } command)
         {
-            post(new AgentEvent(time.GetUtcNow(), HealthLevel.Warning, "local-command", vm, $"`{command}` was given on this host{whom}, and done."));
+            post(new AgentEvent(time.GetUtcNow(), HealthLevel.Warning, "local-command", vm, $"`{command}` was given on this host{whom}, and done{Gone(response.Body)}."));
         }
 
         return response;
@@ -39,6 +39,12 @@ internal sealed class LocalNews(IControlHandler operations, Action<AgentEvent> p
         : method == LocalMethods.Forget.Name ? "understudy local forget"
         : method == AgentMethods.SourceUnprotect.Name || method == AgentMethods.TargetUnprotect.Name ? "understudy agent leave"
         : null;
+
+    /// <summary>Of what was deleted nothing is left that could be looked at.</summary>
+    private static string Gone(JsonElement? body) =>
+        body is { ValueKind: JsonValueKind.Object } answer && answer.TryGetProperty("gone", out JsonElement gone) && gone.ValueKind == JsonValueKind.Array && gone.GetArrayLength() > 0
+            ? $"; gone: {string.Join(", ", gone.EnumerateArray().Select(thing => thing.GetString()))}"
+            : "";
 
     private static VmId? VmOf(JsonElement body) =>
         body.ValueKind == JsonValueKind.Object && body.TryGetProperty("vm", out JsonElement vm) && vm.ValueKind == JsonValueKind.String && VmId.TryParse(vm.GetString(), out VmId id) ? id : null;
