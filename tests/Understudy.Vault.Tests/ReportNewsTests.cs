@@ -125,6 +125,9 @@ public sealed class ReportNewsTests : IAsyncLifetime
         Assert.Equal(0, await CountAsync(TwoOwners));
 
         _targetIsThere = true;
+        await DoAsync("CREATE TRIGGER stumble BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'the disk is full'); END");
+        await Assert.ThrowsAsync<DbUpdateException>(async () => await _news.OnTargetAsync(Beta, Target(OwnershipState.Here, Older), Ct));
+        await DoAsync("DROP TRIGGER stumble");
         await _news.OnTargetAsync(Beta, Target(OwnershipState.Here, Older), Ct);
         await _news.OnSourceAsync(Alpha, Source(OwnershipState.Here, Newer), Ct);
         Assert.Equal(1, await CountAsync(TwoOwners));

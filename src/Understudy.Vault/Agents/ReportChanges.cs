@@ -13,9 +13,8 @@ internal static class ReportChanges
     public const string Stopped = "replication-stopped";
     public const string TwoOwners = "two-owners";
 
-    /// <param name="targetIsThere">What is known of the target is what it says now: from the last word of one that is away a hand-over
-    /// that it had a part in since looks like a claim.</param>
-    public static IEnumerable<News> Between(string vm, VmReports before, VmReports now, bool targetIsThere)
+    /// <param name="isClaim">The source has it by a claim of which nobody was told yet.</param>
+    public static IEnumerable<News> Between(string vm, VmReports before, VmReports now, bool isClaim)
     {
         if (now.Source?.Error is { } error && before.Source?.Error?.Code != error.Code)
         {
@@ -37,7 +36,7 @@ internal static class ReportChanges
             yield return new News(HealthLevel.Critical, "source-deposed", Deposed(vm, deposed));
         }
 
-        if (targetIsThere && IsClaimed(now))
+        if (isClaim)
         {
             yield return new News(HealthLevel.Critical, TwoOwners,
                 $"{vm} was claimed at its source (line {now.Source?.Ownership?.Line}) while it belongs to its target (line {now.Target?.Ownership?.Line}). "

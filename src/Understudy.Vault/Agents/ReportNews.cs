@@ -44,11 +44,11 @@ internal sealed class ReportNews(
         VmReports before = board.Get(report.Vm);
         VmReports now = before.With(report, at, policy);
         row.SourceReportJson = VaultJson.Write(report, VaultJson.Default.SourceReport);
-        await AddNewsAsync(db, row, host, before, now, cancellationToken);
+        bool isClaim = await AddNewsAsync(db, row, host, before, now, cancellationToken);
         if (await StandsAsync(db, cancellationToken))
         {
             board.Set(report.Vm, report, at, policy);
-            await TellAsync(db, row, before, now, cancellationToken);
+            await TellAsync(db, row, before, now, isClaim, cancellationToken);
         }
     }
 
@@ -75,11 +75,11 @@ internal sealed class ReportNews(
             events.Add(db, news.Severity, news.Kind, row.VmId, host.Value, news.Text);
         }
 
-        await AddNewsAsync(db, row, host, before, now, cancellationToken);
+        bool isClaim = await AddNewsAsync(db, row, host, before, now, cancellationToken);
         if (await StandsAsync(db, cancellationToken))
         {
             board.Set(report.Vm, report);
-            await TellAsync(db, row, before, now, cancellationToken);
+            await TellAsync(db, row, before, now, isClaim, cancellationToken);
         }
     }
 
@@ -103,11 +103,11 @@ internal sealed class ReportNews(
             events.Add(db, HealthLevel.Critical, "replica-unavailable", row.VmId, host.Value, replica.Error.ToString());
         }
 
-        await AddNewsAsync(db, row, host, before, now, cancellationToken);
+        bool isClaim = await AddNewsAsync(db, row, host, before, now, cancellationToken);
         if (await StandsAsync(db, cancellationToken))
         {
             board.Set(replica.Vm, report);
-            await TellAsync(db, row, before, now, cancellationToken);
+            await TellAsync(db, row, before, now, isClaim, cancellationToken);
         }
     }
 
@@ -129,28 +129,35 @@ internal sealed class ReportNews(
         new VmId(row.VmId), new ReplicaId(row.Replica), LineId.TryParse(row.Line, out LineId line) ? line : default, TargetPhase.Receiving, 0, null, null, 0, 0, [], null);
 
     /// <summary>What is worth an event becomes true with the report.</summary>
-    private async Task AddNewsAsync(VaultDb db, ProtectionRow row, HostId host, VmReports before, VmReports now, CancellationToken cancellationToken)
+    /// <returns>The source has the VM by a claim, of which a person knows when this is kept.</returns>
+    private async Task<bool> AddNewsAsync(VaultDb db, ProtectionRow row, HostId host, VmReports before, VmReports now, CancellationToken cancellationToken)
     {
         VmId vm = new(row.VmId);
-        if (!ReportChanges.IsClaimed(now))
-        {
-            _claimed.Remove(vm);
-        }
 
-        bool targetIsThere = host.Value == row.TargetHost || isConnected(new HostId(row.TargetHost));
-        foreach (News news in ReportChanges.Between(row.Name, before, now, targetIsThere))
+        // From the last word of a target that is away a hand-over that it had a part in since looks like a claim.
+        bool isClaim = ReportChanges.IsClaimed(now) && (host.Value == row.TargetHost || isConnected(new HostId(row.TargetHost)));
+        foreach (News news in ReportChanges.Between(row.Name, before, now, isClaim && !_claimed.Contains(vm)))
         {
-            if (news.Kind == ReportChanges.TwoOwners && !_claimed.Add(vm))
-            {
-                continue;
-            }
-
             if (news.Kind == ReportChanges.Stopped && (IsTold(vm, now) || await IsEndingAsync(db, row.VmId, cancellationToken)))
             {
                 continue; // somebody knows, or it is what was asked for
             }
 
             events.Add(db, news.Severity, news.Kind, row.VmId, host.Value, news.Text);
+        }
+
+        return isClaim;
+    }
+
+    private void NoteClaim(VmId vm, VmReports now, bool isClaim)
+    {
+        if (isClaim)
+        {
+            _claimed.Add(vm);
+        }
+        else if (!ReportChanges.IsClaimed(now))
+        {
+            _claimed.Remove(vm);
         }
     }
 
@@ -175,8 +182,9 @@ internal sealed class ReportNews(
     }
 
     /// <summary>Who waits for such news hears of it, and the other side gets what it is owed because of it.</summary>
-    private async Task TellAsync(VaultDb db, ProtectionRow row, VmReports before, VmReports now, CancellationToken cancellationToken)
+    private async Task TellAsync(VaultDb db, ProtectionRow row, VmReports before, VmReports now, bool isClaim, CancellationToken cancellationToken)
     {
+        NoteClaim(new VmId(row.VmId), now, isClaim);
         NoteStop(new VmId(row.VmId), now);
         if (before.Newest is { } previous && now.Newest is { } newest && newest.CutAt > previous.CutAt)
         {
