@@ -204,6 +204,12 @@ internal sealed partial class HostDuties(
         switch (reply)
         {
             case AgentReply<Removed>.Answered answered:
+                if (answered.Value.VmStays && !row.KeepGuard)
+                {
+                    // While the row stands, for which it is asked again: said twice is better than never.
+                    await TellOfTwoAsync(row, "was committed there: it is an ordinary VM at both", "Compare the two, and shut down the one that is not wanted; nothing keeps either from running.", cancellationToken);
+                }
+
                 if (row is { Side: Source, KeepGuard: true } && answered.Value.Kept.Count == 0)
                 {
                     await db.ForgetRetiredAsync(row.Replica, cancellationToken);
@@ -212,11 +218,6 @@ internal sealed partial class HostDuties(
                 db.Cleanups.Remove(row);
                 await db.SaveChangesAsync(cancellationToken);
                 _told.Remove((row.HostId, row.Replica));
-                if (answered.Value.VmStays && !row.KeepGuard)
-                {
-                    await TellOfTwoAsync(row, "was committed there: it is an ordinary VM at both", "Compare the two, and shut down the one that is not wanted; nothing keeps either from running.", cancellationToken);
-                }
-
                 await events.AddAsync(HealthLevel.Normal, "cleaned-up", row.VmId, row.HostId, $"What was left of {row.VmName}'s protection has been removed.", cancellationToken);
                 return null;
             case AgentReply<Removed>.Refused { Error.Error: var error }:
