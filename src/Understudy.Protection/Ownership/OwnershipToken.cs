@@ -159,7 +159,7 @@ public sealed class OwnershipToken
     }
 
     internal static RefusedException Closed(OwnershipRecord record) => new(
-        RefusalCode.NotProtected, $"The protection of {record.VmName} on this host is just ending.", "Nothing was changed. See what is left of it: `understudy vm list`.");
+        RefusalCode.NotProtected, $"The protection of {record.VmName} on this host is just ending, or given to another target.", "Nothing was changed. Say it again in a moment; `understudy vm list` shows what is left of it.");
 
     private async ValueTask<AsyncGate.Pass> EnterAsync(CancellationToken cancellationToken)
     {

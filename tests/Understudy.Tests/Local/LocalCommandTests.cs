@@ -120,6 +120,59 @@ public sealed class LocalCommandTests
     }
 
     [Fact]
+    public async Task A_commit_says_on_what_the_VM_stands_or_what_its_last_merge_waits_for()
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+
+        CommandRun done = await world.RunAsync("local", "commit", "web1");
+        CommandRun waits = await world.RunAsync("local", "commit", "web1");
+
+        Assert.Equal((0, 0), (done.ExitCode, waits.ExitCode));
+        Assert.Contains("/images/web1/vda.qcow2", done.Out, StringComparison.Ordinal);
+        Assert.Contains("waits, and goes on by itself: branch x", waits.Out, StringComparison.Ordinal);
+        Assert.All(world.Commits, asked => Assert.Equal((world.Vm, world.Replica), (asked.Vm, asked.Replica)));
+        Assert.Contains(world.News, news => news.Text.Contains("`understudy local commit` was given on this host for web1", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_branch_is_deleted_by_its_name_said_twice_and_that_is_told()
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+        await world.RunAsync("local", "cancel", "web1");
+        const string name = "cancelled-20261121-100512";
+
+        CommandRun unknown = await world.RunAsync("local", "delete", "web1", "cancelled-1", "--confirm", "cancelled-1");
+        CommandRun wrong = await world.RunAsync("local", "delete", "web1", name, "--confirm", "yes");
+        Assert.Equal((5, 3), (unknown.ExitCode, wrong.ExitCode));
+        Assert.Contains("branch-not-here", unknown.Error, StringComparison.Ordinal);
+        Assert.Contains("confirmation-wrong", wrong.Error, StringComparison.Ordinal);
+        Assert.Empty(world.Deletions);
+
+        Assert.Equal(0, (await world.RunAsync("local", "delete", "web1", name, "--confirm", name)).ExitCode);
+        Assert.Equal(world.Branches.Single().Id, Assert.Single(world.Deletions).Branch);
+        Assert.Contains(world.News, news => news.Text.Contains($"gone: branch {name} of web1", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("commit", "web1")]
+    [InlineData("delete", "web1", "cancelled-20261121-100512", "--confirm", "cancelled-20261121-100512")]
+    public async Task With_the_vault_connected_what_is_final_is_the_vaults_unless_it_is_said_otherwise(params string[] words)
+    {
+        await using LocalWorld world = await LocalWorld.StartAsync();
+        await world.RunAsync("local", "cancel", "web1");
+        world.Vault = new VaultConnection(true, ["https://vault:443"], null);
+
+        CommandRun refused = await world.RunAsync(["local", .. words]);
+
+        Assert.Equal(3, refused.ExitCode);
+        Assert.Contains("vault-is-there", refused.Error, StringComparison.Ordinal);
+        Assert.Empty(world.Commits);
+        Assert.Empty(world.Deletions);
+        Assert.Equal(0, (await world.RunAsync(["local", .. words, "--despite-vault"])).ExitCode);
+        Assert.Equal(1, world.Commits.Count + world.Deletions.Count);
+    }
+
+    [Fact]
     public async Task An_agent_that_is_started_anew_before_it_answered_does_it_once_and_answers()
     {
         await using LocalWorld world = await LocalWorld.StartAsync();

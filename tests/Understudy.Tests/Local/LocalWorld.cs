@@ -47,6 +47,10 @@ internal sealed class LocalWorld : IAsyncDisposable
 
     public ConcurrentQueue<BranchInfo> Branches { get; } = new();
 
+    public ConcurrentQueue<CommitRequest> Commits { get; } = new();
+
+    public ConcurrentQueue<BranchDeleteRequest> Deletions { get; } = new();
+
     public ConcurrentQueue<SourceUnprotectRequest> Unprotects { get; } = new();
 
     /// <summary>What the vault is told, now or later.</summary>
@@ -181,6 +185,16 @@ internal sealed class LocalWorld : IAsyncDisposable
                 new BranchId(Guid.NewGuid()), BranchKind.CancelledFailover, new LineId(2, 9), Points[0].Id, new DateTimeOffset(2026, 11, 21, 10, 5, 12, TimeSpan.Zero), null, 1 << 20, [], []);
             Branches.Enqueue(kept);
             return Task.FromResult(new FailoverCancelled(new LineId(3, 9), Points[0].Id, kept.Id));
+        });
+        operations.On(AgentMethods.Commit, (request, _, _) =>
+        {
+            Commits.Enqueue(request);
+            return Task.FromResult(new Committed(["/images/web1/vda.qcow2"], Commits.Count > 1 ? "branch x" : null));
+        });
+        operations.On(AgentMethods.BranchDelete, (request, _, _) =>
+        {
+            Deletions.Enqueue(request);
+            return Task.FromResult(new Removed(["branch cancelled-20261121-100512 of web1"], []));
         });
         operations.On(AgentMethods.TestStart, (request, _, _) =>
         {

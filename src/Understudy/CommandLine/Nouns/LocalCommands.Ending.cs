@@ -29,7 +29,7 @@ internal static partial class LocalCommands
         RequireNoVault(c, state, replica.VmName);
         string named = c.Get(_branch);
         PointsAnswer kept = await agent.AskAsync(AgentMethods.PointsList, new PointsRequest(replica.Report.Replica), null, ct);
-        BranchInfo branch = kept.Branches?.FirstOrDefault(candidate => BranchName.Of(candidate) == named || candidate.Id.ToString() == named)
+        BranchInfo branch = kept.Branches?.FirstOrDefault(candidate => BranchName.Is(candidate, named))
             ?? throw new ErrorException(Errors.NoBranchHere(replica.VmName, named));
         string? word = c.Get(_branchAgain) ?? await Asking.WordAsync(c, named, "delete it for good", ct);
         if (word != named)
