@@ -46,6 +46,29 @@ public sealed class BranchExpiryTests
         Assert.DoesNotContain(site.Machine.ImagePaths(), image => image.Contains("failover-", StringComparison.Ordinal));
     }
 
+    /// <summary>An order that is repeated when the VM has been failed over again would end that failover, under a number that its source has
+    /// taken once and takes no second time.</summary>
+    [Fact]
+    public async Task A_cancel_that_is_repeated_after_another_failover_is_not_for_that_one()
+    {
+        await using ModelSite site = new();
+        await site.CreateAsync();
+        RecoveryPointId point = await site.Source.PointAsync(site.Host.Sink);
+        CancelOrder order = new(new TransferId(Guid.NewGuid()), Guid.NewGuid(), BranchDays: 7);
+        await site.Host.StartFailoverAsync(ModelSite.Failover(point), default);
+        site.Hypervisor.GuestWrite(SourceFeed.Vm, "vda", 1, 0x11);
+        FailoverCancelled cancelled = await site.Host.CancelAsync(order, default);
+        Assert.Equal(cancelled, await site.Host.CancelAsync(order, default));
+        await site.Host.SettleTransferAsync(order.Transfer, default);
+        await site.Host.StartFailoverAsync(ModelSite.Failover(point), default);
+
+        RefusedException refused = await Assert.ThrowsAsync<RefusedException>(() => site.Host.CancelAsync(order, default).AsTask());
+
+        Assert.Equal(RefusalCode.TransferOutdated, refused.Code);
+        Assert.Equal(FailoverStep.Running, site.Host.Status.Failover!.Step);
+        Assert.NotNull(site.Machine.Domains[SourceFeed.Vm].Live);
+    }
+
     /// <summary>However long the machine takes for that.</summary>
     private static async Task LooksAsync(ModelSite site)
     {

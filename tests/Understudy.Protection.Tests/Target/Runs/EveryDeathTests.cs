@@ -101,6 +101,27 @@ public sealed class EveryDeathTests(ITestOutputHelper output) : EveryDeath(outpu
         return died;
     });
 
+    /// <summary>The end was ordered with the VM at its source, by somebody who had not heard of the failover: nothing goes.</summary>
+    [Fact]
+    public async Task A_protection_does_not_end_at_its_source_where_the_VM_was_committed_here()
+    {
+        await using ModelSite site = new();
+        await site.CreateAsync();
+        RecoveryPointId point = await site.Source.PointAsync(site.Host.Sink);
+        await site.Host.StartFailoverAsync(ModelSite.Failover(point), default);
+        Assert.Null((await site.Host.CommitAsync(default)).Pending);
+        await site.EndLoopsAsync();
+        string[] images = [.. site.Machine.Images.Keys];
+
+        RefusedException refused = await Assert.ThrowsAsync<RefusedException>(() => site.Host.UnprotectAsync(withBranches: false, atSource: true, default).AsTask());
+
+        Assert.Equal(RefusalCode.AlreadyCommitted, refused.Code);
+        Assert.Equal(images, site.Machine.Images.Keys);
+        Assert.Equal(FailoverStep.Committed, site.Host.Status.Failover!.Step);
+        Assert.True((await site.Host.UnprotectAsync(withBranches: false, atSource: false, default)).VmStays);
+        Assert.NotNull(site.Machine.Domains[SourceFeed.Vm].Live);
+    }
+
     /// <summary>Ends protection; the loops have ended before, as the host's owner does it.</summary>
     private static async Task<bool> UnprotectAsync(ModelSite site)
     {

@@ -23,6 +23,30 @@ public sealed class StartTests
         Assert.NotNull(site.Machine.Domains[SourceFeed.Vm].Live);
     }
 
+    /// <summary>By hand, as soon as the guard let it, and paused before anybody here looked: a failover ends with a VM that runs.</summary>
+    [Fact]
+    public async Task A_VM_that_somebody_has_started_and_paused_runs_when_the_failover_is_over()
+    {
+        await using ModelSite site = new();
+        await site.CreateAsync();
+        RecoveryPointId point = await site.Source.PointAsync(site.Host.Sink);
+        bool paused = false;
+        site.Hypervisor.BeforeState = async vm =>
+        {
+            if (!paused && site.Machine.Domains.TryGetValue(vm, out ModelDomain? domain) && domain.Live is null && site.Machine.Guarded.GetValueOrDefault(vm)?.MayRun(site.Machine.Boot) == true)
+            {
+                paused = true;
+                await site.Hypervisor.StartAsync(vm, default);
+                await site.Hypervisor.SuspendAsync(vm, default);
+            }
+        };
+
+        await site.Host.StartFailoverAsync(ModelSite.Failover(point), default);
+
+        Assert.True(paused);
+        Assert.Equal(VmRunState.Running, await site.Hypervisor.GetRunStateAsync(SourceFeed.Vm, default));
+    }
+
     [Fact]
     public async Task A_test_whose_daemon_dies_at_the_start_gets_another_and_runs()
     {

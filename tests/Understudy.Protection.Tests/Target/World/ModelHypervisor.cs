@@ -39,8 +39,17 @@ internal sealed class ModelHypervisor(ModelHost host, ModelSockets sockets) : IH
         return default;
     }
 
-    public ValueTask<VmRunState> GetRunStateAsync(VmId vm, CancellationToken cancellationToken) => new(
-        !host.Domains.TryGetValue(vm, out ModelDomain? domain) ? VmRunState.Absent : domain.Live is null ? VmRunState.Off : domain.IsPaused ? VmRunState.Paused : domain.HasReadError ? VmRunState.PausedIoError : VmRunState.Running);
+    /// <summary>What happens on the host in the moment in which somebody asks whether a VM runs.</summary>
+    public Func<VmId, ValueTask>? BeforeState { get; set; }
+
+    public async ValueTask<VmRunState> GetRunStateAsync(VmId vm, CancellationToken cancellationToken)
+    {
+        await (BeforeState?.Invoke(vm) ?? ValueTask.CompletedTask);
+        return StateOf(vm);
+    }
+
+    private VmRunState StateOf(VmId vm) =>
+        !host.Domains.TryGetValue(vm, out ModelDomain? domain) ? VmRunState.Absent : domain.Live is null ? VmRunState.Off : domain.IsPaused ? VmRunState.Paused : domain.HasReadError ? VmRunState.PausedIoError : VmRunState.Running;
 
     public ValueTask<VmId> DefineAsync(string domainXml, CancellationToken cancellationToken)
     {
